@@ -1,0 +1,72 @@
+// octroi/config/model.h: the whole configuration after parsing, validation and resolving of secret
+// references. What each door needs is defined by the door; this only puts the parts together.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "octroi/base/log.h"
+#include "octroi/base/secret.h"
+#include "octroi/money/money.h"
+#include "octroi/net/address.h"
+#include "octroi/paywall/settings.h"
+#include "octroi/wallet/settings.h"
+
+namespace octroi::config {
+
+enum class Environment : std::uint8_t { development, staging, production };
+
+struct SimSettings {
+  std::string file;
+  std::string account = "merchant";
+  Msat initial = Msat::from_raw_unchecked(10'000'000'000);  // 10,000,000 sat
+  std::int64_t fee_ppm = 0;
+};
+struct LndSettings {
+  std::string url;
+  std::shared_ptr<const Secret> macaroon;      // hex; from a file of raw bytes or a reference to hex text
+  std::shared_ptr<const Secret> pay_macaroon;  // null: same as macaroon
+  std::string tls_cert_pem;                    // pinned; empty: the system's store
+};
+struct LightningSettings {
+  std::string backend;  // "sim", "lnd"
+  SimSettings sim;
+  LndSettings lnd;
+};
+
+struct AdminSettings {
+  std::optional<net::Endpoint> listen;
+  std::shared_ptr<const Secret> token;  // null: made on first start, in token_file
+  std::string token_file;
+};
+
+struct TelemetrySettings {
+  bool metrics = true;
+  bool metrics_public = false;
+  std::string otlp;
+  std::string access_log = "stdout";  // "stdout", "off" or a file
+};
+
+struct Config {
+  std::string file;                    // where it was read from
+  Environment environment = Environment::development;
+  std::string store = "sqlite:///var/lib/octroi/octroi.db";
+  std::string shared;
+  std::optional<LightningSettings> lightning;
+  std::optional<paywall::PaywallSettings> paywall;  // empty: this door is not started
+  struct Wallet {
+    LightningSettings lightning;
+    wallet::WalletSettings settings;
+  };
+  std::optional<Wallet> wallet;
+  AdminSettings admin;
+  LogConfig log;
+  TelemetrySettings telemetry;
+  std::optional<Rate> rate;
+  int workers = 0;                     // 0: one a core
+  Millis shutdown_grace{30'000};
+};
+
+}  // namespace octroi::config

@@ -1,0 +1,76 @@
+// octroi/http/headers.h: header (and trailer) fields in order, names compared without case.
+//
+// All bytes lie in one buffer, so that a message costs no allocation once its connection is warm, and
+// whatever stands in a Headers has passed the field syntax check: nothing here can split a message.
+// Views stay valid until the next call that changes the object.
+// Source  RFC 9110 section 5.  Thread: a value.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace octroi::http {
+
+struct Field {
+  std::string_view name;
+  std::string_view value;
+};
+
+/// RFC 9110 section 5.6.2.
+[[nodiscard]] bool is_token(std::string_view text) noexcept;
+/// RFC 9110 section 5.5, without CR, LF, NUL and other controls but tab.
+[[nodiscard]] bool is_field_value(std::string_view text) noexcept;
+/// ASCII, as field names are.
+[[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
+
+class Headers {
+ public:
+  /// Appends; false (and nothing appended) when name or value breaks the syntax.
+  bool add(std::string_view name, std::string_view value);
+  /// Replaces every field of that name by this one.
+  bool set(std::string_view name, std::string_view value);
+  std::size_t remove(std::string_view name);
+  void clear() noexcept;
+
+  [[nodiscard]] std::optional<std::string_view> get(std::string_view name) const noexcept;  // the first
+  [[nodiscard]] bool has(std::string_view name) const noexcept { return get(name).has_value(); }
+  [[nodiscard]] std::size_t count(std::string_view name) const noexcept;
+  [[nodiscard]] std::vector<std::string_view> all(std::string_view name) const;
+  /// Whether a comma-separated list field (Connection, TE, …) contains the token.
+  [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const noexcept;
+
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
+  [[nodiscard]] Field at(std::size_t index) const noexcept;
+
+  class Iterator {
+   public:
+    Iterator(const Headers* h, std::size_t i) : headers_(h), index_(i) {}
+    Field operator*() const { return headers_->at(index_); }
+    Iterator& operator++() {
+      ++index_;
+      return *this;
+    }
+    bool operator==(const Iterator&) const = default;
+
+   private:
+    const Headers* headers_;
+    std::size_t index_;
+  };
+  [[nodiscard]] Iterator begin() const { return {this, 0}; }
+  [[nodiscard]] Iterator end() const { return {this, entries_.size()}; }
+
+ private:
+  struct Entry {
+    std::uint32_t offset;
+    std::uint32_t name_size;
+    std::uint32_t value_size;
+  };
+  std::string buffer_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace octroi::http

@@ -1,0 +1,162 @@
+// octroi/ledger/store.h: the port behind which money is remembered, and the operations that must be
+// atomic. Each is one statement or one transaction in every adapter; a caller is resumed only after
+// the commit is durable.
+//
+// Thread   callable from any loop's thread; resumes on the caller's loop.
+// Errors   Errc::unavailable when the store cannot commit: fail closed, nothing was accepted.
+// Source   architecture 3.6, 3.7; Payment core sections on replay and idempotency.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "octroi/base/clock.h"
+#include "octroi/base/ids.h"
+#include "octroi/base/result.h"
+#include "octroi/base/secret.h"
+#include "octroi/money/money.h"
+#include "octroi/task/task.h"
+
+namespace octroi::ledger {
+
+enum class Errc : std::uint8_t {
+  unavailable,     // the store cannot be reached or has turned read-only
+  newer_schema,    // the database was written by a newer octroi
+  locked,          // another server holds this database
+  corrupt,         // what is stored makes no sense
+};
+ErrorInfo error_info(Errc e);
+
+using Digest = std::array<std::uint8_t, 32>;
+
+enum class Scheme : std::uint8_t { l402, mpp_charge, mpp_session };
+/// "l402", "mpp_charge", "mpp_session": the auth_type of a transaction.
+[[nodiscard]] std::string_view to_string(Scheme s);
+
+/// An invoice our node made. Recorded when it is made, so that a proof over any other hash, even one
+/// with a valid HMAC, is worth nothing.
+struct InvoiceRecord {
+  PaymentHash hash;
+  Msat amount;
+  UnixMillis created;
+  UnixMillis expires;
+  std::uint64_t node_index = 0;  // lnd add_index, for resuming the subscription
+};
+
+/// A challenge handed to a client: becomes one transaction row, pending until proven or settled.
+struct TransactionRecord {
+  PaymentHash hash;
+  std::string service;
+  Scheme scheme = Scheme::l402;
+  Msat amount;
+  std::string challenge_id;         // Payment id, or empty for L402
+  std::optional<TokenId> token_id;  // L402
+  std::string request_id;
+  UnixMillis created;
+  UnixMillis expires;               // of the challenge
+};
+enum class TransactionState : std::uint8_t { pending, settled };
+struct Transaction {
+  std::int64_t id = 0;
+  TransactionRecord record;
+  TransactionState state = TransactionState::pending;
+  std::optional<UnixMillis> settled;
+};
+struct TransactionFilter {
+  std::string service;                     // empty: any
+  std::optional<Scheme> scheme;
+  std::optional<TransactionState> state;
+  std::optional<UnixMillis> from, to;      // created
+  std::int64_t before_id = 0;              // cursor: rows with a smaller id; 0 = newest
+  int limit = 50;                          // 1…1000
+};
+
+/// The first durable step of spending a proof (3.7).
+struct ConsumeRequest {
+  PaymentHash hash;
+  Scheme scheme = Scheme::mpp_charge;
+  std::string service;
+  std::string challenge_id;
+  Digest payload{};                  // SHA-256 of the decoded credential payload with its challenge
+  std::string idempotency_key;       // empty: none
+  UnixMillis now;
+  UnixMillis keep_until;             // the record may be pruned after it
+};
+/// What is kept of an answer, to be given again to the same credential only.
+struct StoredResponse {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  bool body_kept = true;             // false: it was larger than the limit
+};
+enum class ConsumeState : std::uint8_t {
+  fresh,         // ours to deliver: consumed now, pending
+  unknown_hash,  // we never made an invoice with this hash, or it was pruned: nothing was written
+  replay,        // the same credential (and Idempotency-Key): `response` is its answer
+  pending,       // the same credential is being delivered now by this process
+  unfinished,    // the same credential was consumed, but its answer was lost (crash, body not kept)
+  spent,         // already used by another credential, challenge or key
+};
+struct ConsumeOutcome {
+  ConsumeState state = ConsumeState::spent;
+  std::optional<StoredResponse> response;
+};
+
+struct PruneReport {
+  std::int64_t invoices = 0;
+  std::int64_t transactions = 0;
+  std::int64_t consumed = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // --- invoices and transactions -------------------------------------------------------------
+  virtual Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) = 0;
+  /// Whether our node made an invoice with this hash: an L402 token's first sight on a worker.
+  virtual Task<Result<std::optional<InvoiceRecord>>> find_invoice(PaymentHash hash) = 0;
+  /// Rows of challenges that were handed out. Idempotent by (hash, scheme).
+  virtual Task<Result<>> record_transactions(std::vector<TransactionRecord> rows) = 0;
+  /// Marks the row(s) of that hash settled; true when this call did it first.
+  virtual Task<Result<bool>> settle(PaymentHash hash, UnixMillis when) = 0;
+  virtual Task<Result<std::vector<Transaction>>> list_transactions(TransactionFilter filter) = 0;
+  /// Moves the validity of an invoice record: nothing is pruned while something over it can be valid
+  /// (an L402 token lives longer than its invoice).
+  virtual Task<Result<>> extend_invoice(PaymentHash hash, UnixMillis keep_until) = 0;
+
+  // --- consuming -----------------------------------------------------------------------------
+  /// Claims the hash once across schemes and intents. Also settles its transaction.
+  virtual Task<Result<ConsumeOutcome>> consume(ConsumeRequest request) = 0;
+  /// The second step: what was answered. Same hash and challenge as before.
+  virtual Task<Result<>> finish_consume(PaymentHash hash, StoredResponse response) = 0;
+  /// A zero-amount proof has no invoice: its nonce is claimed once. True the first time.
+  virtual Task<Result<bool>> claim_nonce(std::string scope, Digest nonce, UnixMillis keep_until) = 0;
+
+  // --- L402 ------------------------------------------------------------------------------------
+  virtual Task<Result<>> revoke_token(TokenId id, UnixMillis keep_until, UnixMillis now) = 0;
+  virtual Task<Result<std::vector<TokenId>>> revoked_tokens() = 0;
+
+  // --- counters ---------------------------------------------------------------------------------
+  /// Takes one of `limit` in the window that started when the first was taken; false when none is left.
+  virtual Task<Result<bool>> take_free(std::string service, std::string client, std::int64_t limit, Millis window,
+                                       UnixMillis now) = 0;
+
+  // --- small durable values ---------------------------------------------------------------------
+  /// Returns the value under `name`, writing `initial` first when there is none. Several processes
+  /// that race get the same value.
+  virtual Task<Result<Secret>> get_or_put_secret(std::string name, Secret initial) = 0;
+  virtual Task<Result<std::optional<std::string>>> get_value(std::string name) = 0;
+  virtual Task<Result<>> put_value(std::string name, std::string value) = 0;
+
+  // --- upkeep -----------------------------------------------------------------------------------
+  virtual Task<Result<PruneReport>> prune(UnixMillis now) = 0;
+  /// For /readyz: a real write that commits.
+  virtual Task<Result<>> ping() = 0;
+};
+
+}  // namespace octroi::ledger
