@@ -1,0 +1,70 @@
+// octroi/l402/caveat.h: the caveats of an L402 token: `condition=value`.
+//
+//   services=weather:0,maps:1          what the token opens; names and tiers 0…255
+//   weather_capabilities=read,write    what it may do there
+//   weather_valid_until=1700000000     unix seconds, exclusive
+//   max_size=1000                      a constraint: any other condition that the request has a
+//   Fact for
+//
+// Attenuation: a condition may be repeated, and every later one may only restrict the one before
+// it: `services` and capabilities to a subset (tiers never rise), `valid_until` never later; a
+// constraint of decimal digits is an upper bound that never rises, any other constraint is a comma
+// list of allowed values that never grows. The last one of a condition is what the request must
+// satisfy. Conditions about other services, and conditions nobody knows, are skipped, as the field
+// does.
+//
+// Errors   Errc::malformed for a known condition whose value breaks its grammar, Errc::expired,
+//          Errc::caveat_denied.
+// Thread   pure, any thread; nothing is allocated on success.
+// Source   L402 "protocol specification", caveats and their verification.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "octroi/base/clock.h"
+#include "octroi/base/result.h"
+#include "octroi/l402/error.h"
+#include "octroi/l402/macaroon.h"
+
+namespace octroi::l402 {
+
+/// `condition=value`, split at the first '='.
+struct Condition {
+  std::string_view name;
+  std::string_view value;
+};
+/// Empty when there is no '=' or nothing before it: such a caveat is unknown to everybody.
+[[nodiscard]] std::optional<Condition> split_caveat(std::string_view caveat);
+
+/// Something true of the request that a constraint may be about.
+struct Fact {
+  std::string_view name;  // the constraint's condition
+  std::string_view
+      value;  // compared as a number when the caveat is one, else as a member of its list
+};
+
+/// What the request asks for.
+struct ServiceView {
+  std::string_view name;
+  std::uint8_t tier = 0;                             // the lowest tier that is enough
+  std::span<const std::string_view> capabilities{};  // each of them is needed
+  std::span<const Fact> facts{};
+};
+
+struct CaveatGrant {
+  std::uint8_t tier = 0;
+  std::optional<UnixMillis> valid_until;  // exclusive
+};
+
+/// Checks every caveat against the request. A token without `services` opens nothing.
+[[nodiscard]] Result<CaveatGrant> check_caveats(const CaveatRange& caveats,
+                                                const ServiceView& service, UnixMillis now);
+
+/// Whether the text may stand as a service or capability name: not empty, printable ASCII without
+/// space, comma, colon, equals sign, double quote and backslash.
+[[nodiscard]] bool is_caveat_name(std::string_view text);
+
+}  // namespace octroi::l402
