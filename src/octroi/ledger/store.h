@@ -7,10 +7,12 @@
 // Source   architecture 3.6, 3.7; Payment core sections on replay and idempotency.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,10 +26,11 @@
 namespace octroi::ledger {
 
 enum class Errc : std::uint8_t {
-  unavailable,     // the store cannot be reached or has turned read-only
-  newer_schema,    // the database was written by a newer octroi
-  locked,          // another server holds this database
-  corrupt,         // what is stored makes no sense
+  unavailable,   // the store cannot be reached or has turned read-only
+  newer_schema,  // the database was written by a newer octroi
+  locked,        // another server holds this database
+  corrupt,       // what is stored makes no sense
+  not_pending,   // finish_consume of a hash that this process is not delivering
 };
 ErrorInfo error_info(Errc e);
 
@@ -36,9 +39,10 @@ using Digest = std::array<std::uint8_t, 32>;
 enum class Scheme : std::uint8_t { l402, mpp_charge, mpp_session };
 /// "l402", "mpp_charge", "mpp_session": the auth_type of a transaction.
 [[nodiscard]] std::string_view to_string(Scheme s);
+[[nodiscard]] std::optional<Scheme> scheme_from_string(std::string_view text);
 
-/// An invoice our node made. Recorded when it is made, so that a proof over any other hash, even one
-/// with a valid HMAC, is worth nothing.
+/// An invoice our node made. Recorded when it is made, so that a proof over any other hash, even
+/// one with a valid HMAC, is worth nothing.
 struct InvoiceRecord {
   PaymentHash hash;
   Msat amount;
@@ -57,7 +61,7 @@ struct TransactionRecord {
   std::optional<TokenId> token_id;  // L402
   std::string request_id;
   UnixMillis created;
-  UnixMillis expires;               // of the challenge
+  UnixMillis expires;  // of the challenge
 };
 enum class TransactionState : std::uint8_t { pending, settled };
 struct Transaction {
@@ -67,12 +71,12 @@ struct Transaction {
   std::optional<UnixMillis> settled;
 };
 struct TransactionFilter {
-  std::string service;                     // empty: any
+  std::string service;  // empty: any
   std::optional<Scheme> scheme;
   std::optional<TransactionState> state;
-  std::optional<UnixMillis> from, to;      // created
-  std::int64_t before_id = 0;              // cursor: rows with a smaller id; 0 = newest
-  int limit = 50;                          // 1…1000
+  std::optional<UnixMillis> from, to;  // created
+  std::int64_t before_id = 0;          // cursor: rows with a smaller id; 0 = newest
+  int limit = 50;                      // 1…1000
 };
 
 /// The first durable step of spending a proof (3.7).
@@ -81,17 +85,17 @@ struct ConsumeRequest {
   Scheme scheme = Scheme::mpp_charge;
   std::string service;
   std::string challenge_id;
-  Digest payload{};                  // SHA-256 of the decoded credential payload with its challenge
-  std::string idempotency_key;       // empty: none
+  Digest payload{};             // SHA-256 of the decoded credential payload with its challenge
+  std::string idempotency_key;  // empty: none
   UnixMillis now;
-  UnixMillis keep_until;             // the record may be pruned after it
+  UnixMillis keep_until;  // the record may be pruned after it
 };
 /// What is kept of an answer, to be given again to the same credential only.
 struct StoredResponse {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
-  bool body_kept = true;             // false: it was larger than the limit
+  bool body_kept = true;  // false: it was larger than the limit
 };
 enum class ConsumeState : std::uint8_t {
   fresh,         // ours to deliver: consumed now, pending
@@ -106,10 +110,14 @@ struct ConsumeOutcome {
   std::optional<StoredResponse> response;
 };
 
+/// How long every row outlives the moment it names: clocks differ between machines, and a node that
+/// was unreachable reports its settlements late.
+inline constexpr Millis kPruneMargin = std::chrono::hours(24);
+
 struct PruneReport {
   std::int64_t invoices = 0;
-  std::int64_t transactions = 0;
-  std::int64_t consumed = 0;
+  std::int64_t transactions = 0;  // pending ones only; settled ones are the books
+  std::int64_t consumed = 0;      // and claimed nonces
 };
 
 class Store {
@@ -122,29 +130,35 @@ class Store {
   virtual Task<Result<std::optional<InvoiceRecord>>> find_invoice(PaymentHash hash) = 0;
   /// Rows of challenges that were handed out. Idempotent by (hash, scheme).
   virtual Task<Result<>> record_transactions(std::vector<TransactionRecord> rows) = 0;
-  /// Marks the row(s) of that hash settled; true when this call did it first.
+  /// Marks the invoice and the row(s) of that hash settled; true when this call did it first. A row
+  /// that is recorded after its invoice settled is settled from the start.
   virtual Task<Result<bool>> settle(PaymentHash hash, UnixMillis when) = 0;
   virtual Task<Result<std::vector<Transaction>>> list_transactions(TransactionFilter filter) = 0;
-  /// Moves the validity of an invoice record: nothing is pruned while something over it can be valid
-  /// (an L402 token lives longer than its invoice).
+  /// Moves the validity of an invoice record: nothing is pruned while something over it can be
+  /// valid (an L402 token lives longer than its invoice). Only ever forward; an unknown hash is no
+  /// error.
   virtual Task<Result<>> extend_invoice(PaymentHash hash, UnixMillis keep_until) = 0;
 
   // --- consuming -----------------------------------------------------------------------------
-  /// Claims the hash once across schemes and intents. Also settles its transaction.
+  /// Claims the hash once across schemes and intents. Also settles its transaction. An empty
+  /// idempotency key never replays: whoever comes second gets `spent`.
   virtual Task<Result<ConsumeOutcome>> consume(ConsumeRequest request) = 0;
-  /// The second step: what was answered. Same hash and challenge as before.
+  /// The second step: what was answered, once. Errc::not_pending when this process did not consume
+  /// the hash, or has finished it.
   virtual Task<Result<>> finish_consume(PaymentHash hash, StoredResponse response) = 0;
   /// A zero-amount proof has no invoice: its nonce is claimed once. True the first time.
-  virtual Task<Result<bool>> claim_nonce(std::string scope, Digest nonce, UnixMillis keep_until) = 0;
+  virtual Task<Result<bool>> claim_nonce(std::string scope, Digest nonce,
+                                         UnixMillis keep_until) = 0;
 
   // --- L402 ------------------------------------------------------------------------------------
   virtual Task<Result<>> revoke_token(TokenId id, UnixMillis keep_until, UnixMillis now) = 0;
   virtual Task<Result<std::vector<TokenId>>> revoked_tokens() = 0;
 
   // --- counters ---------------------------------------------------------------------------------
-  /// Takes one of `limit` in the window that started when the first was taken; false when none is left.
-  virtual Task<Result<bool>> take_free(std::string service, std::string client, std::int64_t limit, Millis window,
-                                       UnixMillis now) = 0;
+  /// Takes one of `limit` in the window that started when the first was taken; false when none is
+  /// left.
+  virtual Task<Result<bool>> take_free(std::string service, std::string client, std::int64_t limit,
+                                       Millis window, UnixMillis now) = 0;
 
   // --- small durable values ---------------------------------------------------------------------
   /// Returns the value under `name`, writing `initial` first when there is none. Several processes
@@ -154,6 +168,9 @@ class Store {
   virtual Task<Result<>> put_value(std::string name, std::string value) = 0;
 
   // --- upkeep -----------------------------------------------------------------------------------
+  /// Drops what nothing valid can refer to any more, kPruneMargin after its end. A consumed hash
+  /// and its invoice go together or not at all (a forgotten claim over a known invoice could be
+  /// claimed again), and the invoice of a settled L402 row stays: its token may be valid for years.
   virtual Task<Result<PruneReport>> prune(UnixMillis now) = 0;
   /// For /readyz: a real write that commits.
   virtual Task<Result<>> ping() = 0;

@@ -1,0 +1,88 @@
+// octroi/ledger/memory_store.h: a Store that forgets when it is destroyed: the fake for the tests
+// of everything above the store, and the model that the databases are compared with.
+//
+// It keeps the whole contract of store.h (store_contract.h runs against it), answers without
+// suspending, and can play the two failures that callers must survive: a store that cannot commit,
+// and a process that died between the two steps of consuming.
+//
+// Thread   any thread; one mutex.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "octroi/ledger/consumption.h"
+#include "octroi/ledger/store.h"
+
+namespace octroi::ledger {
+
+class MemoryStore final : public Store {
+ public:
+  /// While true every operation fails with Errc::unavailable and changes nothing.
+  void set_unavailable(bool yes);
+  /// As if the process had been killed and started again: what was pending is unfinished.
+  void restart();
+  /// How many operations were asked for, to prove that a path does not touch the store.
+  [[nodiscard]] std::size_t operations() const;
+  [[nodiscard]] std::size_t invoice_count() const;
+
+  Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) override;
+  Task<Result<std::optional<InvoiceRecord>>> find_invoice(PaymentHash hash) override;
+  Task<Result<>> record_transactions(std::vector<TransactionRecord> rows) override;
+  Task<Result<bool>> settle(PaymentHash hash, UnixMillis when) override;
+  Task<Result<std::vector<Transaction>>> list_transactions(TransactionFilter filter) override;
+  Task<Result<>> extend_invoice(PaymentHash hash, UnixMillis keep_until) override;
+  Task<Result<ConsumeOutcome>> consume(ConsumeRequest request) override;
+  Task<Result<>> finish_consume(PaymentHash hash, StoredResponse response) override;
+  Task<Result<bool>> claim_nonce(std::string scope, Digest nonce, UnixMillis keep_until) override;
+  Task<Result<>> revoke_token(TokenId id, UnixMillis keep_until, UnixMillis now) override;
+  Task<Result<std::vector<TokenId>>> revoked_tokens() override;
+  Task<Result<bool>> take_free(std::string service, std::string client, std::int64_t limit,
+                               Millis window, UnixMillis now) override;
+  Task<Result<Secret>> get_or_put_secret(std::string name, Secret initial) override;
+  Task<Result<std::optional<std::string>>> get_value(std::string name) override;
+  Task<Result<>> put_value(std::string name, std::string value) override;
+  Task<Result<PruneReport>> prune(UnixMillis now) override;
+  Task<Result<>> ping() override;
+
+ private:
+  struct Invoice {
+    InvoiceRecord record;
+    UnixMillis keep_until;
+    std::optional<UnixMillis> settled;
+  };
+  struct Consumed {
+    ConsumedRecord record;
+    UnixMillis keep_until;
+  };
+  struct FreeWindow {
+    UnixMillis start;
+    UnixMillis end;
+    std::int64_t used = 0;
+  };
+
+  /// Counts the operation and says whether it may run.
+  [[nodiscard]] Result<> begin();
+  bool settle_locked(const PaymentHash& hash, UnixMillis when);
+  [[nodiscard]] bool invoice_needed(const PaymentHash& hash, const Invoice& invoice,
+                                    UnixMillis horizon) const;
+
+  mutable std::mutex mutex_;
+  bool unavailable_ = false;
+  std::size_t operations_ = 0;
+  std::int64_t next_id_ = 1;
+  std::map<PaymentHash, Invoice> invoices_;
+  std::map<std::int64_t, Transaction> transactions_;
+  std::map<std::pair<PaymentHash, Scheme>, std::int64_t> transaction_ids_;
+  std::map<PaymentHash, Consumed> consumed_;
+  std::map<std::pair<std::string, Digest>, UnixMillis> nonces_;
+  std::map<TokenId, UnixMillis> revoked_;
+  std::map<std::pair<std::string, std::string>, FreeWindow> free_;
+  std::map<std::string, Secret> secrets_;
+  std::map<std::string, std::string> values_;
+};
+
+}  // namespace octroi::ledger
