@@ -37,14 +37,19 @@ ErrorInfo error_info(BytesErrc e);
 /// Lower-case hex.
 [[nodiscard]] std::string to_hex(ByteView bytes);
 
-enum class HexCase : std::uint8_t { any, lower };  // `lower` refuses A-F, as the Lightning drafts do for preimages
+enum class HexCase : std::uint8_t {
+  any,
+  lower
+};  // `lower` refuses A-F, as the Lightning drafts do for preimages
 [[nodiscard]] Result<Bytes> from_hex(std::string_view text, HexCase which = HexCase::any);
 
 /// Decodes exactly out.size() bytes.
-[[nodiscard]] Result<> from_hex_into(std::string_view text, std::span<std::uint8_t> out, HexCase which = HexCase::any);
+[[nodiscard]] Result<> from_hex_into(std::string_view text, std::span<std::uint8_t> out,
+                                     HexCase which = HexCase::any);
 
 template <std::size_t N>
-[[nodiscard]] Result<std::array<std::uint8_t, N>> from_hex_exact(std::string_view text, HexCase which = HexCase::any) {
+[[nodiscard]] Result<std::array<std::uint8_t, N>> from_hex_exact(std::string_view text,
+                                                                 HexCase which = HexCase::any) {
   std::array<std::uint8_t, N> out{};
   OCTROI_CHECK(from_hex_into(text, out, which));
   return out;
@@ -63,6 +68,8 @@ template <std::size_t N>
 [[nodiscard]] Result<Bytes> from_base64_any(std::string_view text);
 
 /// Upper bound of the decoded size, to refuse an encoded text before any memory is spent on it.
-[[nodiscard]] constexpr std::size_t base64_decoded_bound(std::size_t encoded) { return encoded / 4 * 3 + 3; }
+[[nodiscard]] constexpr std::size_t base64_decoded_bound(std::size_t encoded) {
+  return encoded / 4 * 3 + 3;
+}
 
 }  // namespace octroi

@@ -3,10 +3,12 @@
 // Thread: implementations are callable from any thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <compare>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -21,12 +23,17 @@ using Millis = std::chrono::milliseconds;
 struct UnixMillis {
   std::int64_t value = 0;
   auto operator<=>(const UnixMillis&) const = default;
-  [[nodiscard]] std::int64_t seconds() const { return value >= 0 ? value / 1000 : -((-value + 999) / 1000); }
+  /// Whole seconds, rounded down also before 1970.
+  [[nodiscard]] std::int64_t seconds() const { return value / 1000 - (value % 1000 < 0 ? 1 : 0); }
 };
 inline UnixMillis operator+(UnixMillis t, Millis d) { return {t.value + d.count()}; }
 inline UnixMillis operator-(UnixMillis t, Millis d) { return {t.value - d.count()}; }
 inline Millis operator-(UnixMillis a, UnixMillis b) { return Millis(a.value - b.value); }
-[[nodiscard]] inline UnixMillis from_unix_seconds(std::int64_t s) { return {s * 1000}; }
+/// Seconds that no UnixMillis can hold become the nearest that it can: they may come from outside.
+[[nodiscard]] constexpr UnixMillis from_unix_seconds(std::int64_t s) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 1000;
+  return {std::clamp(s, -kMost, kMost) * 1000};
+}
 
 enum class TimeErrc : std::uint8_t {
   bad_timestamp,  // not an RFC 3339 date-time
@@ -35,7 +42,8 @@ ErrorInfo error_info(TimeErrc e);
 
 /// RFC 3339 with whole seconds and "Z": "2026-11-21T03:40:00Z".
 [[nodiscard]] std::string to_rfc3339(UnixMillis t);
-/// RFC 3339 with any offset and any number of fractional digits; leap seconds count as the next second.
+/// RFC 3339 with any offset and any number of fractional digits; leap seconds count as the next
+/// second.
 [[nodiscard]] Result<UnixMillis> from_rfc3339(std::string_view text);
 /// RFC 9110 IMF-fixdate for the Date field.
 [[nodiscard]] std::string to_http_date(UnixMillis t);

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace octroi {
@@ -41,13 +42,16 @@ concept ErrorEnum = std::is_enum_v<E> && requires(E e) {
 class [[nodiscard]] Error {
  public:
   template <ErrorEnum E>
-  Error(E e, std::string message = {})  // NOLINT(google-explicit-constructor): so that `fail(Errc::x)` reads well
+  Error(E e, std::string message =
+                 {})  // NOLINT(google-explicit-constructor): so that `fail(Errc::x)` reads well
       : info_(error_info(e)), message_(std::move(message)) {}
 
   [[nodiscard]] std::string_view code() const { return info_.code; }
   [[nodiscard]] ErrorKind kind() const { return info_.kind; }
   /// Safe to show to whoever caused the error; the code when nothing more was said.
-  [[nodiscard]] std::string_view message() const { return message_.empty() ? info_.code : std::string_view(message_); }
+  [[nodiscard]] std::string_view message() const {
+    return message_.empty() ? info_.code : std::string_view(message_);
+  }
 
   template <ErrorEnum E>
   [[nodiscard]] bool is(E e) const {

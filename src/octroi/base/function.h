@@ -1,6 +1,7 @@
 // octroi/base/function.h: UniqueFunction, std::function for callables that can only be moved.
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -15,7 +16,8 @@ class UniqueFunction<R(Args...)> {
  public:
   UniqueFunction() = default;
   template <class F>
-    requires(!std::same_as<std::remove_cvref_t<F>, UniqueFunction> && std::is_invocable_r_v<R, F&, Args...>)
+    requires(!std::same_as<std::remove_cvref_t<F>, UniqueFunction> &&
+             std::is_invocable_r_v<R, F&, Args...>)
   UniqueFunction(F&& f)  // NOLINT(google-explicit-constructor): as std::function
       : impl_(std::make_unique<Impl<std::decay_t<F>>>(std::forward<F>(f))) {}
   R operator()(Args... args) { return impl_->call(std::forward<Args>(args)...); }

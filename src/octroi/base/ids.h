@@ -39,7 +39,8 @@ class BinaryId {
   static constexpr std::size_t kSize = N;
   BinaryId() = default;
   explicit BinaryId(const std::array<std::uint8_t, N>& value) : value_(value) {}
-  [[nodiscard]] static Result<BinaryId> from_hex(std::string_view text, HexCase which = HexCase::any) {
+  [[nodiscard]] static Result<BinaryId> from_hex(std::string_view text,
+                                                 HexCase which = HexCase::any) {
     OCTROI_TRY(auto raw, from_hex_exact<N>(text, which));
     return BinaryId(raw);
   }
@@ -71,7 +72,9 @@ using RequestId = StrongId<struct RequestIdTag>;
 
 template <class Tag>
 struct std::hash<octroi::StrongId<Tag>> {
-  std::size_t operator()(const octroi::StrongId<Tag>& id) const noexcept { return std::hash<std::string>{}(id.str()); }
+  std::size_t operator()(const octroi::StrongId<Tag>& id) const noexcept {
+    return std::hash<std::string>{}(id.str());
+  }
 };
 template <class Tag, std::size_t N>
 struct std::hash<octroi::BinaryId<Tag, N>> {

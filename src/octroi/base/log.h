@@ -7,12 +7,14 @@
 // Thread: any thread; lines are whole.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -64,8 +66,8 @@ struct LogField {
 
 struct LogConfig {
   LogLevel level = LogLevel::info;
-  bool json = false;          // one JSON object a line instead of text
-  std::string file;           // empty: stderr
+  bool json = false;                         // one JSON object a line instead of text
+  std::string file;                          // empty: stderr
   std::uint64_t rotate_bytes = 64ULL << 20;  // the file is renamed to .1 … .N beyond this size
   int rotate_keep = 5;
   std::vector<std::pair<std::string, LogLevel>> modules;  // overrides by module name
@@ -80,8 +82,8 @@ void log_line(LogLevel level, std::string_view module, std::string_view event,
 }  // namespace octroi
 
 /// Evaluates its fields only when the line will be written.
-#define OCTROI_LOG(level_, module_, ...)                                                       \
-  do {                                                                                         \
-    if (::octroi::log_enabled(::octroi::LogLevel::level_, (module_)))                          \
-      ::octroi::log_line(::octroi::LogLevel::level_, (module_), __VA_ARGS__);                  \
+#define OCTROI_LOG(level_, module_, ...)                                      \
+  do {                                                                        \
+    if (::octroi::log_enabled(::octroi::LogLevel::level_, (module_)))         \
+      ::octroi::log_line(::octroi::LogLevel::level_, (module_), __VA_ARGS__); \
   } while (false)

@@ -43,7 +43,9 @@ class Gauge {
  public:
   void set(std::int64_t v) noexcept { value_.store(v, std::memory_order_relaxed); }
   void add(std::int64_t n) noexcept { value_.fetch_add(n, std::memory_order_relaxed); }
-  [[nodiscard]] std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::int64_t value() const noexcept {
+    return value_.load(std::memory_order_relaxed);
+  }
 
  private:
   std::atomic<std::int64_t> value_{0};
@@ -53,7 +55,8 @@ class Gauge {
 class Histogram {
  public:
   static constexpr std::array<std::int64_t, 14> kBoundsMicros = {
-      100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000, 30000000};
+      100,   250,   500,    1000,   2500,    5000,    10000,
+      25000, 50000, 100000, 250000, 1000000, 5000000, 30000000};
   void observe_micros(std::int64_t micros) noexcept;
   struct Snapshot {
     std::array<std::int64_t, kBoundsMicros.size() + 1> buckets{};  // not cumulative; last is +Inf

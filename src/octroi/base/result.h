@@ -1,4 +1,5 @@
-// octroi/base/result.h: Result<T>, the value or the Error, and the two macros that pass errors upward.
+// octroi/base/result.h: Result<T>, the value or the Error, and the two macros that pass errors
+// upward.
 //
 //   OCTROI_TRY(auto invoice, decode(text));             // returns the error from a plain function
 //   OCTROI_CO_TRY(Msat price, co_await quote(request)); // the same inside a Task
@@ -29,11 +30,11 @@ template <ErrorEnum E>
 #define OCTROI_CONCAT_(a, b) a##b
 #define OCTROI_CONCAT(a, b) OCTROI_CONCAT_(a, b)
 
-#define OCTROI_TRY_IMPL_(tmp, ret, decl, expr)                  \
-  auto tmp = (expr);                                            \
-  if (!tmp) [[unlikely]] {                                      \
+#define OCTROI_TRY_IMPL_(tmp, ret, decl, expr)                     \
+  auto tmp = (expr);                                               \
+  if (!tmp) [[unlikely]] {                                         \
     ret ::tl::unexpected<::octroi::Error>(std::move(tmp).error()); \
-  }                                                             \
+  }                                                                \
   decl = *std::move(tmp)
 
 #define OCTROI_TRY(decl, ...) \

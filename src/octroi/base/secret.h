@@ -1,6 +1,6 @@
 // octroi/base/secret.h: a secret value: wiped when it dies, moved but never copied by accident, and
-// not printable: formatting, streaming or comparing one with == does not compile (secret_test.cc and
-// base/compile_fail/ prove it).
+// not printable: formatting, streaming or comparing one with == does not compile (secret_test.cc
+// and base/compile_fail/ prove it).
 //
 // Memory   locked and kept out of core dumps where the system allows it.
 // Thread   a value; share by `const Secret&` only.
@@ -49,8 +49,12 @@ class Secret {
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
-  [[nodiscard]] bool equals(const Secret& other) const { return constant_time_equal(reveal(), other.reveal()); }
-  [[nodiscard]] bool equals(std::string_view text) const { return constant_time_equal(reveal(), as_bytes(text)); }
+  [[nodiscard]] bool equals(const Secret& other) const {
+    return constant_time_equal(reveal(), other.reveal());
+  }
+  [[nodiscard]] bool equals(std::string_view text) const {
+    return constant_time_equal(reveal(), as_bytes(text));
+  }
 
   bool operator==(const Secret&) const = delete;
   friend std::ostream& operator<<(std::ostream&, const Secret&) = delete;
