@@ -1,8 +1,9 @@
-// octroi/money/money.h: amounts. Integers in strong types; no floating point, no implicit conversion,
-// no operator that can overflow unseen. The only code that touches raw amounts.
+// octroi/money/money.h: amounts. Integers in strong types; no floating point, no implicit
+// conversion, no operator that can overflow unseen. The only code that touches raw amounts.
 //
 // Msat      millisatoshi: every amount inside octroi.
-// Sat       whole satoshi: only at protocol edges. What someone must pay rounds up (to_sat_ceil), what
+// Sat       whole satoshi: only at protocol edges. What someone must pay rounds up (to_sat_ceil),
+// what
 //           is given back rounds down (to_sat_floor).
 // MicroUsd  millionths of a US dollar.
 // Rate      price of one bitcoin in MicroUsd, with the moment it was true.
@@ -81,15 +82,28 @@ using MicroUsd = detail::Amount<struct MicroUsdTag, 9'000'000'000'000'000'000>;
 
 [[nodiscard]] constexpr Msat to_msat(Sat s) { return Msat::from_raw_unchecked(s.count() * 1000); }
 /// For what someone must pay: never down to zero.
-[[nodiscard]] constexpr Sat to_sat_ceil(Msat m) { return Sat::from_raw_unchecked((m.count() + 999) / 1000); }
+[[nodiscard]] constexpr Sat to_sat_ceil(Msat m) {
+  return Sat::from_raw_unchecked((m.count() + 999) / 1000);
+}
 /// For what is given back.
-[[nodiscard]] constexpr Sat to_sat_floor(Msat m) { return Sat::from_raw_unchecked(m.count() / 1000); }
+[[nodiscard]] constexpr Sat to_sat_floor(Msat m) {
+  return Sat::from_raw_unchecked(m.count() / 1000);
+}
+
+namespace detail {
+/// A literal outside the range of its type does not compile: a throw is no constant expression.
+template <class A>
+consteval A amount_literal(unsigned long long n, unsigned long long unit) {
+  if (n > static_cast<unsigned long long>(A::kMax) / unit) throw "amount literal out of range";
+  return A::from_raw_unchecked(static_cast<std::int64_t>(n * unit));
+}
+}  // namespace detail
 
 inline namespace literals {
-consteval Msat operator""_msat(unsigned long long n) { return Msat::from_raw_unchecked(static_cast<std::int64_t>(n)); }
-consteval Sat operator""_sat(unsigned long long n) { return Sat::from_raw_unchecked(static_cast<std::int64_t>(n)); }
+consteval Msat operator""_msat(unsigned long long n) { return detail::amount_literal<Msat>(n, 1); }
+consteval Sat operator""_sat(unsigned long long n) { return detail::amount_literal<Sat>(n, 1); }
 consteval MicroUsd operator""_usd(unsigned long long n) {
-  return MicroUsd::from_raw_unchecked(static_cast<std::int64_t>(n) * 1'000'000);
+  return detail::amount_literal<MicroUsd>(n, 1'000'000);
 }
 }  // namespace literals
 
@@ -106,14 +120,15 @@ struct Rate {
 
 /// A price as written: in bitcoin units or in dollars that a rate turns into bitcoin when asked.
 struct Price {
-  Msat msat;                    // when usd is empty
+  Msat msat;  // when usd is empty
   std::optional<MicroUsd> usd;
   [[nodiscard]] Result<Msat> in_msat(const std::optional<Rate>& rate, UnixMillis now) const;
   [[nodiscard]] bool is_zero() const { return usd ? usd->is_zero() : msat.is_zero(); }
   auto operator<=>(const Price&) const = default;
 };
 
-/// "10 sat", "2500 msat", "0.001 btc", "0.05 usd"; one optional space; digits and unit, nothing else.
+/// "10 sat", "2500 msat", "0.001 btc", "0.05 usd"; one optional space; digits and unit, nothing
+/// else.
 [[nodiscard]] Result<Price> parse_price(std::string_view text);
 /// As parse_price, but only bitcoin units.
 [[nodiscard]] Result<Msat> parse_msat(std::string_view text);
