@@ -1,0 +1,78 @@
+#include "octroi/l402/mint.h"
+
+#include <algorithm>
+
+#include "octroi/l402/caveat.h"
+#include "octroi/l402/identifier.h"
+#include "octroi/l402/macaroon.h"
+
+namespace octroi::l402 {
+namespace {
+
+bool is_constraint_value(std::string_view value) {
+  return !value.empty() && std::ranges::all_of(value, [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+/// Conditions with a meaning of their own would change what the token opens.
+bool is_reserved(std::string_view condition) {
+  return condition == "services" || condition == "preimage" ||
+         condition.ends_with("_capabilities") || condition.ends_with("_valid_until");
+}
+
+}  // namespace
+
+Result<> check_terms(const TokenTerms& terms) {
+  if (!is_caveat_name(terms.service.str())) {
+    return fail(Errc::bad_mint,
+                "name: a service sold over l402 needs a name of printable ASCII without blanks, "
+                "commas, colons, equals signs, quotes and backslashes");
+  }
+  for (const std::string& capability : terms.capabilities) {
+    if (is_caveat_name(capability)) continue;
+    return fail(Errc::bad_mint,
+                "token.capabilities: each must be printable ASCII without blanks, commas, colons, "
+                "equals signs, quotes and backslashes");
+  }
+  for (const auto& [condition, value] : terms.constraints) {
+    if (!is_caveat_name(condition) || is_reserved(condition)) {
+      return fail(Errc::bad_mint,
+                  "token.constraints: a condition must be a name, and not services, preimage, "
+                  "*_capabilities or *_valid_until");
+    }
+    if (!is_constraint_value(value)) {
+      return fail(Errc::bad_mint,
+                  "token.constraints: a value must be printable ASCII and not empty");
+    }
+  }
+  if (terms.valid_until && terms.valid_until->value < 0)
+    return fail(Errc::bad_mint, "token.valid_for: ends before 1970");
+  return {};
+}
+
+Result<Bytes> mint(const RootKeys& keys, const PaymentHash& hash, const TokenId& id,
+                   const TokenTerms& terms) {
+  OCTROI_CHECK(check_terms(terms));
+  const auto index = keys.find(id);
+  if (!index) return fail(Errc::unknown_key, "token id: not made under a key of this ring");
+
+  crypto::Sha256Digest root = keys.root_of(*index, id);
+  MacaroonWriter writer(root, kLocation, encode_identifier({.hash = hash, .token = id}));
+  secure_wipe(root.data(), root.size());
+
+  const std::string& service = terms.service.str();
+  writer.add("services=" + service + ":" + std::to_string(terms.tier));
+  if (!terms.capabilities.empty()) {
+    std::string caveat = service + "_capabilities=";
+    for (std::size_t i = 0; i < terms.capabilities.size(); ++i) {
+      if (i > 0) caveat += ',';
+      caveat += terms.capabilities[i];
+    }
+    writer.add(caveat);
+  }
+  for (const auto& [condition, value] : terms.constraints) writer.add(condition + "=" + value);
+  if (terms.valid_until)
+    writer.add(service + "_valid_until=" + std::to_string(terms.valid_until->seconds()));
+  return std::move(writer).finish();
+}
+
+}  // namespace octroi::l402
