@@ -1,7 +1,8 @@
-// octroi/net/loop.h: one thread's event loop: readiness, timers, and work posted from other threads.
+// octroi/net/loop.h: one thread's event loop: readiness, timers, and work posted from other
+// threads.
 //
-// Asio is the reactor, hidden in loop_asio.cc. A worker has one loop; whatever lives on it (streams,
-// tasks, pools) is touched by that thread only.
+// Asio is the reactor, hidden in loop_asio.cc. A worker has one loop; whatever lives on it
+// (streams, tasks, pools) is touched by that thread only.
 #pragma once
 
 #include <coroutine>
@@ -17,6 +18,57 @@
 
 namespace octroi::net {
 
+class DeferQueue;
+
+/// Work to do once the callback that runs now has returned to the loop: how a stream wakes a waiter
+/// without running it inside close(). An intrusive node; destroying it takes it out of the queue.
+class Deferred {
+ public:
+  using Callback = void (*)(Deferred&);
+  explicit Deferred(Callback run) noexcept : run_(run) {}
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
+  ~Deferred() { cancel(); }
+  void cancel() noexcept {
+    if (prev_ == nullptr) return;
+    prev_->next_ = next_;
+    next_->prev_ = prev_;
+    prev_ = next_ = nullptr;
+  }
+  [[nodiscard]] bool queued() const noexcept { return prev_ != nullptr; }
+
+ private:
+  friend class DeferQueue;
+  Callback run_;
+  Deferred* prev_ = nullptr;
+  Deferred* next_ = nullptr;
+};
+
+/// A ring of Deferred nodes around a sentinel, in order of arrival.
+class DeferQueue {
+ public:
+  DeferQueue() noexcept : end_(nullptr) { end_.prev_ = end_.next_ = &end_; }
+  ~DeferQueue() {
+    while (!empty()) end_.next_->cancel();
+    end_.prev_ = end_.next_ = nullptr;
+  }
+  DeferQueue(const DeferQueue&) = delete;
+  DeferQueue& operator=(const DeferQueue&) = delete;
+  [[nodiscard]] bool empty() const noexcept { return end_.next_ == &end_; }
+  void push(Deferred& node) noexcept {
+    node.cancel();
+    node.prev_ = end_.prev_;
+    node.next_ = &end_;
+    end_.prev_->next_ = &node;
+    end_.prev_ = &node;
+  }
+  /// Runs what is queued now; what its callbacks add waits for the next call.
+  void run();
+
+ private:
+  Deferred end_;
+};
+
 class Loop {
  public:
   Loop();
@@ -30,15 +82,19 @@ class Loop {
   void stop();
   /// Any thread: runs `work` on the loop's thread, in order, never inside the call.
   void post(UniqueFunction<void()> work);
-  /// The loop that the calling thread runs; null outside one. What awaits across threads (the store,
-  /// the nodes) resumes its caller here.
+  /// The loop that the calling thread runs; null outside one. What awaits across threads (the
+  /// store, the nodes) resumes its caller here.
   [[nodiscard]] static Loop* current() noexcept;
   /// True on the thread that runs (or first ran) this loop.
   [[nodiscard]] bool on_thread() const noexcept;
 
-  /// Monotonic milliseconds, read once an iteration. The loop's thread only.
+  /// Monotonic milliseconds from the kernel's coarse clock (a few ms behind). The loop's thread
+  /// only.
   [[nodiscard]] Millis now() const noexcept;
+  /// The wheel, told the time and ticking.
   [[nodiscard]] TimerWheel& timers() noexcept;
+  /// Runs the node after the current callback. The loop's thread only.
+  void defer(Deferred& node) noexcept;
 
   /// Resumes after `delay`, with the wheel's resolution (10 ms).
   Task<void> sleep(Millis delay);
@@ -85,6 +141,7 @@ class Remote {
    public:
     explicit Giver(std::shared_ptr<State> s) : state_(std::move(s)) {}
     void operator()(T value) {
+      if (!state_) return;
       Loop& loop = state_->loop;
       loop.post([s = std::move(state_), v = std::move(value)]() mutable {
         if (s->gone) return;

@@ -1,9 +1,9 @@
 // octroi/net/stream.h: a connected byte stream: TCP, TLS over TCP, or a pair in memory for tests.
 //
-// Reading and writing try at once (read_now, write_now) and only wait when the socket is not ready, so
-// that a ready stream costs one system call and no allocation. One reader and one writer at a time,
-// which may wait together. Closing or destroying wakes a waiter with Errc::closed.
-// Thread: its loop's.
+// Reading and writing try at once (read_now, write_now) and only wait when the socket is not ready,
+// so that a ready stream costs one system call and no allocation. One reader and one writer at a
+// time, which may wait together. Closing or destroying wakes a waiter with Errc::closed. Thread:
+// its loop's.
 #pragma once
 
 #include <coroutine>
@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "octroi/base/bytes.h"
 #include "octroi/base/clock.h"
@@ -24,18 +25,18 @@
 namespace octroi::net {
 
 enum class Errc : std::uint8_t {
-  closed,          // closed here, or by the peer where bytes were still expected
-  reset,           // the peer reset the connection
-  timeout,         // the deadline passed
-  refused,         // nobody listens there
-  unreachable,     // no route, or the network said no
-  resolve_failed,  // the name has no address
-  tls_handshake,   // the TLS handshake failed
-  tls_certificate, // the peer's certificate does not verify, or ours cannot be loaded
-  address_in_use,  // bind failed
-  bad_address,     // not an address or endpoint
-  blocked,         // the guard refused the address
-  system,          // another errno
+  closed,           // closed here, or by the peer where bytes were still expected
+  reset,            // the peer reset the connection
+  timeout,          // the deadline passed
+  refused,          // nobody listens there
+  unreachable,      // no route, or the network said no
+  resolve_failed,   // the name has no address
+  tls_handshake,    // the TLS handshake failed
+  tls_certificate,  // the peer's certificate does not verify, or ours cannot be loaded
+  address_in_use,   // bind failed
+  bad_address,      // not an address or endpoint
+  blocked,          // the guard refused the address
+  system,           // another errno
 };
 ErrorInfo error_info(Errc e);
 
@@ -59,8 +60,20 @@ class Stream {
 
   /// co_await stream.ready(Direction::read, deadline): Result<>, an error on timeout or close.
   /// No allocation; the waiter is a node in the awaiting frame.
-  struct Waiter {
+  struct Waiter : Deferred {
+    Waiter() noexcept : Deferred([](Deferred& d) { static_cast<Waiter&>(d).wake(); }) {}
+    /// For an owner that waits without a coroutine: called instead of resuming `handle`.
+    explicit Waiter(void (*call)(Waiter&)) noexcept : Waiter() { notify = call; }
+    /// Runs the waiting side; whoever calls it touches neither waiter nor stream afterwards.
+    void wake() {
+      if (notify != nullptr) {
+        notify(*this);
+      } else {
+        handle.resume();
+      }
+    }
     std::coroutine_handle<> handle;
+    void (*notify)(Waiter&) = nullptr;
     std::optional<Errc> failed;
   };
   class Ready {
@@ -69,7 +82,8 @@ class Stream {
     Ready(const Ready&) = delete;
     Ready& operator=(const Ready&) = delete;
     ~Ready() {
-      if (armed_) stream_.disarm(direction_);
+      // A waiter in the loop's queue has left its stream, which may be gone.
+      if (armed_ && !waiter_.queued()) stream_.disarm(direction_);
     }
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> h) {
@@ -91,7 +105,9 @@ class Stream {
     bool armed_ = false;
   };
   /// `timeout` zero: no deadline.
-  [[nodiscard]] Ready ready(Direction direction, Millis timeout) { return {*this, direction, timeout}; }
+  [[nodiscard]] Ready ready(Direction direction, Millis timeout) {
+    return {*this, direction, timeout};
+  }
 
   /// Sends FIN (close_notify first for TLS) after what was written.
   virtual void shutdown_write() = 0;
@@ -101,8 +117,13 @@ class Stream {
   /// Negotiated by ALPN: "h2", "http/1.1" or "".
   [[nodiscard]] virtual std::string_view alpn() const { return {}; }
   [[nodiscard]] virtual bool is_tls() const { return false; }
+  /// Whether the peer's end (or a reset) is the next thing to read. Consumes nothing; costs a call
+  /// into the kernel.
+  [[nodiscard]] virtual bool peer_gone() noexcept = 0;
 
-  /// Called by Ready only. `waiter.handle` is resumed once, from the loop, never inside arm().
+  /// Called by Ready, or by an owner that waits with a notify callback and no deadline of its own.
+  /// The waiter is woken once, from the loop, never inside arm(). After would_block only, or a wait
+  /// may outlast bytes that are already here.
   virtual void arm(Direction direction, Waiter& waiter, Millis timeout) = 0;
   virtual void disarm(Direction direction) noexcept = 0;
 };
@@ -123,6 +144,7 @@ class Listener {
   virtual void close() noexcept = 0;
 };
 /// Backlog 4096; TCP_NODELAY on every accepted stream.
-[[nodiscard]] Result<std::unique_ptr<Listener>> listen_tcp(Loop& loop, Endpoint at, bool reuse_port);
+[[nodiscard]] Result<std::unique_ptr<Listener>> listen_tcp(Loop& loop, Endpoint at,
+                                                           bool reuse_port);
 
 }  // namespace octroi::net

@@ -28,7 +28,7 @@ class Timer {
   friend class TimerWheel;
   Callback on_fire_;
   TimerWheel* wheel_ = nullptr;
-  Timer* prev_ = nullptr;
+  Timer** link_ = nullptr;  // what points at this timer: a slot, or the timer before it
   Timer* next_ = nullptr;
   std::int64_t due_tick_ = 0;
 };
@@ -43,7 +43,9 @@ class TimerWheel {
   TimerWheel& operator=(const TimerWheel&) = delete;
   ~TimerWheel();
 
-  /// (Re)starts the timer.
+  /// Tells the wheel the time (monotonic) from which later delays count, without firing anything.
+  void observe(Millis now) noexcept;
+  /// (Re)starts the timer; the delay counts from the last time the wheel was told.
   void start(Timer& timer, Millis delay) noexcept;
   /// Fires everything due at `now` (monotonic). A callback may start or stop any timer.
   void advance(Millis now);
@@ -51,10 +53,14 @@ class TimerWheel {
 
  private:
   friend class Timer;
+  void insert(Timer*& head, Timer& timer) noexcept;
   void unlink(Timer& timer) noexcept;
+  void fire_due(Timer*& slot);
 
   std::array<Timer*, kSlots> slots_{};
-  std::int64_t tick_ = 0;
+  Timer* firing_ = nullptr;         // the slot under advance(), detached while its callbacks run
+  std::int64_t tick_ = 0;           // every slot up to here has fired
+  std::int64_t observed_tick_ = 0;  // at or after tick_
   std::size_t count_ = 0;
 };
 

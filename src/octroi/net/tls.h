@@ -24,21 +24,22 @@ class TlsClientContext {
 };
 
 /// PEM texts; the key must belong to the first certificate. `alpn` in order of preference.
-[[nodiscard]] Result<std::shared_ptr<const TlsServerContext>> make_tls_server(std::string_view certificate_chain_pem,
-                                                                             const Secret& key_pem,
-                                                                             std::vector<std::string> alpn);
+[[nodiscard]] Result<std::shared_ptr<const TlsServerContext>> make_tls_server(
+    std::string_view certificate_chain_pem, const Secret& key_pem, std::vector<std::string> alpn);
 struct TlsClientOptions {
-  std::string ca_pem;              // these instead of the system's store, when not empty
+  std::string ca_pem;                  // these instead of the system's store, when not empty
   std::string pinned_certificate_pem;  // exactly this leaf, whatever its name (lnd's own tls.cert)
   std::vector<std::string> alpn = {"http/1.1"};
 };
-[[nodiscard]] Result<std::shared_ptr<const TlsClientContext>> make_tls_client(TlsClientOptions options);
+[[nodiscard]] Result<std::shared_ptr<const TlsClientContext>> make_tls_client(
+    TlsClientOptions options);
 
 Task<Result<std::unique_ptr<Stream>>> tls_accept(std::unique_ptr<Stream> tcp,
-                                                 std::shared_ptr<const TlsServerContext> context, Millis timeout);
+                                                 std::shared_ptr<const TlsServerContext> context,
+                                                 Millis timeout);
 /// `name` is sent as SNI (unless it is an address) and must match the certificate.
 Task<Result<std::unique_ptr<Stream>>> tls_connect(std::unique_ptr<Stream> tcp,
-                                                  std::shared_ptr<const TlsClientContext> context, std::string name,
-                                                  Millis timeout);
+                                                  std::shared_ptr<const TlsClientContext> context,
+                                                  std::string name, Millis timeout);
 
 }  // namespace octroi::net
