@@ -1,5 +1,6 @@
 // octroi/paywall/settings.h: what the paywall is told: the validated, resolved form of the
-// configuration's `paywall` section. Immutable once published; config fills it, tests build it by hand.
+// configuration's `paywall` section. Immutable once published; config fills it, tests build it by
+// hand.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ enum class Scope : std::uint8_t {
 };
 
 enum class DigestMode : std::uint8_t {
-  on,   // bodies of POST, PUT, PATCH are read (up to digest_limit), bound into the challenge; larger: 413
+  on,   // bodies of POST, PUT, PATCH are read (up to digest_limit), bound into the challenge;
+        // larger: 413
   off,  // bodies are streamed and not bound
 };
 
@@ -40,7 +42,7 @@ enum class Forward : std::uint8_t {
 };
 
 struct PriceRule {
-  std::string path;                  // RE2, anchored at both ends unless it says otherwise; empty: any
+  std::string path;  // RE2, anchored at both ends unless it says otherwise; empty: any
   std::vector<std::string> methods;  // empty: any
   Price price;
 };
@@ -52,10 +54,10 @@ struct FreeQuota {
 };
 
 struct RateLimit {
-  std::string path;                // RE2; empty: any
+  std::string path;  // RE2; empty: any
   std::int64_t requests = 0;
   Millis per{60'000};
-  std::int64_t burst = 0;          // 0: = requests
+  std::int64_t burst = 0;  // 0: = requests
   CountBy by = CountBy::token;
 };
 
@@ -69,19 +71,20 @@ struct UpstreamSettings {
   std::string scheme = "http";
   std::string host;
   std::uint16_t port = 80;
-  std::string base_path;     // prefix put before the path, without trailing slash
-  std::string ca_pem;        // own CA for https; empty: the system's
-  std::string server_name;   // name to verify; empty: host
+  std::string base_path;    // prefix put before the path, without trailing slash
+  std::string ca_pem;       // own CA for https; empty: the system's
+  std::string server_name;  // name to verify; empty: host
 };
 
 struct CorsPolicy {
   bool enabled = true;
   std::vector<std::string> origins = {"*"};
   std::vector<std::string> methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-  std::vector<std::string> allow_headers = {"Content-Type",     "Authorization",  "Payment-Authorization",
-                                            "Payment-Receipt",  "Accept-Payment", "Idempotency-Key",
-                                            "Grpc-Metadata-Macaroon"};
-  std::vector<std::string> expose_headers = {"WWW-Authenticate", "Payment-Receipt", "X-Request-Id", "Retry-After"};
+  std::vector<std::string> allow_headers = {
+      "Content-Type",   "Authorization",   "Payment-Authorization", "Payment-Receipt",
+      "Accept-Payment", "Idempotency-Key", "Grpc-Metadata-Macaroon"};
+  std::vector<std::string> expose_headers = {"WWW-Authenticate", "Payment-Receipt", "X-Request-Id",
+                                             "Retry-After"};
   bool credentials = false;
   Millis max_age{600'000};
 };
@@ -109,38 +112,38 @@ struct HeaderInjection {
 
 struct ServiceSettings {
   ServiceName name;
-  std::string host;                    // RE2 over the Host without port, anchored; empty: any
-  std::string path;                    // RE2 over the decoded path, anchored at its start; empty: any
-  std::vector<std::string> methods;    // empty: any
+  std::string host;                  // RE2 over the Host without port, anchored; empty: any
+  std::string path;                  // RE2 over the decoded path, anchored at its start; empty: any
+  std::vector<std::string> methods;  // empty: any
   UpstreamSettings upstream;
   UpstreamTimeouts timeouts;
-  bool auth = true;                    // off: relayed without payment
+  bool auth = true;  // off: relayed without payment
   Price price;
-  std::vector<PriceRule> prices;       // first match wins, before `price`
+  std::vector<PriceRule> prices;  // first match wins, before `price`
   std::vector<OfferScheme> schemes = {OfferScheme::l402};
-  bool lsat = true;                    // the LSAT spelling of the L402 offer, wherever l402 is on
+  bool lsat = true;  // the LSAT spelling of the L402 offer, wherever l402 is on
   TokenSettings token;
   SessionSettings session;
   FreeQuota free;
   std::vector<RateLimit> rate_limits;
-  std::vector<HeaderInjection> headers;      // set on the request to the upstream
-  std::optional<std::string> rewrite_prefix; // put before the path
-  std::optional<std::string> rewrite_strip;  // removed from the start of the path
-  std::uint64_t max_body = 10ULL << 20;      // request body; larger: 413
+  std::vector<HeaderInjection> headers;       // set on the request to the upstream
+  std::optional<std::string> rewrite_prefix;  // put before the path
+  std::optional<std::string> rewrite_strip;   // removed from the start of the path
+  std::uint64_t max_body = 10ULL << 20;       // request body; larger: 413
   DigestMode digest = DigestMode::on;
   std::uint64_t digest_limit = 1ULL << 20;
   Scope scope = Scope::path;
   CorsPolicy cors;
   std::vector<net::Cidr> block;
-  std::vector<std::string> free_paths;       // RE2: relayed without payment
-  std::vector<std::string> no_invoice_paths; // RE2: unpaid requests get 401 and no invoice
-  bool strict = false;                       // the node must confirm settlement
+  std::vector<std::string> free_paths;        // RE2: relayed without payment
+  std::vector<std::string> no_invoice_paths;  // RE2: unpaid requests get 401 and no invoice
+  bool strict = false;                        // the node must confirm settlement
   Forward forward = Forward::none;
-  bool opaque = false;                       // emit the `opaque` parameter
-  bool payment_header = false;               // emit header="Payment-Authorization"
-  std::string description;                   // shown to payers; never authorises
-  bool discovery = true;                     // listed in /openapi.json and /llms.txt
-  bool discovery_shadow = false;             // answer them even when the upstream has its own
+  bool opaque = false;            // emit the `opaque` parameter
+  bool payment_header = false;    // emit header="Payment-Authorization"
+  std::string description;        // shown to payers; never authorises
+  bool discovery = true;          // listed in /openapi.json and /llms.txt
+  bool discovery_shadow = false;  // answer them even when the upstream has its own
 };
 
 struct TlsFiles {
@@ -152,14 +155,15 @@ struct PaywallSettings {
   std::vector<net::Endpoint> listen;
   std::optional<TlsFiles> tls;
   std::vector<net::Cidr> trusted_proxies;
-  std::string realm;                                  // defaults to the listen address
-  std::vector<std::shared_ptr<const Secret>> secret;  // [current, previous…]; empty: made once, kept in the store
+  std::string realm;  // defaults to the listen address
+  std::vector<std::shared_ptr<const Secret>>
+      secret;  // [current, previous…]; empty: made once, kept in the store
   std::vector<std::shared_ptr<const Secret>> l402_keys;
   Millis challenge_ttl{15LL * 60 * 1000};
   std::int64_t max_unpaid = 64;
   std::int64_t invoice_pool = 32;
   std::vector<net::Cidr> block;
-  std::optional<Rate> rate;                           // for prices in usd
+  std::optional<Rate> rate;  // for prices in usd
   std::vector<ServiceSettings> services;
 };
 

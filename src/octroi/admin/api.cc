@@ -1,0 +1,287 @@
+#include "octroi/admin/api.h"
+
+#include <charconv>
+#include <map>
+#include <utility>
+
+#include "octroi/base/log.h"
+#include "octroi/json/writer.h"
+
+namespace octroi::admin {
+
+namespace {
+
+Task<void> send(http::Exchange& exchange, int status, std::string type, std::string body) {
+  http::ResponseHead head;
+  head.status = status;
+  head.headers.set("Content-Type", type);
+  head.headers.set("Cache-Control", "no-store");
+  head.headers.set("X-Content-Type-Options", "nosniff");
+  if (status == 401) head.headers.set("WWW-Authenticate", "Bearer realm=\"octroi admin\"");
+  auto sent = co_await exchange.respond(std::move(head), std::move(body));
+  if (!sent) OCTROI_LOG(debug, "admin", "client left", {{"error", sent.error().message()}});
+}
+
+Task<void> send_problem(http::Exchange& exchange, int status, std::string detail) {
+  json::Writer w;
+  w.begin_object()
+      .field("type", "about:blank")
+      .field("title", http::reason_phrase(status))
+      .field("status", status)
+      .field("detail", detail)
+      .end_object();
+  co_await send(exchange, status, "application/problem+json", std::move(w).take());
+}
+
+Task<void> send_json(http::Exchange& exchange, std::string body) {
+  co_await send(exchange, 200, "application/json", std::move(body));
+}
+
+std::string percent_decode(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      if (auto byte = from_hex(text.substr(i + 1, 2))) {
+        out.push_back(static_cast<char>((*byte)[0]));
+        i += 2;
+        continue;
+      }
+    }
+    out.push_back(text[i] == '+' ? ' ' : text[i]);
+  }
+  return out;
+}
+
+std::map<std::string, std::string> query_of(std::string_view query) {
+  std::map<std::string, std::string> out;
+  while (!query.empty()) {
+    const auto amp = query.find('&');
+    const auto item = query.substr(0, amp);
+    query = amp == std::string_view::npos ? std::string_view{} : query.substr(amp + 1);
+    const auto equals = item.find('=');
+    if (equals == std::string_view::npos) continue;
+    out[percent_decode(item.substr(0, equals))] = percent_decode(item.substr(equals + 1));
+  }
+  return out;
+}
+
+/// The filter of a transaction list, or which parameter is wrong.
+tl::expected<ledger::TransactionFilter, std::string> filter_of(std::string_view query) {
+  ledger::TransactionFilter filter;
+  for (const auto& [key, value] : query_of(query)) {
+    if (key == "service") {
+      filter.service = value;
+    } else if (key == "scheme") {
+      if (value == "l402")
+        filter.scheme = ledger::Scheme::l402;
+      else if (value == "mpp_charge")
+        filter.scheme = ledger::Scheme::mpp_charge;
+      else if (value == "mpp_session")
+        filter.scheme = ledger::Scheme::mpp_session;
+      else
+        return tl::unexpected<std::string>("scheme: use l402, mpp_charge or mpp_session");
+    } else if (key == "state") {
+      if (value == "pending")
+        filter.state = ledger::TransactionState::pending;
+      else if (value == "settled")
+        filter.state = ledger::TransactionState::settled;
+      else
+        return tl::unexpected<std::string>("state: use pending or settled");
+    } else if (key == "from" || key == "to") {
+      auto when = from_rfc3339(value);
+      if (!when) return tl::unexpected<std::string>(key + ": use an RFC 3339 date-time");
+      (key == "from" ? filter.from : filter.to) = *when;
+    } else if (key == "before" || key == "limit") {
+      std::int64_t n = 0;
+      auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), n);
+      if (ec != std::errc{} || end != value.data() + value.size() || n < 1 ||
+          (key == "limit" && n > 1000)) {
+        return tl::unexpected<std::string>(key + ": use a number from 1" +
+                                           (key == "limit" ? " to 1000" : ""));
+      }
+      if (key == "limit")
+        filter.limit = static_cast<int>(n);
+      else
+        filter.before_id = n;
+    } else {
+      return tl::unexpected<std::string>("unknown parameter '" + key + "'");
+    }
+  }
+  return filter;
+}
+
+void write_transaction(json::Writer& w, const ledger::Transaction& t) {
+  w.begin_object();
+  w.field("id", t.id);
+  w.field("service", t.record.service);
+  w.field("auth_type", std::string(ledger::to_string(t.record.scheme)));
+  w.field("payment_hash", t.record.hash.hex());
+  w.field("amount_msat", t.record.amount.count() /* raw: wire */);
+  w.field("state", t.state == ledger::TransactionState::settled ? "settled" : "pending");
+  w.key("token_id");
+  if (t.record.token_id)
+    w.string(t.record.token_id->hex());
+  else
+    w.null();
+  if (!t.record.challenge_id.empty()) w.field("challenge_id", t.record.challenge_id);
+  w.field("request_id", t.record.request_id);
+  w.field("created_at", to_rfc3339(t.record.created));
+  w.key("settled_at");
+  if (t.settled)
+    w.string(to_rfc3339(*t.settled));
+  else
+    w.null();
+  w.end_object();
+}
+
+constexpr std::string_view kOpenApi =
+    R"({"openapi":"3.1.0","info":{"title":"octroi admin","version":"1"},
+"components":{"securitySchemes":{"token":{"type":"http","scheme":"bearer"}}},"security":[{"token":[]}],
+"paths":{
+"/healthz":{"get":{"security":[],"responses":{"200":{"description":"the process answers"}}}},
+"/readyz":{"get":{"security":[],"responses":{"200":{"description":"every part works"},"503":{"description":"names the parts that fail"}}}},
+"/metrics":{"get":{"responses":{"200":{"description":"Prometheus text"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/info":{"get":{"responses":{"200":{"description":"version, realm and node"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/transactions":{"get":{"parameters":[
+{"name":"service","in":"query","schema":{"type":"string"}},
+{"name":"scheme","in":"query","schema":{"enum":["l402","mpp_charge","mpp_session"]}},
+{"name":"state","in":"query","schema":{"enum":["pending","settled"]}},
+{"name":"from","in":"query","schema":{"type":"string","format":"date-time"}},
+{"name":"to","in":"query","schema":{"type":"string","format":"date-time"}},
+{"name":"before","in":"query","schema":{"type":"integer","minimum":1}},
+{"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":1000}}],
+"responses":{"200":{"description":"newest first"},"400":{"description":"names the parameter"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/tokens/revoked":{"get":{"responses":{"200":{"description":"revoked L402 token ids"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/tokens/{id}/revoke":{"post":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}}],
+"responses":{"200":{"description":"every worker has acknowledged"},"400":{"description":"not a token id"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/reload":{"post":{"responses":{"200":{"description":"what changed"},"400":{"description":"the configuration has errors; nothing changed"},"401":{"description":"no or wrong token"}}}}
+}})";
+
+}  // namespace
+
+bool Api::authorized(const http::RequestHead& request) const {
+  const auto value = request.headers.get("Authorization");
+  if (!value || wiring_.token == nullptr || wiring_.token->empty()) return false;
+  constexpr std::string_view kBearer = "Bearer ";
+  if (value->size() <= kBearer.size() ||
+      !http::equal_ignoring_case(value->substr(0, kBearer.size()), kBearer))
+    return false;
+  return wiring_.token->equals(value->substr(kBearer.size()));
+}
+
+Task<void> Api::handle(http::Exchange& exchange) {
+  const http::RequestHead& request = exchange.request();
+  const std::string_view path = request.path();
+  const bool reading = request.method == "GET" || request.method == "HEAD";
+  if (reading && path == "/healthz") {
+    co_await send(exchange, 200, "text/plain", "ok\n");
+  } else if (reading && path == "/readyz") {
+    co_await ready(exchange);
+  } else if (reading && path == "/metrics" && (wiring_.metrics_public || authorized(request))) {
+    co_await send(exchange, 200, "text/plain; version=0.0.4; charset=utf-8",
+                  wiring_.metrics.exposition());
+  } else if (!authorized(request)) {
+    co_await send_problem(exchange, 401, "send the admin token: Authorization: Bearer <token>");
+  } else {
+    co_await route(exchange);
+  }
+}
+
+Task<void> Api::ready(http::Exchange& exchange) {
+  std::string failing;
+  for (const Check& check : wiring_.checks) {
+    auto outcome = co_await check.run();
+    if (outcome) continue;
+    failing += fmt::format("{}: {}\n", check.name, outcome.error().message());
+  }
+  const bool ok = failing.empty();
+  co_await send(exchange, ok ? 200 : 503, "text/plain; charset=utf-8", ok ? "ok\n" : failing);
+}
+
+Task<void> Api::route(http::Exchange& exchange) {
+  const http::RequestHead& request = exchange.request();
+  const std::string path(request.path());
+  const bool reading = request.method == "GET" || request.method == "HEAD";
+  constexpr std::string_view kTokens = "/api/v1/tokens/";
+  constexpr std::string_view kRevoke = "/revoke";
+  if (path == "/api/v1/info" && reading) {
+    co_await send_json(exchange, co_await wiring_.info());
+  } else if (path == "/api/v1/openapi.json" && reading) {
+    co_await send_json(exchange, std::string(kOpenApi));
+  } else if (path == "/api/v1/transactions" && reading) {
+    co_await transactions(exchange);
+  } else if (path == "/api/v1/tokens/revoked" && reading) {
+    co_await revoked(exchange);
+  } else if (path.starts_with(kTokens) && path.ends_with(kRevoke) &&
+             path.size() > kTokens.size() + kRevoke.size() && request.method == "POST") {
+    co_await revoke(exchange,
+                    path.substr(kTokens.size(), path.size() - kTokens.size() - kRevoke.size()));
+  } else if (path == "/api/v1/reload" && request.method == "POST") {
+    auto report = co_await wiring_.reload();
+    if (report) {
+      co_await send_json(exchange, std::move(*report));
+    } else {
+      co_await send_problem(exchange, 400, std::string(report.error().message()));
+    }
+  } else {
+    co_await send_problem(exchange, 404, "no such resource; see /api/v1/openapi.json");
+  }
+}
+
+Task<void> Api::transactions(http::Exchange& exchange) {
+  auto filter = filter_of(exchange.request().query());
+  if (!filter) {
+    co_await send_problem(exchange, 400, filter.error());
+    co_return;
+  }
+  auto rows = co_await wiring_.store.list_transactions(*filter);
+  if (!rows) {
+    co_await send_problem(exchange, 503, std::string(rows.error().message()));
+    co_return;
+  }
+  json::Writer w;
+  w.begin_object().key("transactions").begin_array();
+  for (const auto& t : *rows) write_transaction(w, t);
+  w.end_array();
+  w.key("next_before");
+  if (rows->size() == static_cast<std::size_t>(filter->limit))
+    w.integer(rows->back().id);
+  else
+    w.null();
+  w.end_object();
+  co_await send_json(exchange, std::move(w).take());
+}
+
+Task<void> Api::revoke(http::Exchange& exchange, std::string id) {
+  auto token = TokenId::from_hex(id);
+  if (!token) {
+    co_await send_problem(exchange, 400, "a token id is 64 hexadecimal digits");
+    co_return;
+  }
+  auto done = co_await wiring_.revoke(*token);
+  if (!done) {
+    co_await send_problem(exchange, 503, std::string(done.error().message()));
+    co_return;
+  }
+  json::Writer w;
+  w.begin_object()
+      .field("id", token->hex())
+      .field("revoked_at", to_rfc3339(wiring_.clock.now()))
+      .end_object();
+  co_await send_json(exchange, std::move(w).take());
+}
+
+Task<void> Api::revoked(http::Exchange& exchange) {
+  auto ids = co_await wiring_.store.revoked_tokens();
+  if (!ids) {
+    co_await send_problem(exchange, 503, std::string(ids.error().message()));
+    co_return;
+  }
+  json::Writer w;
+  w.begin_object().key("tokens").begin_array();
+  for (const auto& id : *ids) w.string(id.hex());
+  w.end_array().end_object();
+  co_await send_json(exchange, std::move(w).take());
+}
+
+}  // namespace octroi::admin

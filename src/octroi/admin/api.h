@@ -1,0 +1,68 @@
+// octroi/admin/api.h: the admin listener: health, readiness, metrics, and the REST API under
+// /api/v1.
+//
+//   GET  /healthz                          no credential; "ok" while the process answers
+//   GET  /readyz                           no credential; which part fails, or "ok"
+//   GET  /metrics                          admin token, unless telemetry.metrics is public
+//   GET  /api/v1/info                      version, realm, node
+//   GET  /api/v1/transactions              ?service= &scheme= &state= &before= &limit=
+//   GET  /api/v1/tokens/revoked
+//   POST /api/v1/tokens/{token id}/revoke  returns after every worker has acknowledged
+//   POST /api/v1/reload                    reads the configuration again
+//   GET  /api/v1/openapi.json
+//
+// Authentication: Authorization: Bearer <admin token>, compared in constant time. Errors are
+// RFC 9457 problem documents.
+// Thread  the control loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "octroi/base/clock.h"
+#include "octroi/base/metrics.h"
+#include "octroi/base/secret.h"
+#include "octroi/http/server.h"
+#include "octroi/ledger/store.h"
+
+namespace octroi::admin {
+
+/// One thing that has to work for new requests to be served.
+struct Check {
+  std::string name;  // "store", "node"
+  std::function<Task<Result<>>()> run;
+};
+
+struct Wiring {
+  ledger::Store& store;
+  MetricRegistry& metrics;
+  Clock& clock;
+  std::shared_ptr<const Secret> token;
+  bool metrics_public = false;
+  std::vector<Check> checks;
+  /// JSON object text for /api/v1/info.
+  std::function<Task<std::string>()> info;
+  /// Publishes the new revocation set to every worker; returns when all have it.
+  std::function<Task<Result<>>(TokenId)> revoke;
+  std::function<Task<Result<std::string>>()> reload;
+};
+
+class Api {
+ public:
+  explicit Api(Wiring wiring) : wiring_(std::move(wiring)) {}
+  Task<void> handle(http::Exchange& exchange);
+
+ private:
+  Task<void> ready(http::Exchange& exchange);
+  Task<void> route(http::Exchange& exchange);
+  Task<void> transactions(http::Exchange& exchange);
+  Task<void> revoke(http::Exchange& exchange, std::string id);
+  Task<void> revoked(http::Exchange& exchange);
+  [[nodiscard]] bool authorized(const http::RequestHead& request) const;
+
+  Wiring wiring_;
+};
+
+}  // namespace octroi::admin

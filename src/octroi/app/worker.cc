@@ -1,0 +1,109 @@
+#include "octroi/app/worker.h"
+
+#include <utility>
+
+#include "octroi/app/upstreams.h"
+#include "octroi/base/log.h"
+
+namespace octroi::app {
+
+struct Worker::State {
+  explicit State(net::Loop& loop) : upstreams(loop) {}
+  Upstreams upstreams;
+  std::unique_ptr<paywall::Gate> gate;
+  std::vector<std::unique_ptr<http::Server>> servers;
+};
+
+namespace {
+
+Task<void> serve(paywall::Gate* gate, http::Exchange* exchange) {
+  co_await gate->handle(*exchange);
+}
+
+Task<void> drain_all(std::vector<std::unique_ptr<http::Server>>* servers, Millis grace,
+                     net::Loop* loop) {
+  TaskGroup group;
+  for (auto& server : *servers) group.start(server->drain(grace));
+  co_await group.join();
+  loop->stop();
+}
+
+}  // namespace
+
+Worker::Worker(WorkerOptions options, paywall::Shared& shared,
+               std::shared_ptr<const paywall::Snapshot> snapshot,
+               std::shared_ptr<const l402::RevocationSet> revoked)
+    : options_(std::move(options)),
+      shared_(shared),
+      snapshot_(std::move(snapshot)),
+      revoked_(std::move(revoked)) {}
+
+Worker::~Worker() { join(); }
+
+Result<std::vector<net::Endpoint>> Worker::start() {
+  std::promise<Result<std::vector<net::Endpoint>>> ready;
+  auto outcome = ready.get_future();
+  thread_ = std::thread([this, p = std::move(ready)]() mutable { run(std::move(p)); });
+  auto bound = outcome.get();
+  if (!bound) join();
+  return bound;
+}
+
+void Worker::run(std::promise<Result<std::vector<net::Endpoint>>> ready) {
+  net::Loop loop;
+  State state(loop);
+  state.upstreams.publish(*snapshot_);
+  state.gate = std::make_unique<paywall::Gate>(shared_, state.upstreams, std::move(snapshot_),
+                                               std::move(revoked_));
+  std::vector<net::Endpoint> bound;
+  for (const auto& endpoint : options_.listen) {
+    http::ServerConfig config;
+    config.listen = endpoint;
+    config.tls = options_.tls;
+    config.limits = options_.limits;
+    auto server = http::listen(
+        loop, config, [gate = state.gate.get()](http::Exchange& e) { return serve(gate, &e); });
+    if (!server) {
+      ready.set_value(fail(std::move(server).error().within("listen " + endpoint.str())));
+      return;
+    }
+    bound.push_back((*server)->local());
+    state.servers.push_back(std::move(*server));
+  }
+  loop_ = &loop;
+  state_ = &state;
+  ready.set_value(std::move(bound));
+  loop.run();
+}
+
+void Worker::publish(std::shared_ptr<const paywall::Snapshot> snapshot) {
+  loop_->post([this, s = std::move(snapshot)]() mutable {
+    state_->upstreams.publish(*s);
+    state_->gate->publish(std::move(s));
+  });
+}
+
+void Worker::publish(std::shared_ptr<const l402::RevocationSet> revoked,
+                     UniqueFunction<void()> done) {
+  loop_->post([this, r = std::move(revoked), d = std::move(done)]() mutable {
+    state_->gate->publish(std::move(r));
+    d();
+  });
+}
+
+void Worker::set_tls(std::shared_ptr<const net::TlsServerContext> tls) {
+  loop_->post([this, t = std::move(tls)] {
+    for (auto& server : state_->servers) server->set_tls(t);
+  });
+}
+
+void Worker::drain(Millis grace) {
+  if (loop_ == nullptr) return;
+  loop_->post([this, grace] { loop_->tasks().start(drain_all(&state_->servers, grace, loop_)); });
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace octroi::app

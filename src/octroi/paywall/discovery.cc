@@ -1,0 +1,184 @@
+#include "octroi/paywall/discovery.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "octroi/json/writer.h"
+#include "octroi/paywall/pattern.h"
+
+namespace octroi::paywall {
+
+namespace {
+
+bool offers(const ServiceSettings& s, OfferScheme scheme) {
+  return std::find(s.schemes.begin(), s.schemes.end(), scheme) != s.schemes.end();
+}
+
+/// OpenAPI paths are literal or templates; a regular expression becomes its literal beginning with
+/// a catch-all behind it.
+std::string openapi_path(const std::string& service_path, const std::string& rule_path) {
+  const std::string& expression = rule_path.empty() ? service_path : rule_path;
+  auto pattern = Pattern::compile(expression, Anchor::start);
+  std::string path = pattern ? pattern->literal_prefix() : "/";
+  const bool whole = pattern && expression.ends_with('$') &&
+                     path.size() + 1 + (expression.starts_with('^') ? 1U : 0U) == expression.size();
+  if (path.empty() || path.front() != '/') path = "/";
+  if (whole) return path;
+  if (path.back() == '/') return path.size() > 1 ? path + "{path}" : "/";
+  return path;
+}
+
+std::vector<std::string> operations(const ServiceSettings& s, const PriceRule* rule) {
+  static const std::set<std::string> kKnown = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+  const auto& listed = rule != nullptr && !rule->methods.empty() ? rule->methods : s.methods;
+  std::vector<std::string> out;
+  for (const auto& m : listed) {
+    if (!kKnown.contains(m)) continue;
+    std::string lower = m;
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](char c) { return static_cast<char>(c | 0x20); });
+    out.push_back(lower);
+  }
+  if (out.empty()) out = {"get", "post"};
+  return out;
+}
+
+/// The amount as the charge intent writes it: whole satoshis; null when a rate decides at request
+/// time.
+void write_amount(json::Writer& w, const Price& price) {
+  if (price.usd) {
+    w.key("amount").null();
+  } else {
+    w.field("amount", fmt::format("{}", to_sat_ceil(price.msat).count() /* raw: wire */));
+  }
+}
+
+void write_offers(json::Writer& w, const ServiceSettings& s, const Price& price) {
+  w.key("x-payment-info").begin_object().key("offers").begin_array();
+  if (offers(s, OfferScheme::payment)) {
+    w.begin_object().field("intent", "charge").field("method", "lightning");
+    write_amount(w, price);
+    w.field("currency", "sat");
+    if (!s.description.empty()) w.field("description", s.description);
+    w.end_object();
+  }
+  w.end_array().end_object();
+}
+
+void write_operation(json::Writer& w, const std::string& method, const ServiceSettings& s,
+                     const Price& price) {
+  w.key(method).begin_object();
+  w.field("summary", s.description.empty() ? s.name.str() : s.description);
+  w.key("tags").begin_array().string(s.name.str()).end_array();
+  const bool paid = s.auth && !price.is_zero();
+  if (paid && offers(s, OfferScheme::payment)) write_offers(w, s, price);
+  if (method == "post" || method == "put" || method == "patch") {
+    w.key("requestBody")
+        .begin_object()
+        .key("content")
+        .begin_object()
+        .key("application/json")
+        .begin_object();
+    w.key("schema").begin_object().field("type", "object").end_object();
+    w.end_object().end_object().end_object();
+  }
+  w.key("responses").begin_object();
+  w.key("200").begin_object().field("description", "The resource").end_object();
+  if (paid) {
+    w.key("402").begin_object();
+    w.field("description",
+            fmt::format("Payment required: {}. The WWW-Authenticate fields hold the challenges.",
+                        format(price)));
+    w.end_object();
+  }
+  w.end_object().end_object();
+}
+
+struct Listed {
+  const ServiceSettings* service;
+  Price price;
+  std::vector<std::string> methods;
+};
+
+std::map<std::string, std::map<std::string, Listed>> paths_of(const PaywallSettings& settings) {
+  std::map<std::string, std::map<std::string, Listed>> out;
+  auto add = [&out](const ServiceSettings& s, const PriceRule* rule, const Price& price) {
+    const std::string path = openapi_path(s.path, rule != nullptr ? rule->path : "");
+    for (const auto& m : operations(s, rule)) out[path].try_emplace(m, Listed{&s, price, {}});
+  };
+  for (const auto& s : settings.services) {
+    if (!s.discovery) continue;
+    for (const auto& rule : s.prices) add(s, &rule, rule.price);
+    add(s, nullptr, s.price);
+  }
+  return out;
+}
+
+std::string make_openapi(const PaywallSettings& settings) {
+  const auto paths = paths_of(settings);
+  if (paths.empty()) return {};
+  json::Writer w;
+  w.begin_object().field("openapi", "3.1.0");
+  w.key("info").begin_object().field("title", settings.realm).field("version", "1").end_object();
+  w.key("x-service-info").begin_object();
+  w.key("categories").begin_array().string("api").end_array();
+  w.key("docs").begin_object().field("llms", "/llms.txt").end_object();
+  w.end_object();
+  w.key("paths").begin_object();
+  for (const auto& [path, methods] : paths) {
+    w.key(path).begin_object();
+    if (path.ends_with("{path}")) {
+      w.key("parameters").begin_array().begin_object();
+      w.field("name", "path").field("in", "path").field("required", true);
+      w.key("schema").begin_object().field("type", "string").end_object();
+      w.end_object().end_array();
+    }
+    for (const auto& [method, listed] : methods)
+      write_operation(w, method, *listed.service, listed.price);
+    w.end_object();
+  }
+  w.end_object().end_object();
+  return std::move(w).take();
+}
+
+std::string scheme_names(const ServiceSettings& s) {
+  std::string out;
+  if (offers(s, OfferScheme::l402)) out = "L402";
+  if (offers(s, OfferScheme::payment))
+    out += out.empty() ? "Payment (lightning/charge)" : ", Payment (lightning/charge)";
+  return out;
+}
+
+std::string make_llms(const PaywallSettings& settings) {
+  std::string out = fmt::format(
+      "# {}\n\n> A paid API. Requests without payment are answered 402 with Lightning invoices in "
+      "the "
+      "WWW-Authenticate fields; pay one and repeat the request with its proof.\n\n## Services\n\n",
+      settings.realm);
+  bool any = false;
+  for (const auto& s : settings.services) {
+    if (!s.discovery) continue;
+    any = true;
+    out +=
+        fmt::format("- {}{}{}\n", s.name.str(), s.description.empty() ? "" : ": ", s.description);
+    for (const auto& rule : s.prices) {
+      out += fmt::format("  - {}: {}\n", openapi_path(s.path, rule.path), format(rule.price));
+    }
+    if (s.auth) {
+      out += fmt::format("  - {}: {} by {}\n", openapi_path(s.path, ""), format(s.price),
+                         scheme_names(s));
+    } else {
+      out += fmt::format("  - {}: free\n", openapi_path(s.path, ""));
+    }
+  }
+  out += "\n## More\n\n- [OpenAPI](/openapi.json): operations and prices\n";
+  return any ? out : std::string{};
+}
+
+}  // namespace
+
+Discovery::Discovery(const PaywallSettings& settings)
+    : openapi_(make_openapi(settings)), llms_(make_llms(settings)) {}
+
+}  // namespace octroi::paywall

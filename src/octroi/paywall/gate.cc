@@ -1,0 +1,722 @@
+#include "octroi/paywall/gate.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "octroi/base/log.h"
+#include "octroi/mpp/binding.h"
+#include "octroi/mpp/digest.h"
+#include "octroi/paywall/cors.h"
+#include "octroi/paywall/errors.h"
+#include "octroi/paywall/grpc.h"
+#include "octroi/paywall/l402_auth.h"
+#include "octroi/paywall/payment_auth.h"
+
+namespace octroi::paywall {
+
+namespace {
+
+constexpr std::string_view kModule = "paywall";
+constexpr std::size_t kStoredBody = 64 * 1024;  // of an answer, for Idempotency-Key
+constexpr Millis kUpstreamDown{1'000};          // how long a refused connection is believed
+constexpr Millis kUnavailableRetry{5'000};
+
+bool has_body_to_bind(std::string_view method) {
+  return method == "POST" || method == "PUT" || method == "PATCH";
+}
+
+std::string new_request_id(Random& random) { return to_hex(random.bytes<12>()); }
+
+bool acceptable_request_id(std::string_view id) {
+  return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
+mpp::Problem internal(std::string detail) {
+  return {mpp::ProblemType::internal_payment_error, std::move(detail)};
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------------------
+
+Result<std::shared_ptr<const Snapshot>> Snapshot::build(PaywallSettings settings,
+                                                        MetricRegistry& registry) {
+  auto snapshot = std::make_shared<Snapshot>();
+  OCTROI_TRY(snapshot->routes, RouteTable::build(settings.services));
+  std::vector<const Secret*> secrets;
+  for (const auto& s : settings.secret) secrets.push_back(s.get());
+  OCTROI_TRY(auto payment_keys, mpp::KeyRing::from_secrets(secrets));
+  snapshot->payment_keys = std::make_shared<mpp::KeyRing>(std::move(payment_keys));
+  OCTROI_TRY(auto l402_keys, l402::RootKeys::make(settings.l402_keys));
+  snapshot->l402_keys = std::make_shared<l402::RootKeys>(std::move(l402_keys));
+  for (const auto& s : settings.services) {
+    snapshot->metrics.push_back(std::make_unique<ServiceMetrics>(registry, s.name.str()));
+  }
+  snapshot->no_service = std::make_unique<ServiceMetrics>(registry, "");
+  snapshot->discovery = Discovery(settings);
+  snapshot->settings = std::move(settings);
+  return std::shared_ptr<const Snapshot>(std::move(snapshot));
+}
+
+struct Gate::Door {
+  Door(std::shared_ptr<const Snapshot> s, Shared& shared,
+       std::shared_ptr<const l402::RevocationSet> revoked)
+      : snapshot(std::move(s)),
+        l402(shared, snapshot->l402_keys, std::move(revoked), snapshot->settings.realm + " ",
+             snapshot->settings.challenge_ttl),
+        payment(shared, snapshot->payment_keys, snapshot->settings.realm,
+                snapshot->settings.challenge_ttl) {}
+
+  std::shared_ptr<const Snapshot> snapshot;
+  L402Authenticator l402;
+  PaymentAuthenticator payment;
+  /// In the order in which challenges stand on a 402: L402 first, because clients in the field read
+  /// the first line they understand (mpp.md 6.1).
+  std::array<Authenticator*, 2> authenticators{&l402, &payment};
+};
+
+struct Gate::Visit {
+  explicit Visit(http::Exchange& e, std::shared_ptr<Door> d) : exchange(e), door(std::move(d)) {}
+
+  http::Exchange& exchange;
+  std::shared_ptr<Door> door;  // holds its snapshot for as long as the request lives
+  UnixMillis started;
+  ClientIdentity client;
+  std::string request_id;
+  std::string path;  // decoded, normalised
+  Credentials credentials;
+  const Service* service = nullptr;
+  std::optional<std::string> body;  // read ahead, when it is bound
+  std::optional<RequestContext> context;
+  bool grpc = false;
+  bool used_payment_authorization = false;
+
+  // for the access log and metrics
+  Outcome outcome = Outcome::refused;
+  int status = 0;
+  std::string scheme;
+  std::string challenge_id;
+
+  [[nodiscard]] const Snapshot& snapshot() const { return *door->snapshot; }
+  [[nodiscard]] http::RequestHead& request() const { return exchange.request(); }
+  [[nodiscard]] ServiceMetrics& metrics() const {
+    return service != nullptr ? *snapshot().metrics[service->index] : *snapshot().no_service;
+  }
+};
+
+Gate::Gate(Shared& shared, UpstreamClients& upstreams, std::shared_ptr<const Snapshot> snapshot,
+           std::shared_ptr<const l402::RevocationSet> revoked)
+    : shared_(shared),
+      upstreams_(upstreams),
+      revoked_(std::move(revoked)),
+      door_(std::make_shared<Door>(std::move(snapshot), shared, revoked_)) {}
+Gate::~Gate() = default;
+
+void Gate::publish(std::shared_ptr<const Snapshot> snapshot) {
+  door_ = std::make_shared<Door>(std::move(snapshot), shared_, revoked_);
+}
+void Gate::publish(std::shared_ptr<const l402::RevocationSet> revoked) {
+  revoked_ = std::move(revoked);
+  door_->l402.publish(revoked_);
+}
+
+// ------------------------------------------------------------------------------------------------
+// The story of a request.
+
+Task<void> Gate::handle(http::Exchange& exchange) {
+  Visit visit(exchange, door_);
+  visit.started = shared_.clock.now();
+  visit.client = identify(exchange.peer().address, exchange.peer().tls, visit.request().headers,
+                          visit.snapshot().settings.trusted_proxies);
+  const auto given = visit.request().headers.get("X-Request-Id");
+  visit.request_id = visit.client.through_trusted_proxy && given && acceptable_request_id(*given)
+                         ? std::string(*given)
+                         : new_request_id(shared_.random);
+  visit.grpc = is_grpc(visit.request().headers);
+  visit.used_payment_authorization = visit.request().headers.has("Payment-Authorization");
+  co_await serve(visit);
+  finish(visit);
+}
+
+Task<void> Gate::serve(Visit& visit) {
+  const PaywallSettings& settings = visit.snapshot().settings;
+  if (contains(settings.block, visit.client.address)) {
+    co_await refuse(visit, Complaint{403, "this address is blocked"}, std::nullopt);
+    co_return;
+  }
+  // What is matched, priced and bound is the decoded, normalised path; a path that cannot be read
+  // one way only is refused.
+  auto path = mpp::normalise_path(visit.request().path());
+  if (!path) {
+    co_await refuse(
+        visit, complaint({mpp::ProblemType::bad_request, std::string(path.error().message())}, 400),
+        std::nullopt);
+    co_return;
+  }
+  visit.path = std::move(*path);
+  const std::string_view authority =
+      visit.client.host.empty() ? visit.request().authority : visit.client.host;
+  visit.service = visit.snapshot().routes.find(host_without_port(authority), visit.path);
+
+  const bool reading = visit.request().method == "GET" || visit.request().method == "HEAD";
+  if (reading && (visit.path == "/openapi.json" || visit.path == "/llms.txt") &&
+      (visit.service == nullptr || visit.service->settings.discovery_shadow)) {
+    const Discovery& d = visit.snapshot().discovery;
+    const std::string& text = visit.path == "/openapi.json" ? d.openapi() : d.llms();
+    if (!text.empty()) {
+      visit.outcome = Outcome::discovery;
+      http::ResponseHead head;
+      head.headers.set("Content-Type", visit.path == "/openapi.json" ? "application/json"
+                                                                     : "text/plain; charset=utf-8");
+      head.headers.set("Cache-Control", "max-age=300");
+      co_await answer(visit, std::move(head), text, {});
+      co_return;
+    }
+  }
+  if (visit.service == nullptr) {
+    visit.outcome = Outcome::not_found;
+    co_await refuse(visit, Complaint{404, "no service answers at this host and path"},
+                    std::nullopt);
+    co_return;
+  }
+  co_await serve_route(visit);
+}
+
+Task<void> Gate::serve_route(Visit& visit) {
+  const Service& service = *visit.service;
+  if (contains(service.settings.block, visit.client.address)) {
+    co_await refuse(visit, Complaint{403, "this address is blocked"}, std::nullopt);
+    co_return;
+  }
+  if (service.settings.cors.enabled && is_preflight(visit.request())) {
+    visit.outcome = Outcome::preflight;
+    co_await answer(visit, preflight_answer(service.settings.cors, visit.request()), {}, {});
+    co_return;
+  }
+  if (!service.method_allowed(visit.request().method) && visit.request().method != "OPTIONS") {
+    http::ResponseHead head;
+    head.status = 405;
+    std::string allow;
+    for (const auto& m : service.settings.methods) allow += (allow.empty() ? "" : ", ") + m;
+    head.headers.set("Allow", allow);
+    head.headers.set("Content-Type", "text/plain; charset=utf-8");
+    co_await answer(visit, std::move(head), "method not allowed\n", "method not allowed");
+    co_return;
+  }
+  if (visit.request().headers.count("Content-Length") > 0 &&
+      visit.exchange.body().length().value_or(0) > service.settings.max_body) {
+    co_await refuse(
+        visit,
+        Complaint{413, fmt::format("the body is larger than this service takes ({} bytes)",
+                                   service.settings.max_body)},
+        std::nullopt);
+    co_return;
+  }
+
+  visit.credentials = collect_credentials(visit.request().headers);
+  if (visit.credentials.ordinary.size() > 1) {
+    co_await refuse(
+        visit,
+        complaint({mpp::ProblemType::bad_request, "send one Authorization field of one scheme"},
+                  400),
+        std::nullopt);
+    co_return;
+  }
+
+  const CompiledRule& rule = service.rule_for(visit.request().method, visit.path);
+  auto price = rule.price.in_msat(visit.snapshot().settings.rate, visit.started);
+  if (!price) {
+    // A price that cannot be told is not a free service.
+    OCTROI_LOG(error, kModule, "price unknown",
+               {{"service", service.settings.name.str()}, {"error", price.error().message()}});
+    visit.outcome = Outcome::unavailable;
+    co_await refuse(
+        visit,
+        complaint({mpp::ProblemType::internal_payment_error, "the price cannot be told now"}, 503),
+        kUnavailableRetry);
+    co_return;
+  }
+  const auto idempotency = visit.request().headers.get("Idempotency-Key");
+  visit.context.emplace(RequestContext{service,
+                                       rule,
+                                       visit.request().method,
+                                       visit.path,
+                                       std::string(visit.request().query()),
+                                       {},
+                                       std::string(idempotency.value_or("")),
+                                       visit.request().headers,
+                                       visit.client,
+                                       *price,
+                                       visit.started,
+                                       visit.request_id});
+
+  const bool whitelisted = std::any_of(service.free_paths.begin(), service.free_paths.end(),
+                                       [&](const Pattern& p) { return p.matches(visit.path); });
+  if (!service.settings.auth || whitelisted || price->is_zero()) {
+    if (!co_await within_rates(visit, nullptr)) co_return;
+    visit.outcome = Outcome::free;
+    co_await deliver(visit, nullptr, nullptr);
+    co_return;
+  }
+  if (visit.request().method == "OPTIONS") {
+    http::ResponseHead head;
+    head.status = 204;
+    head.headers.set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    visit.outcome = Outcome::preflight;
+    co_await answer(visit, std::move(head), {}, {});
+    co_return;
+  }
+  co_await serve_priced(visit);
+}
+
+Task<void> Gate::serve_priced(Visit& visit) {
+  const Service& service = *visit.service;
+  const Credentials& credentials = visit.credentials;
+
+  if (credentials.payment.size() + credentials.payment_authorization.size() > 1) {
+    co_await refuse(
+        visit,
+        complaint({mpp::ProblemType::bad_request, "send one Payment credential, not several"}, 400),
+        std::nullopt);
+    co_return;
+  }
+  if (!co_await read_bound_body(visit)) co_return;
+
+  std::optional<Refusal> refusal;
+  const Authenticator* refused_by = nullptr;
+  for (Authenticator* authenticator : visit.door->authenticators) {
+    if (!service.offers(authenticator->scheme()) || !authenticator->presented(credentials))
+      continue;
+    auto verdict = co_await authenticator->verify(credentials, *visit.context);
+    if (auto* grant = std::get_if<Grant>(&verdict)) {
+      const Grant accepted = std::move(*grant);
+      visit.scheme = authenticator->scheme() == OfferScheme::l402 ? "l402" : "payment";
+      visit.challenge_id = accepted.challenge_id;
+      shared_.metrics
+          .counter("octroi_verifications_total", "Credentials judged",
+                   {{"service", service.settings.name.str()},
+                    {"scheme", visit.scheme},
+                    {"result", "accepted"},
+                    {"key_version", accepted.key_version}})
+          .add();
+      if (!co_await within_rates(visit, &accepted)) co_return;
+      const http::Origin origin{service.settings.upstream.scheme, service.settings.upstream.host,
+                                service.settings.upstream.port};
+      if (upstream_down(origin)) {
+        visit.outcome = Outcome::upstream;
+        co_await refuse(visit,
+                        complaint({mpp::ProblemType::internal_payment_error,
+                                   "the upstream cannot be reached; nothing was consumed"},
+                                  503),
+                        kUpstreamDown);
+        co_return;
+      }
+      auto admission = co_await authenticator->admit(accepted, *visit.context);
+      if (std::holds_alternative<Proceed>(admission)) {
+        visit.outcome = Outcome::paid;
+        co_await deliver(visit, authenticator, &accepted);
+        co_return;
+      }
+      if (auto* stored = std::get_if<ledger::StoredResponse>(&admission)) {
+        co_await replay(visit, std::move(*stored));
+        co_return;
+      }
+      refusal = std::get<Refusal>(std::move(admission));
+    } else {
+      refusal = std::get<Refusal>(std::move(verdict));
+    }
+    refused_by = authenticator;
+    shared_.metrics
+        .counter("octroi_verifications_total", "Credentials judged",
+                 {{"service", service.settings.name.str()},
+                  {"scheme", authenticator->scheme() == OfferScheme::l402 ? "l402" : "payment"},
+                  {"result", std::string(refusal->result)},
+                  {"key_version", refusal->key_version}})
+        .add();
+    if (refusal->status != 402) {
+      co_await refuse(visit, complaint(refusal->problem, refusal->status), refusal->retry_after);
+      co_return;
+    }
+  }
+
+  if (!refusal && co_await admit_free(visit)) {
+    visit.outcome = Outcome::free;
+    co_await deliver(visit, nullptr, nullptr);
+    co_return;
+  }
+  if (!co_await within_rates(visit, nullptr)) co_return;
+  const bool no_invoice =
+      std::any_of(service.no_invoice_paths.begin(), service.no_invoice_paths.end(),
+                  [&](const Pattern& p) { return p.matches(visit.path); });
+  if (no_invoice) {
+    co_await refuse(
+        visit, Complaint{401, "this path takes a token that was bought elsewhere on this service"},
+        std::nullopt);
+    co_return;
+  }
+  co_await challenge(visit, std::move(refusal), refused_by);
+}
+
+/// Bodies of POST, PUT and PATCH are bound into Payment challenges, so they are read before
+/// anything is decided; over the limit the request is refused rather than left unbound.
+Task<bool> Gate::read_bound_body(Visit& visit) {
+  const ServiceSettings& s = visit.service->settings;
+  if (!visit.service->offers(OfferScheme::payment) || s.digest == DigestMode::off ||
+      !has_body_to_bind(visit.request().method)) {
+    co_return true;
+  }
+  const std::uint64_t limit = std::min(s.digest_limit, s.max_body);
+  const auto announced = visit.exchange.body().length();
+  if (!announced || *announced <= limit) {
+    auto body = co_await http::read_all(visit.exchange.body(), limit);
+    if (body) {
+      visit.body = std::move(*body);
+      visit.context->digest = mpp::format_digest(as_bytes(*visit.body));
+      co_return true;
+    }
+    if (!body.error().is(http::Errc::body_too_large)) {
+      co_await refuse(
+          visit,
+          complaint({mpp::ProblemType::bad_request, "the request body could not be read"}, 400),
+          std::nullopt);
+      co_return false;
+    }
+  }
+  co_await refuse(
+      visit,
+      Complaint{413,
+                fmt::format("bodies are bound to their payment here and may have {} bytes at most",
+                            limit)},
+      std::nullopt);
+  co_return false;
+}
+
+Task<bool> Gate::admit_free(Visit& visit) {
+  const FreeQuota& free = visit.service->settings.free;
+  if (free.requests <= 0 || !visit.credentials.none()) co_return false;
+  auto taken = co_await shared_.store.take_free(visit.service->settings.name.str(),
+                                                visit.client.quota_key().str(), free.requests,
+                                                free.per, visit.started);
+  if (!taken) {
+    OCTROI_LOG(warn, kModule, "free quota unavailable", {{"error", taken.error().message()}});
+    co_return false;  // fail closed: the price is asked
+  }
+  co_return *taken;
+}
+
+/// Every matching rule must have room; when one has not, the others get their token back.
+Task<bool> Gate::within_rates(Visit& visit, const Grant* grant) {
+  std::vector<std::pair<std::uint64_t, std::string>> taken;
+  for (const auto& rule : visit.service->limits) {
+    if (!rule.path.matches(visit.path)) continue;
+    const bool by_token = rule.limit.by != CountBy::ip && grant != nullptr && grant->token_id;
+    std::string client =
+        by_token ? "t" + grant->token_id->hex() : "a" + visit.client.quota_key().str();
+    const auto verdict = shared_.rates.take(rule.key, client, rule.limit, visit.started);
+    if (verdict.allowed) {
+      taken.emplace_back(rule.key, std::move(client));
+      continue;
+    }
+    for (const auto& [key, who] : taken) shared_.rates.give_back(key, who);
+    visit.outcome = Outcome::limited;
+    co_await refuse(visit, Complaint{429, "the rate limit of this service is reached"},
+                    verdict.retry_after);
+    co_return false;
+  }
+  co_return true;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Delivering.
+
+Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant* grant) {
+  const ServiceSettings& s = visit.service->settings;
+  http::RequestHead& request = visit.request();
+  strip_credentials(request.headers, visit.credentials);
+  for (const auto& injected : s.headers)
+    request.headers.set(injected.name, injected.value->reveal_text());
+  if (s.forward == Forward::identity && grant != nullptr) {
+    if (grant->token_id) request.headers.set("X-Octroi-Token-Id", grant->token_id->hex());
+    request.headers.set("X-Octroi-Service", s.name.str());
+    request.headers.set("X-Octroi-Amount-Msat",
+                        fmt::format("{}", grant->amount.count() /* raw: wire */));
+  }
+  request.headers.set("X-Request-Id", visit.request_id);
+  request.target = upstream_target(s, request.target, visit.path);
+
+  http::RelayOptions options;
+  options.upstream = {s.upstream.scheme, s.upstream.host, s.upstream.port};
+  options.forwarded_for = visit.client.address.str();
+  options.forwarded_proto = visit.client.proto;
+  options.forwarded_host = visit.client.host.empty() ? request.authority : visit.client.host;
+  options.max_body = s.max_body;
+  options.buffered_body = std::move(visit.body);
+  options.timeouts = {s.timeouts.connect, s.timeouts.first_byte, s.timeouts.idle};
+
+  const bool keep = grant != nullptr && grant->kind != ledger::Scheme::l402;
+  ledger::StoredResponse stored;
+  options.on_head = [&](http::ResponseHead& head) {
+    strip_upstream_payment(head.headers);
+    if (grant != nullptr && head.status >= 200 && head.status < 300) {
+      authenticator->decorate(*grant, *visit.context, head);
+      if (head.headers.has("Payment-Receipt")) make_private(head.headers);
+    }
+    if (visit.used_payment_authorization) make_private(head.headers);
+    head.headers.set("X-Request-Id", visit.request_id);
+    add_cors(s.cors, request.headers, head.headers);
+    visit.status = head.status;
+    if (!keep) return;
+    stored.status = head.status;
+    for (const auto field : head.headers) {
+      if (is_kept_field(field.name)) stored.headers.emplace_back(field.name, field.value);
+    }
+  };
+  if (keep) {
+    options.on_body = [&stored](ByteView chunk) {
+      if (!stored.body_kept) return;
+      if (stored.body.size() + chunk.size() > kStoredBody) {
+        stored.body_kept = false;
+        stored.body.clear();
+        return;
+      }
+      stored.body += as_text(chunk);
+    };
+  }
+
+  const http::Origin origin = options.upstream;
+  const auto result =
+      co_await http::relay(visit.exchange, upstreams_.client_for(s), std::move(options));
+  mark_upstream(origin, result.state == http::RelayState::refused && result.error &&
+                            (result.error->is(http::Errc::connect_failed) ||
+                             result.error->is(http::Errc::tls_failed)));
+
+  const bool answered =
+      result.state == http::RelayState::complete || result.state == http::RelayState::client_gone;
+  if (keep) {
+    if (result.state != http::RelayState::complete) stored.body_kept = false;
+    if (!answered) {
+      stored.status = 502;
+      stored.headers.clear();
+    }
+    auto settled = co_await authenticator->settle(*grant, std::move(stored));
+    if (!settled) {
+      OCTROI_LOG(error, kModule, "answer not kept",
+                 {{"request", visit.request_id}, {"error", settled.error().message()}});
+    }
+  }
+  if (answered || result.state == http::RelayState::torn) {
+    if (!answered) visit.outcome = Outcome::upstream;
+    co_return;
+  }
+  visit.outcome = Outcome::upstream;
+  if (result.error && result.error->is(http::Errc::body_too_large)) {
+    co_await refuse(visit, Complaint{413, "the request body is larger than this service takes"},
+                    std::nullopt);
+    co_return;
+  }
+  const bool late = result.error && result.error->is(http::Errc::timeout);
+  const bool refused = result.state == http::RelayState::refused;
+  OCTROI_LOG(warn, kModule, "upstream failed",
+             {{"service", s.name.str()},
+              {"request", visit.request_id},
+              {"error", result.error ? result.error->message() : std::string_view("no answer")}});
+  co_await refuse(
+      visit,
+      complaint(
+          {mpp::ProblemType::internal_payment_error,
+           grant == nullptr ? "the upstream did not answer"
+           : refused
+               ? "the upstream could not be reached after the payment was consumed"
+               : "the upstream failed after the payment was consumed; the outcome is unknown"},
+          late ? 504 : 502),
+      std::nullopt);
+}
+
+Task<void> Gate::replay(Visit& visit, ledger::StoredResponse stored) {
+  visit.outcome = Outcome::replayed;
+  if (!stored.body_kept) {
+    co_await refuse(visit,
+                    complaint({mpp::ProblemType::internal_payment_error,
+                               "this payment was consumed and its answer is no longer here; the "
+                               "outcome is unknown, do not pay again for it"},
+                              502),
+                    std::nullopt);
+    co_return;
+  }
+  http::ResponseHead head;
+  head.status = stored.status;
+  for (const auto& [name, value] : stored.headers) head.headers.add(name, value);
+  co_await answer(visit, std::move(head), std::move(stored.body), {});
+}
+
+// ------------------------------------------------------------------------------------------------
+// Asking for payment.
+
+Task<void> Gate::challenge(Visit& visit, std::optional<Refusal> refusal,
+                           const Authenticator* refused_by) {
+  const Service& service = *visit.service;
+  const Snapshot& snapshot = visit.snapshot();
+  std::vector<std::string> lines;
+  std::optional<Millis> bounded;
+  bool payment_offered = false;
+  std::string challenge_id;  // of the fresh Payment challenge
+
+  for (Authenticator* authenticator : visit.door->authenticators) {
+    const OfferScheme scheme = authenticator->scheme();
+    if (!service.offers(scheme) || !authenticator->wanted(*visit.context)) continue;
+    if (refusal && refusal->repeat_challenge && authenticator == refused_by) {
+      lines.push_back(*refusal->repeat_challenge);
+      payment_offered = payment_offered || scheme == OfferScheme::payment;
+      continue;
+    }
+    const auto key = visit.client.unpaid_key();
+    const auto place = shared_.unpaid.reserve(key, scheme, visit.started,
+                                              visit.started + snapshot.settings.challenge_ttl);
+    if (!place.granted) {
+      bounded = bounded ? std::min(*bounded, place.retry_after) : place.retry_after;
+      continue;
+    }
+    auto offer = co_await authenticator->offer(*visit.context);
+    if (!offer) {
+      shared_.unpaid.release(place, key, scheme);
+      const char* name = scheme == OfferScheme::l402 ? "l402" : "payment";
+      shared_.metrics
+          .counter("octroi_offers_failed_total", "Challenges that could not be made",
+                   {{"scheme", name}})
+          .add();
+      OCTROI_LOG(warn, kModule, "no offer",
+                 {{"service", service.settings.name.str()},
+                  {"scheme", name},
+                  {"error", offer.error().message()}});
+      continue;
+    }
+    shared_.unpaid.attach(place, key, scheme, offer->hash);
+    if (scheme == OfferScheme::payment) challenge_id = offer->challenge_id;
+    for (auto& line : offer->lines) {
+      (scheme == OfferScheme::payment ? visit.metrics().challenges_payment
+       : line.starts_with("LSAT")     ? visit.metrics().challenges_lsat
+                                      : visit.metrics().challenges_l402)
+          .add();
+      lines.push_back(std::move(line));
+    }
+    payment_offered = payment_offered || scheme == OfferScheme::payment;
+  }
+
+  if (lines.empty() && bounded) {
+    visit.outcome = Outcome::limited;
+    co_await refuse(
+        visit,
+        Complaint{429, "too many unpaid challenges: pay one of them, or wait until they expire"},
+        *bounded);
+    co_return;
+  }
+  if (lines.empty()) {
+    visit.outcome = Outcome::unavailable;
+    co_await refuse(
+        visit,
+        complaint({mpp::ProblemType::internal_payment_error, "no invoice can be made now"}, 503),
+        kUnavailableRetry);
+    co_return;
+  }
+
+  visit.outcome = Outcome::challenged;
+  http::ResponseHead head;
+  head.status = 402;
+  for (const auto& line : lines) head.headers.add("WWW-Authenticate", line);
+  head.headers.set("Cache-Control", "no-store");
+  if (refusal && refusal->retry_after)
+    head.headers.set("Retry-After", retry_after_seconds(*refusal->retry_after));
+  std::string body;
+  if (payment_offered) {
+    mpp::Problem shown = refusal ? std::move(refusal->problem)
+                                 : mpp::Problem(mpp::ProblemType::payment_required,
+                                                "pay one of the challenges in WWW-Authenticate and "
+                                                "repeat the request with its proof");
+    if (shown.challenge_id.empty()) shown.challenge_id = challenge_id;
+    head.headers.set("Content-Type", mpp::kProblemContentType);
+    body = mpp::problem_json(shown);
+  } else {
+    head.headers.set("Content-Type", "text/plain; charset=utf-8");
+    body = "payment required\n";
+  }
+  co_await answer(visit, std::move(head), std::move(body), "payment required");
+}
+
+// ------------------------------------------------------------------------------------------------
+// Answering.
+
+Task<void> Gate::refuse(Visit& visit, Complaint what, std::optional<Millis> retry_after) {
+  http::ResponseHead head;
+  head.status = what.status;
+  head.headers.set("Content-Type", mpp::kProblemContentType);
+  head.headers.set("Cache-Control", "no-store");
+  if (retry_after) head.headers.set("Retry-After", retry_after_seconds(*retry_after));
+  std::string body = to_json(what);
+  co_await answer(visit, std::move(head), std::move(body), what.detail);
+}
+
+/// `grpc_text` becomes the grpc-message of a refusal to a gRPC caller; empty: never translated.
+Task<void> Gate::answer(Visit& visit, http::ResponseHead head, std::string body,
+                        std::string grpc_text) {
+  visit.status = head.status;
+  head.headers.set("X-Request-Id", visit.request_id);
+  if (visit.used_payment_authorization && !head.headers.has_token("Cache-Control", "no-store")) {
+    make_private(head.headers);
+  }
+  if (visit.service != nullptr && visit.outcome != Outcome::preflight) {
+    add_cors(visit.service->settings.cors, visit.request().headers, head.headers);
+  }
+  if (visit.grpc && !grpc_text.empty()) {
+    to_grpc(head, grpc_text);
+    body.clear();
+  }
+  auto sent = co_await visit.exchange.respond(std::move(head), std::move(body));
+  if (!sent)
+    OCTROI_LOG(debug, kModule, "client left",
+               {{"request", visit.request_id}, {"error", sent.error().message()}});
+}
+
+void Gate::finish(Visit& visit) {
+  const auto micros = (shared_.clock.now() - visit.started).count() * 1000;
+  visit.metrics().requests(visit.outcome).add();
+  visit.metrics().latency.observe_micros(micros);
+  if (shared_.access == nullptr) return;
+  AccessRecord record;
+  record.when = visit.started;
+  record.request_id = visit.request_id;
+  record.client = visit.client.address.str();
+  record.method = visit.request().method;
+  record.host = visit.request().authority;
+  record.path = visit.path;
+  record.service = visit.service != nullptr ? visit.service->settings.name.str() : "";
+  record.scheme = visit.scheme;
+  record.intent = visit.scheme == "payment" ? "charge" : "";
+  record.challenge_id = visit.challenge_id;
+  record.status = visit.status;
+  record.outcome = to_string(visit.outcome);
+  record.duration_micros = micros;
+  record.sent_bytes = visit.exchange.sent();
+  shared_.access->write(record);
+}
+
+// ------------------------------------------------------------------------------------------------
+
+bool Gate::upstream_down(const http::Origin& origin) const {
+  auto found = down_until_.find(fmt::format("{}://{}:{}", origin.scheme, origin.host, origin.port));
+  return found != down_until_.end() && shared_.clock.now() < found->second;
+}
+
+void Gate::mark_upstream(const http::Origin& origin, bool down) {
+  if (!down && down_until_.empty()) return;
+  const std::string key = fmt::format("{}://{}:{}", origin.scheme, origin.host, origin.port);
+  if (down) {
+    down_until_[key] = shared_.clock.now() + kUpstreamDown;
+  } else {
+    down_until_.erase(key);
+  }
+}
+
+}  // namespace octroi::paywall

@@ -1,0 +1,95 @@
+// octroi/paywall/gate.h: the paywall door: one request from its head to its last byte.
+//
+// The order of the story is a promise (architecture 3.7): route → ordinary authentication →
+// credential → proof → binding → consume → relay → receipt → account. A request that did not pay
+// never reaches the upstream, and nothing is written for it but the challenge.
+//
+// Thread  one Gate per worker, used on its loop; Snapshot is immutable and shared.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "octroi/http/client.h"
+#include "octroi/http/relay.h"
+#include "octroi/http/server.h"
+#include "octroi/l402/keys.h"
+#include "octroi/l402/verify.h"
+#include "octroi/mpp/ids.h"
+#include "octroi/paywall/answers.h"
+#include "octroi/paywall/authenticator.h"
+#include "octroi/paywall/discovery.h"
+#include "octroi/paywall/route.h"
+#include "octroi/paywall/service_metrics.h"
+#include "octroi/paywall/settings.h"
+#include "octroi/paywall/shared.h"
+
+namespace octroi::paywall {
+
+/// The configuration, compiled; swapped whole on reload.
+struct Snapshot {
+  PaywallSettings settings;
+  RouteTable routes;
+  std::shared_ptr<const mpp::KeyRing> payment_keys;
+  std::shared_ptr<const l402::RootKeys> l402_keys;
+  std::vector<std::unique_ptr<ServiceMetrics>> metrics;  // by service index
+  std::unique_ptr<ServiceMetrics> no_service;
+  Discovery discovery;
+
+  /// `settings.secret` and `settings.l402_keys` must be filled.
+  [[nodiscard]] static Result<std::shared_ptr<const Snapshot>> build(PaywallSettings settings,
+                                                                     MetricRegistry& metrics);
+};
+
+/// Which pool of upstream connections a service uses.
+class UpstreamClients {
+ public:
+  virtual ~UpstreamClients() = default;
+  [[nodiscard]] virtual http::Client& client_for(const ServiceSettings& service) = 0;
+};
+
+class Gate {
+ public:
+  Gate(Shared& shared, UpstreamClients& upstreams, std::shared_ptr<const Snapshot> snapshot,
+       std::shared_ptr<const l402::RevocationSet> revoked);
+  ~Gate();
+
+  Task<void> handle(http::Exchange& exchange);
+
+  /// The next request sees it; requests in flight end under the snapshot they began with.
+  void publish(std::shared_ptr<const Snapshot> snapshot);
+  void publish(std::shared_ptr<const l402::RevocationSet> revoked);
+
+ private:
+  struct Visit;  // everything about one request
+  struct Door;   // a snapshot with this worker's authenticators
+
+  Task<void> serve(Visit& visit);
+  Task<void> serve_route(Visit& visit);
+  Task<void> serve_priced(Visit& visit);
+  Task<bool> read_bound_body(Visit& visit);
+  Task<bool> admit_free(Visit& visit);
+  Task<bool> within_rates(Visit& visit, const Grant* grant);
+  Task<void> deliver(Visit& visit, Authenticator* authenticator, const Grant* grant);
+  Task<void> challenge(Visit& visit, std::optional<Refusal> refusal,
+                       const Authenticator* refused_by);
+  Task<void> replay(Visit& visit, ledger::StoredResponse stored);
+
+  Task<void> refuse(Visit& visit, Complaint complaint, std::optional<Millis> retry_after);
+  Task<void> answer(Visit& visit, http::ResponseHead head, std::string body, std::string grpc_text);
+  void finish(Visit& visit);
+
+  [[nodiscard]] bool upstream_down(const http::Origin& origin) const;
+  void mark_upstream(const http::Origin& origin, bool down);
+
+  Shared& shared_;
+  UpstreamClients& upstreams_;
+  std::shared_ptr<const l402::RevocationSet> revoked_;
+  std::shared_ptr<Door> door_;
+  std::unordered_map<std::string, UnixMillis> down_until_;
+};
+
+}  // namespace octroi::paywall

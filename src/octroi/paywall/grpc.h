@@ -1,0 +1,27 @@
+// octroi/paywall/grpc.h: how a refusal looks to a gRPC caller: HTTP 200 whose head is also its end
+// ("trailers-only"), with grpc-status and grpc-message beside the challenge fields.
+// Source  gRPC over HTTP/2, "Responses"; L402 in gRPC metadata.  Thread: pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "octroi/http/message.h"
+
+namespace octroi::paywall {
+
+/// application/grpc, application/grpc+proto…; grpc-web speaks plain HTTP statuses and is not
+/// included.
+[[nodiscard]] bool is_grpc(const http::Headers& request);
+
+/// google.rpc.Code for the statuses a gate answers. 402 is 13 (INTERNAL), as every L402 client
+/// expects.
+[[nodiscard]] int grpc_status(int http_status);
+
+/// Percent-encodes what grpc-message may not hold.
+[[nodiscard]] std::string grpc_message(std::string_view text);
+
+/// Turns an answer into its gRPC form; header fields stay.
+void to_grpc(http::ResponseHead& head, std::string_view message);
+
+}  // namespace octroi::paywall

@@ -1,0 +1,61 @@
+// octroi/paywall/l402_auth.h: the L402 way to pay: one payment buys a token for the service (or for
+// one price rule of it) until the token expires.
+//
+// A token that was verified once on this worker costs no store access any more; its first sight
+// looks the payment hash up and claims it, so that a hash never opens two schemes. Thread: one
+// object per worker and snapshot.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "octroi/l402/keys.h"
+#include "octroi/l402/verify.h"
+#include "octroi/paywall/authenticator.h"
+#include "octroi/paywall/shared.h"
+
+namespace octroi::paywall {
+
+class L402Authenticator final : public Authenticator {
+ public:
+  L402Authenticator(Shared& shared, std::shared_ptr<const l402::RootKeys> keys,
+                    std::shared_ptr<const l402::RevocationSet> revoked, std::string memo_prefix,
+                    Millis challenge_ttl);
+
+  /// A new revocation set; seen by the next request of this worker.
+  void publish(std::shared_ptr<const l402::RevocationSet> revoked) {
+    revoked_ = std::move(revoked);
+  }
+
+  [[nodiscard]] OfferScheme scheme() const override { return OfferScheme::l402; }
+  [[nodiscard]] bool presented(const Credentials& credentials) const override {
+    return credentials.has_l402();
+  }
+  Task<Verdict> verify(const Credentials& credentials, const RequestContext& context) override;
+  Task<Admission> admit(const Grant& grant, const RequestContext& context) override;
+  Task<Result<Offer>> offer(const RequestContext& context) override;
+  [[nodiscard]] bool wanted(const RequestContext&) const override { return true; }
+  void decorate(const Grant&, const RequestContext&, http::ResponseHead&) const override {}
+  Task<Result<>> settle(const Grant& grant, ledger::StoredResponse response) override;
+
+ private:
+  struct Known {
+    Msat amount;
+  };
+  Task<Result<Known>> first_sight(l402::Grant grant, std::string service, UnixMillis now,
+                                  bool strict);
+
+  Shared& shared_;
+  std::shared_ptr<const l402::RootKeys> keys_;
+  std::shared_ptr<const l402::RevocationSet> revoked_;
+  std::string memo_prefix_;
+  Millis challenge_ttl_;
+  std::unordered_map<TokenId, Known> known_;  // bounded: emptied when it grows beyond kMaxKnown
+  static constexpr std::size_t kMaxKnown = 200'000;
+};
+
+/// The L402 problem behind an error of the l402 module, or of the first sight.
+[[nodiscard]] Refusal l402_refusal(const Error& error);
+
+}  // namespace octroi::paywall

@@ -1,0 +1,105 @@
+#include "octroi/paywall/pattern.h"
+
+#include <utility>
+
+#include <re2/re2.h>
+
+namespace octroi::paywall {
+
+ErrorInfo error_info(PatternErrc e) {
+  switch (e) {
+    case PatternErrc::bad_pattern:
+      return {"paywall.bad-pattern", ErrorKind::invalid};
+  }
+  return {"paywall.unknown", ErrorKind::internal};
+}
+
+struct Pattern::Compiled {
+  explicit Compiled(const std::string& text) : re(text, options()) {}
+  static re2::RE2::Options options() {
+    re2::RE2::Options o;
+    o.set_log_errors(false);
+    o.set_max_mem(1 << 20);
+    return o;
+  }
+  re2::RE2 re;
+};
+
+namespace {
+
+constexpr std::string_view kMeta = R"(\.+*?()|[]{}^$)";
+
+struct Literal {
+  std::string prefix;
+  bool whole = true;
+};
+
+/// The longest literal every match must begin with. Conservative: an alternation anywhere, or a
+/// quantifier behind a character, ends what can be promised.
+Literal literal_of(std::string_view expression) {
+  Literal out;
+  if (expression.find('|') != std::string_view::npos || expression.starts_with("(?"))
+    return {"", false};
+  for (std::size_t i = 0; i < expression.size(); ++i) {
+    char c = expression[i];
+    std::size_t width = 1;
+    if (c == '\\') {
+      // An escaped punctuation mark is itself; \d, \x41 and the like are left to RE2.
+      if (i + 1 >= expression.size() || kMeta.find(expression[i + 1]) == std::string_view::npos) {
+        if (i + 1 >= expression.size() || (expression[i + 1] != '/' && expression[i + 1] != '-'))
+          return {out.prefix, false};
+      }
+      c = expression[i + 1];
+      width = 2;
+    } else if (kMeta.find(c) != std::string_view::npos) {
+      return {out.prefix, false};
+    }
+    std::size_t next = i + width;
+    if (next < expression.size() && (expression[next] == '*' || expression[next] == '?' ||
+                                     expression[next] == '{' || expression[next] == '+')) {
+      if (expression[next] == '+') out.prefix.push_back(c);
+      return {out.prefix, false};
+    }
+    out.prefix.push_back(c);
+    i = next - 1;
+  }
+  return out;
+}
+
+}  // namespace
+
+Pattern::Pattern() = default;
+Pattern::Pattern(Pattern&&) noexcept = default;
+Pattern& Pattern::operator=(Pattern&&) noexcept = default;
+Pattern::~Pattern() = default;
+
+Result<Pattern> Pattern::compile(std::string_view expression, Anchor anchor) {
+  Pattern p;
+  p.anchor_ = anchor;
+  auto compiled = std::make_unique<Compiled>(std::string(expression));
+  if (!compiled->re.ok()) {
+    return fail(PatternErrc::bad_pattern,
+                fmt::format("'{}': {}", expression, compiled->re.error()));
+  }
+  std::string_view body = expression;
+  if (body.starts_with('^')) body.remove_prefix(1);
+  // ".*" at the end of a start-anchored pattern says nothing.
+  std::string_view core = body;
+  if (anchor == Anchor::start && core.ends_with(".*") && !core.ends_with("\\.*"))
+    core.remove_suffix(2);
+  Literal literal = literal_of(core);
+  p.prefix_ = std::move(literal.prefix);
+  p.literal_ = literal.whole;
+  if (!p.literal_) p.compiled_ = std::move(compiled);
+  return p;
+}
+
+bool Pattern::matches(std::string_view text) const {
+  if (!text.starts_with(prefix_)) return false;
+  if (literal_) return anchor_ == Anchor::start || text.size() == prefix_.size();
+  const auto how = anchor_ == Anchor::start ? re2::RE2::ANCHOR_START : re2::RE2::ANCHOR_BOTH;
+  return compiled_->re.Match(re2::StringPiece(text.data(), text.size()), 0, text.size(), how,
+                             nullptr, 0);
+}
+
+}  // namespace octroi::paywall

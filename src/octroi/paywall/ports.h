@@ -1,0 +1,36 @@
+// octroi/paywall/ports.h: what the gate needs from the outside and does not want to know more
+// about.
+//
+// Thread: called on a worker's loop; implementations resume there.
+#pragma once
+
+#include <string>
+
+#include "octroi/base/ids.h"
+#include "octroi/base/result.h"
+#include "octroi/lightning/node.h"
+#include "octroi/money/money.h"
+#include "octroi/task/task.h"
+
+namespace octroi::paywall {
+
+/// Gives out invoices, each to one challenge. The pool is behind it; a dry pool asks the node.
+class InvoiceSource {
+ public:
+  virtual ~InvoiceSource() = default;
+  /// An invoice that stays payable for at least the challenge's time to live.
+  virtual Task<Result<lightning::Invoice>> take(Msat amount, std::string memo) = 0;
+  /// The node's network, as the Lightning drafts name it; known once the node was reached.
+  [[nodiscard]] virtual std::optional<lightning::Network> network() const = 0;
+  /// A challenge could not be completed after all: the invoice was shown to nobody.
+  virtual void give_back(lightning::Invoice invoice) = 0;
+};
+
+/// Asks the node whether an invoice is settled: for services with `strict`.
+class SettlementCheck {
+ public:
+  virtual ~SettlementCheck() = default;
+  virtual Task<Result<bool>> is_settled(PaymentHash hash) = 0;
+};
+
+}  // namespace octroi::paywall

@@ -1,0 +1,62 @@
+// octroi/paywall/shared.h: what every worker's gate shares. Each member is safe to use from any
+// worker's loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "octroi/base/clock.h"
+#include "octroi/base/metrics.h"
+#include "octroi/base/random.h"
+#include "octroi/ledger/store.h"
+#include "octroi/paywall/limits.h"
+#include "octroi/paywall/ports.h"
+
+namespace octroi::paywall {
+
+/// Takes rows of challenges that were handed out; writes them soon, off the request path.
+class TransactionSink {
+ public:
+  virtual ~TransactionSink() = default;
+  virtual void handed_out(ledger::TransactionRecord record) = 0;
+};
+
+/// One line of the access log. Nothing in it is a credential.
+struct AccessRecord {
+  UnixMillis when;
+  std::string request_id;
+  std::string client;
+  std::string method;
+  std::string host;
+  std::string path;  // without query: queries carry keys
+  std::string service;
+  std::string scheme;
+  std::string intent;
+  std::string challenge_id;
+  int status = 0;
+  std::string_view outcome;
+  std::int64_t duration_micros = 0;
+  std::uint64_t sent_bytes = 0;
+};
+class AccessLog {
+ public:
+  virtual ~AccessLog() = default;
+  virtual void write(const AccessRecord& record) = 0;
+};
+
+struct Shared {
+  ledger::Store& store;
+  InvoiceSource& invoices;
+  SettlementCheck* settlement = nullptr;  // null: `strict` cannot be answered and refuses
+  UnpaidBound& unpaid;
+  RateLimiter& rates;
+  TransactionSink& transactions;
+  AccessLog* access = nullptr;
+  MetricRegistry& metrics;
+  Clock& clock;
+  Random& random;
+};
+
+}  // namespace octroi::paywall
