@@ -1,0 +1,367 @@
+#include "octroi/app/runtime.h"
+
+#include <limits>
+#include <thread>
+#include <utility>
+
+#include <sys/stat.h>
+
+#include "octroi/adapters/sqlite/store.h"
+#include "octroi/app/version.h"
+#include "octroi/base/file.h"
+#include "octroi/base/log.h"
+#include "octroi/json/writer.h"
+
+namespace octroi::app {
+
+ErrorInfo error_info(RuntimeErrc e) {
+  switch (e) {
+    case RuntimeErrc::unsupported:
+      return {"app.unsupported", ErrorKind::invalid};
+    case RuntimeErrc::bad_secret:
+      return {"app.bad-secret", ErrorKind::invalid};
+    case RuntimeErrc::nothing_to_do:
+      return {"app.nothing-to-do", ErrorKind::invalid};
+  }
+  return {"app.unknown", ErrorKind::internal};
+}
+
+namespace {
+
+constexpr std::string_view kModule = "app";
+constexpr std::size_t kKeySize = 32;
+constexpr Millis kUpkeepEvery{60'000};
+constexpr Millis kWatchEvery{2'000};
+
+int worker_count(int configured) {
+  if (configured > 0) return configured;
+  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+/// A value that changes whenever the file does; 0 when it cannot be read.
+std::int64_t file_stamp(const std::string& path) {
+  struct stat info{};
+  if (path.empty() || ::stat(path.c_str(), &info) != 0) return 0;
+  return info.st_mtim.tv_sec * 1'000'000'007 + info.st_mtim.tv_nsec + info.st_size;
+}
+
+Task<void> serve_admin(admin::Api* api, http::Exchange* exchange) {
+  co_await api->handle(*exchange);
+}
+
+}  // namespace
+
+Runtime::Runtime(config::Loaded loaded, Loader reload)
+    : loaded_(std::move(loaded)), reload_(std::move(reload)) {}
+
+Runtime::~Runtime() = default;
+
+Result<> Runtime::run(std::function<Task<void>(const Addresses&)> ready) {
+  loop_.tasks().start(main(std::move(ready)));
+  loop_.run();
+  // In the opposite order of making: nothing may call into what is gone.
+  workers_.clear();
+  admin_server_.reset();
+  admin_.reset();
+  lightning_.reset();
+  return std::move(outcome_);
+}
+
+void Runtime::stop() {
+  loop_.post([this] { stopping_.set(); });
+}
+
+void Runtime::request_reload() {
+  loop_.post([this] {
+    struct Run {
+      static Task<void> once(Runtime* self) {
+        auto report = co_await self->reload();
+        if (!report)
+          OCTROI_LOG(error, kModule, "configuration not reloaded",
+                     {{"error", report.error().message()}});
+      }
+    };
+    loop_.tasks().start(Run::once(this));
+  });
+}
+
+Task<void> Runtime::main(std::function<Task<void>(const Addresses&)> ready) {
+  outcome_ = co_await boot();
+  if (outcome_) {
+    TaskGroup background;
+    background.start(upkeep());
+    background.start(watch_files());
+    background.start(transactions_->run(loop_));
+    if (ready) co_await ready(addresses_);
+    co_await stopping_.wait();
+    background.cancel();
+    co_await shut_down();
+  }
+  loop_.stop();
+}
+
+// ------------------------------------------------------------------------------------------------
+// Starting.
+
+Task<Result<>> Runtime::boot() {
+  config::Config& config = loaded_.config;
+  if (!config.paywall) {
+    co_return fail(RuntimeErrc::nothing_to_do,
+                   "the configuration has no paywall section: there is nothing to serve");
+  }
+  OCTROI_CO_CHECK(co_await open_store());
+  OCTROI_CO_CHECK(co_await fill_secrets(*config.paywall));
+  OCTROI_CO_CHECK(co_await load_revocations());
+
+  if (!config.lightning) {
+    co_return fail(RuntimeErrc::nothing_to_do,
+                   "lightning: the paywall needs a node; set lightning.backend to sim or lnd");
+  }
+  OCTROI_CO_TRY(auto node, open_node(loop_, *config.lightning, system_random(), system_clock()));
+  OCTROI_CO_TRY(lightning_, make_lightning_stack(
+                                loop_, std::move(node), *store_, metrics_, system_clock(),
+                                {config.paywall->challenge_ttl, config.paywall->invoice_pool}));
+  unpaid_ = std::make_unique<paywall::UnpaidBound>(config.paywall->max_unpaid);
+  lightning_->start([this](const PaymentHash& hash) { unpaid_->settled(hash); });
+
+  transactions_ = std::make_unique<TransactionWriter>(*store_, metrics_);
+  if (config.telemetry.access_log != "off" && !config.telemetry.access_log.empty()) {
+    OCTROI_CO_TRY(access_, FileAccessLog::open(config.telemetry.access_log, metrics_));
+  }
+  shared_ = std::make_unique<paywall::Shared>(
+      paywall::Shared{*store_, lightning_->invoices(), &lightning_->settlement(), *unpaid_, rates_,
+                      *transactions_, access_.get(), metrics_, system_clock(), system_random()});
+  OCTROI_CO_CHECK(start_workers());
+  OCTROI_CO_CHECK(co_await start_admin());
+  co_return Result<>{};
+}
+
+Task<Result<>> Runtime::open_store() {
+  const std::string path = config::sqlite_path(loaded_.config);
+  if (path.empty()) {
+    co_return fail(
+        RuntimeErrc::unsupported,
+        "store: this version keeps its state in SQLite; write sqlite:///path/to/octroi.db");
+  }
+  sqlite::SqliteOptions options;
+  options.path = path;
+  OCTROI_CO_TRY(store_, sqlite::open_sqlite_store(std::move(options), system_clock()));
+  co_return Result<>{};
+}
+
+/// Keys that the configuration does not name are made once and kept in the store, so that
+/// challenges and tokens survive a restart. A store that cannot give them stops the start.
+Task<Result<>> Runtime::fill_secrets(paywall::PaywallSettings& settings) {
+  struct Ring {
+    std::vector<std::shared_ptr<const Secret>>& keys;
+    const char* name;
+  };
+  std::array<Ring, 2> rings = {Ring{settings.secret, "paywall.secret"},
+                               Ring{settings.l402_keys, "paywall.l402_keys"}};
+  for (auto& ring : rings) {
+    if (ring.keys.empty()) {
+      auto kept = co_await store_->get_or_put_secret(ring.name, system_random().secret(kKeySize));
+      if (!kept) co_return fail(std::move(kept).error().within(ring.name));
+      if (kept->size() != kKeySize) {
+        co_return fail(RuntimeErrc::bad_secret,
+                       fmt::format("{}: what the store keeps has the wrong size", ring.name));
+      }
+      ring.keys.push_back(std::make_shared<const Secret>(std::move(*kept)));
+    }
+    for (const auto& key : ring.keys) redactor().add(*key);
+  }
+  co_return Result<>{};
+}
+
+Task<Result<>> Runtime::load_revocations() {
+  OCTROI_CO_TRY(auto ids, co_await store_->revoked_tokens());
+  revoked_ = std::make_shared<const l402::RevocationSet>(ids);
+  co_return Result<>{};
+}
+
+Result<std::shared_ptr<const net::TlsServerContext>> Runtime::tls_context(
+    const paywall::PaywallSettings& settings) const {
+  if (!settings.tls) return std::shared_ptr<const net::TlsServerContext>{};
+  return net::make_tls_server(settings.tls->certificate_pem, *settings.tls->key_pem, {"http/1.1"});
+}
+
+Result<> Runtime::start_workers() {
+  const auto& config = loaded_.config;
+  OCTROI_TRY(auto snapshot, paywall::Snapshot::build(*config.paywall, metrics_));
+  OCTROI_TRY(auto tls, tls_context(*config.paywall));
+  std::vector<net::Endpoint> listen = config.paywall->listen;
+  for (int i = 0; i < worker_count(config.workers); ++i) {
+    WorkerOptions options;
+    options.index = i;
+    options.listen = listen;
+    options.tls = tls;
+    auto worker = std::make_unique<Worker>(std::move(options), *shared_, snapshot, revoked_);
+    OCTROI_TRY(auto bound, worker->start());
+    // A port of 0 is chosen once; the other workers share it.
+    listen = bound;
+    addresses_.paywall = std::move(bound);
+    workers_.push_back(std::move(worker));
+  }
+  return {};
+}
+
+Task<Result<>> Runtime::start_admin() {
+  const config::AdminSettings& settings = loaded_.config.admin;
+  if (!settings.listen) co_return Result<>{};
+  admin_token_ = settings.token;
+  if (admin_token_ == nullptr && !settings.token_file.empty()) {
+    OCTROI_CO_TRY(
+        auto token, load_or_create_secret_file(settings.token_file, {32, 4096}, [] {
+          return Secret(std::string_view("octroi_admin_" + to_hex(system_random().bytes<24>())));
+        }));
+    admin_token_ = std::make_shared<const Secret>(std::move(token));
+  }
+  if (admin_token_ != nullptr) redactor().add(*admin_token_);
+
+  std::vector<admin::Check> checks;
+  checks.push_back({"store", [this] { return store_->ping(); }});
+  struct NodeCheck {
+    static Task<Result<>> run(LightningStack* lightning) { co_return lightning->up(); }
+  };
+  checks.push_back({"node", [this] { return NodeCheck::run(lightning_.get()); }});
+
+  struct Info {
+    static Task<std::string> tell(Runtime* self) {
+      json::Writer w;
+      w.begin_object()
+          .field("version", std::string(kVersion))
+          .field("realm", self->loaded_.config.paywall->realm);
+      auto node = co_await self->lightning_->node().info();
+      w.key("node");
+      if (node) {
+        w.begin_object()
+            .field("backend", node->backend)
+            .field("network", std::string(lightning::to_string(node->network)))
+            .field("alias", node->alias)
+            .field("public_key", node->public_key)
+            .field("synced", node->synced)
+            .end_object();
+      } else {
+        w.null();
+      }
+      w.end_object();
+      co_return std::move(w).take();
+    }
+  };
+  admin::Wiring wiring{*store_,
+                       metrics_,
+                       system_clock(),
+                       admin_token_,
+                       loaded_.config.telemetry.metrics_public,
+                       std::move(checks),
+                       [this] { return Info::tell(this); },
+                       [this](TokenId id) { return revoke(id); },
+                       [this] { return reload(); }};
+  admin_ = std::make_unique<admin::Api>(std::move(wiring));
+  http::ServerConfig server;
+  server.listen = *settings.listen;
+  server.reuse_port = false;
+  auto started = http::listen(loop_, std::move(server), [api = admin_.get()](http::Exchange& e) {
+    return serve_admin(api, &e);
+  });
+  if (!started)
+    co_return fail(std::move(started).error().within("admin.listen " + settings.listen->str()));
+  admin_server_ = std::move(*started);
+  addresses_.admin = admin_server_->local();
+  co_return Result<>{};
+}
+
+// ------------------------------------------------------------------------------------------------
+// While it runs.
+
+/// Returns once every worker refuses the token.
+Task<Result<>> Runtime::revoke(TokenId id) {
+  constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max() / 4;
+  OCTROI_CO_CHECK(co_await store_->revoke_token(id, {kForever}, system_clock().now()));
+  OCTROI_CO_CHECK(co_await load_revocations());
+  for (auto& worker : workers_) {
+    net::Remote<bool> acknowledged(loop_);
+    worker->publish(revoked_, [give = acknowledged.giver()]() mutable { give(true); });
+    co_await acknowledged.get();
+  }
+  co_return Result<>{};
+}
+
+Task<Result<std::string>> Runtime::reload() {
+  if (!reload_ || reloading_) co_return fail(RuntimeErrc::unsupported, "a reload is under way");
+  reloading_ = true;
+  struct Done {
+    bool& flag;
+    ~Done() { flag = false; }
+  } done{reloading_};
+
+  auto fresh = reload_();
+  if (!fresh) co_return fail(config::Errc::invalid_config, config::to_text(fresh.error()));
+  if (!fresh->config.paywall)
+    co_return fail(RuntimeErrc::nothing_to_do,
+                   "the new configuration has no paywall section; nothing changed");
+  const auto changes = config::diff(loaded_, *fresh);
+  OCTROI_CO_CHECK(co_await fill_secrets(*fresh->config.paywall));
+  OCTROI_CO_TRY(auto snapshot, paywall::Snapshot::build(*fresh->config.paywall, metrics_));
+  OCTROI_CO_TRY(auto tls, tls_context(*fresh->config.paywall));
+  OCTROI_CO_CHECK(configure_log(fresh->config.log));
+  for (auto& worker : workers_) {
+    worker->publish(snapshot);
+    if (tls != nullptr) worker->set_tls(tls);
+  }
+  json::Writer w;
+  w.begin_object().key("changed").begin_array();
+  for (const auto& change : changes) {
+    w.begin_object().field("path", change.path).field("applied", change.reloadable).end_object();
+    if (!change.reloadable)
+      OCTROI_LOG(warn, kModule, "takes effect after a restart", {{"path", change.path}});
+  }
+  w.end_array().end_object();
+  OCTROI_LOG(info, kModule, "configuration reloaded", {{"changes", changes.size()}});
+  loaded_ = std::move(*fresh);
+  co_return std::move(w).take();
+}
+
+Task<void> Runtime::upkeep() {
+  while (true) {
+    co_await loop_.sleep(kUpkeepEvery);
+    auto pruned = co_await store_->prune(system_clock().now());
+    if (!pruned) OCTROI_LOG(warn, kModule, "not pruned", {{"error", pruned.error().message()}});
+  }
+}
+
+Task<void> Runtime::watch_files() {
+  std::int64_t seen = file_stamp(loaded_.config.file);
+  while (true) {
+    co_await loop_.sleep(kWatchEvery);
+    const std::int64_t now = file_stamp(loaded_.config.file);
+    if (now == seen || now == 0) continue;
+    seen = now;
+    auto report = co_await reload();
+    if (!report)
+      OCTROI_LOG(error, kModule, "configuration not reloaded",
+                 {{"error", report.error().message()}});
+  }
+}
+
+Task<void> Runtime::shut_down() {
+  OCTROI_LOG(info, kModule, "draining");
+  const Millis grace = loaded_.config.shutdown_grace;
+  for (auto& worker : workers_) worker->drain(grace);
+  if (admin_server_) co_await admin_server_->drain(Millis(1'000));
+  // Joining blocks this thread, but requests in flight may still need the store (a thread of its
+  // own) and invoices from the pool; so the loop keeps turning until the workers are done.
+  struct Join {
+    static void wait(std::vector<std::unique_ptr<Worker>>* workers, net::Remote<bool>::Giver give) {
+      for (auto& worker : *workers) worker->join();
+      give(true);
+    }
+  };
+  net::Remote<bool> joined(loop_);
+  std::thread joiner(Join::wait, &workers_, joined.giver());
+  co_await joined.get();
+  joiner.join();
+  co_await transactions_->flush();
+}
+
+}  // namespace octroi::app

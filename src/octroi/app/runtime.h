@@ -1,0 +1,96 @@
+// octroi/app/runtime.h: the running server: builds the doors from a configuration, reloads, drains.
+//
+// The control thread (the caller of run) owns the node, the invoice pool, the admin listener,
+// upkeep and the configuration; workers own connections. Everything is made in one order and
+// destroyed in the opposite one.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "octroi/admin/api.h"
+#include "octroi/app/access_log.h"
+#include "octroi/app/lightning_stack.h"
+#include "octroi/app/transaction_writer.h"
+#include "octroi/app/worker.h"
+#include "octroi/config/load.h"
+#include "octroi/config/model.h"
+#include "octroi/http/server.h"
+#include "octroi/task/sync.h"
+
+namespace octroi::app {
+
+enum class RuntimeErrc : std::uint8_t {
+  unsupported,    // the configuration asks for a part that this version does not have
+  bad_secret,     // a secret is too short, or could not be read or kept
+  nothing_to_do,  // no section that starts a door
+};
+ErrorInfo error_info(RuntimeErrc e);
+
+struct Addresses {
+  std::vector<net::Endpoint> paywall;
+  std::optional<net::Endpoint> admin;
+};
+
+class Runtime {
+ public:
+  /// Reads the configuration again; for SIGHUP and /api/v1/reload.
+  using Loader = std::function<config::LoadResult()>;
+
+  Runtime(config::Loaded loaded, Loader reload);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  /// Serves until stop(). `ready` runs on the control loop once everything listens.
+  [[nodiscard]] Result<> run(std::function<Task<void>(const Addresses&)> ready);
+  /// Any thread: drains and returns from run().
+  void stop();
+  /// Any thread.
+  void request_reload();
+
+  [[nodiscard]] net::Loop& loop() { return loop_; }
+  [[nodiscard]] MetricRegistry& metrics() { return metrics_; }
+
+ private:
+  Task<void> main(std::function<Task<void>(const Addresses&)> ready);
+  Task<Result<>> boot();
+  Task<Result<>> open_store();
+  Task<Result<>> fill_secrets(paywall::PaywallSettings& settings);
+  Result<> start_workers();
+  Task<Result<>> start_admin();
+  Task<Result<std::string>> reload();
+  Task<Result<>> revoke(TokenId id);
+  Task<Result<>> load_revocations();
+  Task<void> upkeep();
+  Task<void> watch_files();
+  Task<void> shut_down();
+  Result<std::shared_ptr<const net::TlsServerContext>> tls_context(
+      const paywall::PaywallSettings& settings) const;
+
+  config::Loaded loaded_;
+  Loader reload_;
+  net::Loop loop_;
+  MetricRegistry metrics_;
+  std::unique_ptr<ledger::Store> store_;
+  std::unique_ptr<LightningStack> lightning_;
+  std::unique_ptr<paywall::UnpaidBound> unpaid_;
+  paywall::RateLimiter rates_;
+  std::unique_ptr<TransactionWriter> transactions_;
+  std::unique_ptr<FileAccessLog> access_;
+  std::unique_ptr<paywall::Shared> shared_;
+  std::shared_ptr<const l402::RevocationSet> revoked_ = std::make_shared<l402::RevocationSet>();
+  std::shared_ptr<const Secret> admin_token_;
+  std::unique_ptr<admin::Api> admin_;
+  std::unique_ptr<http::Server> admin_server_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  Addresses addresses_;
+  Result<> outcome_;
+  Event stopping_;
+  bool reloading_ = false;
+};
+
+}  // namespace octroi::app
