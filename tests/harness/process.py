@@ -1,0 +1,118 @@
+"""Starting and stopping the programs under test: free ports, waiting, ending by process id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Callable, Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+TEST_ENV = ROOT / "build" / "test-env"
+
+_given: set[int] = set()
+_given_lock = threading.Lock()
+
+
+def free_port() -> int:
+    """A port that nothing listens on. The system hands each one out once in a while only, and we
+    never hand one out twice ourselves, so that two servers started together do not collide."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        with _given_lock:
+            if port not in _given:
+                _given.add(port)
+                return port
+
+
+def wait_for(condition: Callable[[], object], seconds: float, what: str, pause: float = 0.05) -> object:
+    """Calls `condition` until it returns something true; exceptions count as not yet."""
+    deadline = time.monotonic() + seconds
+    last: BaseException | None = None
+    while True:
+        try:
+            value = condition()
+            if value:
+                return value
+        except Exception as error:  # noqa: BLE001: whatever it is, it is reported at the deadline
+            last = error
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {seconds:g} s" + (f"; last error: {last!r}" if last else ""))
+        time.sleep(pause)
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Our environment without what would change how the programs under test behave."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("OCTROI_", "MPP_", "XDG_")) and key.lower() not in ("http_proxy", "https_proxy", "all_proxy")
+    }
+    kept["LC_ALL"] = "C.UTF-8"
+    kept["NO_PROXY"] = kept["no_proxy"] = "127.0.0.1,localhost,::1"
+    kept.update(extra)
+    return kept
+
+
+class Program:
+    """A child process whose output goes to files and that is ended by its own process id."""
+
+    def __init__(self, name: str, argv: Sequence[str | Path], directory: Path, env: dict[str, str] | None = None):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.name = name
+        self.stdout_path = directory / f"{name}.stdout.log"
+        self.stderr_path = directory / f"{name}.stderr.log"
+        with self.stdout_path.open("ab") as out, self.stderr_path.open("ab") as err:
+            self.process = subprocess.Popen(
+                [str(part) for part in argv],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=directory,
+                env=env if env is not None else environment(),
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def output(self) -> str:
+        return self.stdout_path.read_text(errors="replace") + self.stderr_path.read_text(errors="replace")
+
+    def must_run(self) -> None:
+        if not self.running():
+            raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{self.output()[-4000:]}")
+
+    def stop(self, seconds: float = 15.0) -> int:
+        """SIGTERM, then SIGKILL; returns the exit status."""
+        if self.running():
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.process.wait(10)
+
+    def kill(self) -> None:
+        """SIGKILL: the program gets no chance to tidy up."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait(10)
+
+    def resident_kib(self) -> int:
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise RuntimeError(f"{self.name} has no memory figures: not running?")
