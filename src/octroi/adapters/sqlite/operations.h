@@ -1,0 +1,57 @@
+// octroi/adapters/sqlite/operations.h: the statements of the ledger. Each function is one operation
+// of ledger::Store, run inside the caller's transaction, and undoes itself when it fails.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "octroi/adapters/sqlite/database.h"
+#include "octroi/ledger/store.h"
+
+namespace octroi::sqlite {
+
+[[nodiscard]] Result<> record_invoices(Database& db,
+                                       const std::vector<ledger::InvoiceRecord>& invoices);
+[[nodiscard]] Result<std::optional<ledger::InvoiceRecord>> find_invoice(Database& db,
+                                                                        const PaymentHash& hash);
+[[nodiscard]] Result<> record_transactions(Database& db,
+                                           const std::vector<ledger::TransactionRecord>& rows);
+[[nodiscard]] Result<bool> settle(Database& db, const PaymentHash& hash, UnixMillis when);
+[[nodiscard]] Result<std::vector<ledger::Transaction>> list_transactions(
+    Database& db, const ledger::TransactionFilter& filter);
+[[nodiscard]] Result<> extend_invoice(Database& db, const PaymentHash& hash, UnixMillis keep_until);
+
+/// `boot` is this process's own mark: a pending row under another one lost its answer.
+[[nodiscard]] Result<ledger::ConsumeOutcome> consume(Database& db,
+                                                     const ledger::ConsumeRequest& request,
+                                                     std::string_view boot);
+[[nodiscard]] Result<> finish_consume(Database& db, const PaymentHash& hash,
+                                      const ledger::StoredResponse& response,
+                                      std::string_view boot);
+[[nodiscard]] Result<bool> claim_nonce(Database& db, std::string_view scope,
+                                       const ledger::Digest& nonce, UnixMillis keep_until);
+
+[[nodiscard]] Result<> revoke_token(Database& db, const TokenId& id, UnixMillis keep_until,
+                                    UnixMillis now);
+[[nodiscard]] Result<std::vector<TokenId>> revoked_tokens(Database& db);
+
+[[nodiscard]] Result<bool> take_free(Database& db, std::string_view service,
+                                     std::string_view client, std::int64_t limit, Millis window,
+                                     UnixMillis now);
+
+[[nodiscard]] Result<Secret> get_or_put_secret(Database& db, std::string_view name,
+                                               const Secret& initial, UnixMillis now);
+[[nodiscard]] Result<std::optional<std::string>> get_value(Database& db, std::string_view name);
+[[nodiscard]] Result<> put_value(Database& db, std::string_view name, std::string_view value);
+
+struct PruneStep {
+  ledger::PruneReport report;
+  bool more = false;  // call again
+};
+/// A bounded number of rows, so that no payment waits long behind the broom. `horizon`: everything
+/// that ended at or before it may go.
+[[nodiscard]] Result<PruneStep> prune_step(Database& db, UnixMillis horizon);
+
+}  // namespace octroi::sqlite
