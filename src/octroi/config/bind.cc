@@ -1,0 +1,306 @@
+// From checked values to the settings that the doors read. Nothing can fail here any more.
+
+#include <algorithm>
+#include <filesystem>
+
+#include "octroi/config/check.h"
+
+namespace octroi::config {
+namespace {
+
+std::vector<std::shared_ptr<const Secret>> secrets(const Value& list) {
+  std::vector<std::shared_ptr<const Secret>> out;
+  for (const auto& [key, child] : list.children) {
+    if (child.secret) out.push_back(child.secret);
+  }
+  return out;
+}
+
+std::string pem(const Value& v) { return v.secret ? std::string(v.secret->reveal_text()) : std::string(); }
+
+std::string upper(std::string text) {
+  for (char& c : text) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return text;
+}
+
+std::vector<std::string> methods(const Value& list) {
+  std::vector<std::string> out = list.strings();
+  for (std::string& m : out) m = upper(std::move(m));
+  return out;
+}
+
+std::optional<Rate> rate(const Value& root) {
+  const Value& v = root.at("rates");
+  if (!v.given) return std::nullopt;
+  Rate r;
+  r.per_btc = v.at("btc_usd").price().usd.value_or(MicroUsd{});
+  r.as_of = v.at("as_of").time();
+  r.max_age = v.at("max_age").duration();
+  return r;
+}
+
+paywall::CountBy count_by(const std::string& word) {
+  if (word == "token") return paywall::CountBy::token;
+  if (word == "session") return paywall::CountBy::session;
+  return paywall::CountBy::ip;
+}
+
+paywall::Scope scope(const std::string& word) {
+  if (word == "rule") return paywall::Scope::rule;
+  if (word == "query") return paywall::Scope::query;
+  return paywall::Scope::path;
+}
+
+paywall::UpstreamSettings upstream(const Value& v) {
+  const Url& url = v.at("url").url();
+  paywall::UpstreamSettings out;
+  out.scheme = url.scheme;
+  out.host = url.host;
+  out.port = url.port_or_default();
+  out.base_path = url.path;
+  while (out.base_path.ends_with('/')) out.base_path.pop_back();
+  out.ca_pem = pem(v.at("ca"));
+  out.server_name = v.at("server_name").str();
+  return out;
+}
+
+/// "mpp" is payment, "l402+mpp" is both; each once, in the order written.
+std::vector<paywall::OfferScheme> schemes(const Value& list) {
+  std::vector<paywall::OfferScheme> out;
+  const auto add = [&](paywall::OfferScheme s) {
+    if (std::find(out.begin(), out.end(), s) == out.end()) out.push_back(s);
+  };
+  for (const std::string& word : list.strings()) {
+    if (word == "l402" || word == "l402+mpp") add(paywall::OfferScheme::l402);
+    if (word == "payment" || word == "mpp" || word == "l402+mpp") add(paywall::OfferScheme::payment);
+  }
+  return out;
+}
+
+paywall::TokenSettings token(const Value& v) {
+  paywall::TokenSettings out;
+  const Value& valid_for = v.at("valid_for");
+  out.valid_for = valid_for.str() == "never" ? std::nullopt : std::optional(valid_for.duration());
+  out.capabilities = v.at("capabilities").strings();
+  for (const auto& [key, child] : v.at("constraints").children) out.constraints[key] = child.str();
+  return out;
+}
+
+paywall::SessionSettings session(const Value& v) {
+  paywall::SessionSettings out;
+  if (!v.given) return out;
+  out.enabled = false;  // this version sells single requests only; check has said so
+  out.unit = v.at("unit").str();
+  out.price = v.at("price").price();
+  out.per = v.at("per").number();
+  out.deposit_multiplier = v.at("deposit_multiplier").number();
+  if (v.at("deposit").has_value()) out.deposit = v.at("deposit").price();
+  out.idle_timeout = v.at("idle_timeout").duration();
+  return out;
+}
+
+paywall::CorsPolicy cors(const Value& v) {
+  paywall::CorsPolicy out;
+  out.enabled = v.at("enabled").flag();
+  out.origins = v.at("origins").strings();
+  out.methods = methods(v.at("methods"));
+  out.allow_headers = v.at("allow_headers").strings();
+  out.expose_headers = v.at("expose_headers").strings();
+  out.credentials = v.at("credentials").flag();
+  out.max_age = v.at("max_age").duration();
+  return out;
+}
+
+std::vector<paywall::PriceRule> prices(const Value& list) {
+  std::vector<paywall::PriceRule> out;
+  for (const auto& [key, v] : list.children) {
+    out.push_back({v.at("path").str(), methods(v.at("methods")), v.at("price").price()});
+  }
+  return out;
+}
+
+std::vector<paywall::RateLimit> rate_limits(const Value& list) {
+  std::vector<paywall::RateLimit> out;
+  for (const auto& [key, v] : list.children) {
+    paywall::RateLimit limit;
+    limit.path = v.at("path").str();
+    limit.requests = v.at("requests").number();
+    limit.per = v.at("per").duration();
+    limit.burst = v.at("burst").number();
+    limit.by = count_by(v.at("by").str());
+    out.push_back(std::move(limit));
+  }
+  return out;
+}
+
+void bind_rewrite(const Value& v, paywall::ServiceSettings& out) {
+  if (v.at("prefix").has_value()) out.rewrite_prefix = v.at("prefix").str();
+  if (v.at("strip").has_value()) out.rewrite_strip = v.at("strip").str();
+}
+
+paywall::ServiceSettings service(const Value& v) {
+  paywall::ServiceSettings out;
+  out.name = ServiceName(v.at("name").str());
+  out.host = v.at("match.host").str();
+  out.path = v.at("match.path").str();
+  out.methods = methods(v.at("methods"));
+  out.upstream = upstream(v.at("upstream"));
+  out.timeouts = {v.at("timeouts.connect").duration(), v.at("timeouts.first_byte").duration(), v.at("timeouts.idle").duration()};
+  out.auth = v.at("auth").str() == "on";
+  out.price = v.at("price").price();
+  out.prices = prices(v.at("prices"));
+  out.schemes = schemes(v.at("schemes"));
+  out.lsat = v.at("lsat").flag();
+  out.token = token(v.at("token"));
+  out.session = session(v.at("session"));
+  out.free = {v.at("free.requests").number(), v.at("free.per").duration(), count_by(v.at("free.by").str())};
+  out.rate_limits = rate_limits(v.at("rate_limits"));
+  for (const auto& [name, header] : v.at("headers").children) {
+    // Without a resolver there is no value to send; the name stays, so that nothing is left out unseen.
+    out.headers.push_back({name, header.secret ? header.secret : std::make_shared<const Secret>()});
+  }
+  bind_rewrite(v.at("rewrite"), out);
+  out.max_body = static_cast<std::uint64_t>(v.at("max_body").number());
+  out.digest = v.at("digest").str() == "on" ? paywall::DigestMode::on : paywall::DigestMode::off;
+  out.digest_limit = std::min(static_cast<std::uint64_t>(v.at("digest_limit").number()), out.max_body);
+  out.scope = scope(v.at("scope").str());
+  out.cors = cors(v.at("cors"));
+  out.block = v.at("block").all<net::Cidr>();
+  out.free_paths = v.at("free_paths").strings();
+  out.no_invoice_paths = v.at("no_invoice_paths").strings();
+  out.strict = v.at("strict").flag();
+  out.forward = v.at("forward").str() == "identity" ? paywall::Forward::identity : paywall::Forward::none;
+  out.opaque = v.at("payment.opaque").flag();
+  out.payment_header = v.at("payment.header").flag();
+  out.description = v.at("description").str();
+  out.discovery = v.at("discovery.enabled").flag();
+  out.discovery_shadow = v.at("discovery.shadow").flag();
+  return out;
+}
+
+paywall::PaywallSettings paywall_settings(const Value& root) {
+  const Value& v = root.at("paywall");
+  paywall::PaywallSettings out;
+  out.listen = root.at("listen").all<net::Endpoint>();
+  if (root.at("tls").given) out.tls = paywall::TlsFiles{pem(root.at("tls.cert")), root.at("tls.key").secret};
+  out.trusted_proxies = root.at("trusted_proxies").all<net::Cidr>();
+  out.realm = v.at("realm").str();
+  if (out.realm.empty() && !out.listen.empty()) out.realm = out.listen.front().str();
+  out.secret = secrets(v.at("secret"));
+  out.l402_keys = secrets(v.at("l402_keys"));
+  out.challenge_ttl = v.at("challenge_ttl").duration();
+  out.max_unpaid = v.at("max_unpaid").number();
+  out.invoice_pool = v.at("invoice_pool").number();
+  out.block = v.at("block").all<net::Cidr>();
+  out.rate = rate(root);
+  for (const auto& [key, child] : v.at("services").children) out.services.push_back(service(child));
+  return out;
+}
+
+std::shared_ptr<const Secret> macaroon(const Value& v) {
+  if (!v.secret) return nullptr;
+  return std::make_shared<const Secret>(Secret::take(macaroon_hex(*v.secret)));
+}
+
+LightningSettings lightning(const Value& v) {
+  LightningSettings out;
+  out.backend = v.at("backend").str();
+  out.sim.file = v.at("sim.file").str();
+  out.sim.account = v.at("sim.account").str();
+  out.sim.initial = v.at("sim.initial").price().msat;
+  out.sim.fee_ppm = v.at("sim.fee_ppm").number();
+  if (out.backend != "lnd") return out;
+  const Url& url = v.at("lnd.url").url();
+  out.lnd.url = url.shown();
+  out.lnd.macaroon = macaroon(v.at("lnd.macaroon"));
+  out.lnd.pay_macaroon = macaroon(v.at("lnd.pay_macaroon"));
+  out.lnd.tls_cert_pem = pem(v.at("lnd.tls_cert"));
+  return out;
+}
+
+Config::Wallet wallet_settings(const Value& v) {
+  Config::Wallet out;
+  out.lightning = lightning(v.at("lightning"));
+  out.settings.store = v.at("store").str();
+  const Value& limits = v.at("limits");
+  out.settings.limits.per_payment = limits.at("per_payment").price().msat;
+  out.settings.limits.per_minute = limits.at("per_minute").price().msat;
+  out.settings.limits.per_day = limits.at("per_day").price().msat;
+  out.settings.limits.max_fee = limits.at("max_fee").price().msat;
+  return out;
+}
+
+AdminSettings admin(const Value& root, const std::string& store_file) {
+  const Value& v = root.at("admin");
+  AdminSettings out;
+  if (!v.given) return out;
+  if (const auto* e = std::get_if<net::Endpoint>(&v.at("listen").data)) out.listen = *e;
+  const Value& t = v.at("auth.token");
+  out.token = t.secret;
+  if (t.reference.starts_with("file://")) {
+    out.token_file = t.reference.substr(7);
+  } else if (!t.given) {
+    out.token_file = (std::filesystem::path(store_file).parent_path() / "admin.token").string();
+  }
+  return out;
+}
+
+LogLevel level(const std::string& word) { return parse_log_level(word).value_or(LogLevel::info); }
+
+LogConfig log(const Value& v) {
+  LogConfig out;
+  out.level = level(v.at("level").str());
+  out.json = v.at("format").str() == "json";
+  out.file = v.at("file").str();
+  out.rotate_bytes = static_cast<std::uint64_t>(v.at("rotation.size").number());
+  out.rotate_keep = static_cast<int>(v.at("rotation.keep").number());
+  for (const auto& [name, child] : v.at("modules").children) out.modules.emplace_back(name, level(child.str()));
+  return out;
+}
+
+TelemetrySettings telemetry(const Value& v) {
+  TelemetrySettings out;
+  const std::string& metrics = v.at("metrics").str();
+  out.metrics = metrics != "off";
+  out.metrics_public = metrics == "public";
+  out.access_log = v.at("access_log").str();
+  return out;
+}
+
+}  // namespace
+
+Config bind(const Value& root, const Context& context) {
+  Config out;
+  out.file = context.file;
+  const std::string& environment = root.at("environment").str();
+  out.environment = environment == "production" ? Environment::production
+                    : environment == "staging"  ? Environment::staging
+                                                : Environment::development;
+  out.store = "sqlite://" + root.at("store").url().path;
+  if (root.at("lightning").given) out.lightning = lightning(root.at("lightning"));
+  if (root.at("paywall").given) out.paywall = paywall_settings(root);
+  if (root.at("wallet").given) out.wallet = wallet_settings(root.at("wallet"));
+  out.admin = admin(root, root.at("store").url().path);
+  out.log = log(root.at("log"));
+  out.telemetry = telemetry(root.at("telemetry"));
+  out.rate = rate(root);
+  out.workers = static_cast<int>(root.at("workers").number());
+  out.shutdown_grace = root.at("shutdown_grace").duration();
+  return out;
+}
+
+std::string macaroon_hex(const Secret& secret) {
+  const ByteView raw = secret.reveal();
+  if (const auto decoded = from_hex(secret.reveal_text()); decoded && !raw.empty()) return to_hex(*decoded);
+  // Version 2 begins with 2 and ends with field 6, length 32 and the signature.
+  if (raw.size() < 40 || raw[0] != 2) return {};
+  const std::size_t n = raw.size();
+  if (raw[n - 34] == 6 && raw[n - 33] == 32) return to_hex(raw);
+  // A reference drops one trailing line break; a signature may end with that very byte.
+  if (raw[n - 33] == 6 && raw[n - 32] == 32) return to_hex(raw) + "0a";
+  return {};
+}
+
+}  // namespace octroi::config

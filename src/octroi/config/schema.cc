@@ -1,0 +1,701 @@
+#include "octroi/config/schema.h"
+
+#include <algorithm>
+#include <string>
+
+namespace octroi::config {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000;
+constexpr std::int64_t kMinute = 60 * kSecond;
+constexpr std::int64_t kHour = 60 * kMinute;
+constexpr std::int64_t kDay = 24 * kHour;
+constexpr std::int64_t kYear = 366 * kDay;
+
+using Fields = std::vector<Field>;
+using Words = std::vector<std::string_view>;
+
+/// Where each subtree of the file is described; small functions, so that each can be read alone.
+
+Fields sim_fields(std::string_view account) {
+  return {
+      {.key = "file",
+       .type = Type::path,
+       .doc = "Database file of the simulated network. Every process that names the same file is on the same network.",
+       .fallback = "/var/lib/octroi/sim.db"},
+      {.key = "account",
+       .type = Type::text,
+       .doc = "Name of this node on the simulated network; each account has a node key of its own.",
+       .fallback = account},
+      {.key = "initial",
+       .type = Type::bitcoin,
+       .doc = "Balance that the account starts with when it is first used.",
+       .fallback = "10000000 sat"},
+      {.key = "fee_ppm",
+       .type = Type::integer,
+       .doc = "Simulated routing fee, in millionths of the amount.",
+       .fallback = "0",
+       .max = 1'000'000},
+  };
+}
+
+Fields lnd_fields() {
+  return {
+      {.key = "url",
+       .type = Type::url,
+       .doc = "lnd's REST address. Plain http is accepted for loopback addresses only.",
+       .choices = {"https", "http"},
+       .required = true},
+      {.key = "macaroon",
+       .type = Type::secret,
+       .doc = "Macaroon with invoice rights: a file of raw bytes (`file:///…/invoice.macaroon`) or a reference to its hex "
+              "text.",
+       .required = true},
+      {.key = "pay_macaroon",
+       .type = Type::secret,
+       .doc = "Macaroon that may pay, where something configured pays. The wallet needs one.",
+       .derived = "the same as `macaroon`"},
+      {.key = "tls_cert",
+       .type = Type::pem,
+       .doc = "lnd's certificate, which is then the only one accepted.",
+       .derived = "the system's certificate authorities"},
+  };
+}
+
+Field lightning_section(std::string_view doc, std::string_view account) {
+  return {.key = "lightning",
+          .type = Type::section,
+          .doc = doc,
+          .fields = {{.key = "backend",
+                      .type = Type::choice,
+                      .doc = "Which kind of node. `sim` is a simulated network for development and is refused in "
+                             "production.",
+                      .choices = {"sim", "lnd", "cln", "phoenixd", "lnbits", "nwc"},
+                      .required = true,
+                      .later_choices = {"cln", "phoenixd", "lnbits", "nwc"}},
+                     {.key = "sim",
+                      .type = Type::section,
+                      .doc = "The simulated node, for `backend: sim`.",
+                      .fields = sim_fields(account)},
+                     {.key = "lnd",
+                      .type = Type::section,
+                      .doc = "An lnd node, for `backend: lnd`.",
+                      .fields = lnd_fields(),
+                      .optional = true}},
+          .restart = true,
+          .optional = true};
+}
+
+Field tls_section() {
+  return {.key = "tls",
+          .type = Type::section,
+          .doc = "Certificate of the paywall's listeners. With it they speak https, without it http.",
+          .fields = {{.key = "cert", .type = Type::pem, .doc = "Certificate chain in PEM, leaf first.", .required = true},
+                     {.key = "key", .type = Type::secret, .doc = "Private key in PEM.", .required = true}},
+          .optional = true};
+}
+
+Field upstream_section() {
+  return {.key = "upstream",
+          .type = Type::section,
+          .doc = "The server that paid requests are relayed to. `upstream: http://127.0.0.1:9000` is short for `upstream: "
+                 "{ url: … }`; a path in the URL is put before each request's path.",
+          .fields = {{.key = "url",
+                      .type = Type::url,
+                      .doc = "Address of the upstream. Certificates of https upstreams are verified.",
+                      .choices = {"http", "https"},
+                      .required = true},
+                     {.key = "ca",
+                      .type = Type::pem,
+                      .doc = "Certificate authorities for this upstream, in PEM.",
+                      .derived = "the system's"},
+                     {.key = "server_name",
+                      .type = Type::text,
+                      .doc = "Name that the upstream's certificate must carry.",
+                      .derived = "the host of the URL"}},
+          .shorthand = "url",
+          .required = true};
+}
+
+Field match_section() {
+  return {.key = "match",
+          .type = Type::section,
+          .doc = "Which requests belong to the service. The first service in the file that matches wins.",
+          .fields = {{.key = "host",
+                      .type = Type::regex,
+                      .doc = "RE2 over the host without port; must match all of it. Left out: any host."},
+                     {.key = "path",
+                      .type = Type::regex,
+                      .doc = "RE2 over the decoded path, anchored at its start. Left out: any path."}}};
+}
+
+Field prices_list() {
+  return {.key = "prices",
+          .type = Type::list,
+          .doc = "Prices for some paths or methods; the first rule that matches wins, before `price`.",
+          .fields = {{.key = "path", .type = Type::regex, .doc = "RE2 over the decoded path, anchored at its start. Left out: any path."},
+                     {.key = "methods", .type = Type::list, .doc = "Methods the rule is for. Left out: any."},
+                     {.key = "price", .type = Type::price, .doc = "Price of a request under this rule.", .required = true}},
+          .item = Type::section};
+}
+
+Field session_section() {
+  return {.key = "session",
+          .type = Type::section,
+          .doc = "Sells prepaid sessions besides single requests.",
+          .fields = {{.key = "unit", .type = Type::text, .doc = "What is counted.", .fallback = "request"},
+                     {.key = "price", .type = Type::price, .doc = "Price of `per` units.", .required = true},
+                     {.key = "per", .type = Type::integer, .doc = "Units that `price` buys.", .fallback = "1", .min = 1},
+                     {.key = "deposit", .type = Type::price, .doc = "Deposit that opens a session.", .derived = "`price` × `deposit_multiplier`"},
+                     {.key = "deposit_multiplier",
+                      .type = Type::integer,
+                      .doc = "Size of the suggested deposit, in prices.",
+                      .fallback = "20",
+                      .min = 1,
+                      .max = 1'000'000},
+                     {.key = "idle_timeout",
+                      .type = Type::duration,
+                      .doc = "A session without a request for this long is closed and its rest refunded.",
+                      .fallback = "300s",
+                      .min = kSecond}},
+          .optional = true,
+          .later = true};
+}
+
+Field token_section() {
+  return {.key = "token",
+          .type = Type::section,
+          .doc = "What an L402 token of this service allows.",
+          .fields = {{.key = "valid_for",
+                      .type = Type::duration,
+                      .doc = "How long a token is good after it was sold. A token without an end must be asked for with `never`.",
+                      .fallback = "30d",
+                      .choices = {"never"},
+                      .min = kSecond,
+                      .max = 100 * kYear},
+                     {.key = "capabilities", .type = Type::list, .doc = "Capabilities named in the token."},
+                     {.key = "constraints",
+                      .type = Type::map,
+                      .doc = "Further conditions written into the token, name to value."}}};
+}
+
+Field free_section() {
+  return {.key = "free",
+          .type = Type::section,
+          .doc = "Requests that each client has free.",
+          .fields = {{.key = "requests", .type = Type::integer, .doc = "How many in each period; 0 is none.", .fallback = "0"},
+                     {.key = "per", .type = Type::duration, .doc = "The period.", .fallback = "24h", .min = kSecond},
+                     {.key = "by",
+                      .type = Type::choice,
+                      .doc = "What a client is: an address (a /24 of IPv4, a /48 of IPv6) or a token.",
+                      .fallback = "ip",
+                      .choices = {"ip", "token"}}}};
+}
+
+Field rate_limits_list() {
+  return {.key = "rate_limits",
+          .type = Type::list,
+          .doc = "Token buckets; a request must pass all that apply, challenges included.",
+          .fields = {{.key = "path", .type = Type::regex, .doc = "RE2 over the decoded path, anchored at its start. Left out: any path."},
+                     {.key = "requests", .type = Type::integer, .doc = "Requests in each period.", .min = 1, .required = true},
+                     {.key = "per", .type = Type::duration, .doc = "The period.", .fallback = "60s", .min = 1},
+                     {.key = "burst", .type = Type::integer, .doc = "Requests that may come at once.", .derived = "`requests`", .min = 1},
+                     {.key = "by",
+                      .type = Type::choice,
+                      .doc = "What is counted.",
+                      .fallback = "token",
+                      .choices = {"token", "session", "ip"}}},
+          .item = Type::section};
+}
+
+Field cors_section() {
+  return {.key = "cors",
+          .type = Type::section,
+          .doc = "Cross-origin requests from browsers. `cors: off` leaves them to the upstream.",
+          .fields = {{.key = "enabled", .type = Type::boolean, .doc = "Whether octroi answers preflights and adds headers.", .fallback = "on"},
+                     {.key = "origins", .type = Type::list, .doc = "Origins that are allowed; `*` is any.", .fallback = "*"},
+                     {.key = "methods",
+                      .type = Type::list,
+                      .doc = "Methods that are allowed.",
+                      .fallback = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"},
+                     {.key = "allow_headers",
+                      .type = Type::list,
+                      .doc = "Request headers that are allowed.",
+                      .fallback = "Content-Type, Authorization, Payment-Authorization, Payment-Receipt, Accept-Payment, "
+                                  "Idempotency-Key, Grpc-Metadata-Macaroon"},
+                     {.key = "expose_headers",
+                      .type = Type::list,
+                      .doc = "Response headers that scripts may read.",
+                      .fallback = "WWW-Authenticate, Payment-Receipt, X-Request-Id, Retry-After"},
+                     {.key = "credentials", .type = Type::boolean, .doc = "Whether browsers may send cookies.", .fallback = "off"},
+                     {.key = "max_age", .type = Type::duration, .doc = "How long a preflight's answer is kept.", .fallback = "10m", .max = kDay}},
+          .shorthand = "enabled"};
+}
+
+Field timeouts_section() {
+  return {.key = "timeouts",
+          .type = Type::section,
+          .doc = "How long the upstream may take; 504 beyond.",
+          .fields = {{.key = "connect", .type = Type::duration, .doc = "To accept the connection.", .fallback = "5s", .min = 1, .max = kHour},
+                     {.key = "first_byte", .type = Type::duration, .doc = "To begin its answer.", .fallback = "60s", .min = 1, .max = kDay},
+                     {.key = "idle", .type = Type::duration, .doc = "Between two pieces of a body.", .fallback = "60s", .min = 1, .max = kDay}}};
+}
+
+Field payment_section() {
+  return {.key = "payment",
+          .type = Type::section,
+          .doc = "Details of the Payment scheme.",
+          .fields = {{.key = "intents",
+                      .type = Type::list,
+                      .doc = "What can be bought: single requests (`charge`), sessions (`session`).",
+                      .fallback = "charge",
+                      .choices = {"charge", "session"},
+                      .item = Type::choice,
+                      .later_choices = {"session"}},
+                     {.key = "offer",
+                      .type = Type::choice,
+                      .doc = "Which intents a 402 shows when the client did not say what it accepts.",
+                      .fallback = "charge",
+                      .choices = {"charge", "session", "both"},
+                      .later_choices = {"session", "both"}},
+                     {.key = "opaque",
+                      .type = Type::boolean,
+                      .doc = "Adds the `opaque` parameter to challenges. Some clients do not echo it.",
+                      .fallback = "off"},
+                     {.key = "header",
+                      .type = Type::boolean,
+                      .doc = "Asks clients to send credentials in `Payment-Authorization`. Some clients ignore it.",
+                      .fallback = "off"}}};
+}
+
+Field rewrite_section() {
+  return {.key = "rewrite",
+          .type = Type::section,
+          .doc = "Changes the path on its way to the upstream: first `strip`, then `prefix`.",
+          .fields = {{.key = "strip", .type = Type::text, .doc = "Removed from the start of the path, where it is there."},
+                     {.key = "prefix", .type = Type::text, .doc = "Put before the path."}},
+          .shorthand = "prefix"};
+}
+
+Field discovery_section() {
+  return {.key = "discovery",
+          .type = Type::section,
+          .doc = "Whether the service is listed in `/openapi.json` and `/llms.txt`.",
+          .fields = {{.key = "enabled", .type = Type::boolean, .doc = "Lists the service.", .fallback = "on"},
+                     {.key = "shadow",
+                      .type = Type::boolean,
+                      .doc = "Answers these paths even where the upstream has them itself.",
+                      .fallback = "off"}},
+          .shorthand = "enabled"};
+}
+
+Fields service_fields() {
+  return {
+      {.key = "name",
+       .type = Type::text,
+       .doc = "Name in tokens, logs, metrics and rows: letters, digits, `.`, `_` and `-`. Tokens are bound to it.",
+       .required = true},
+      {.key = "description", .type = Type::text, .doc = "Shown to payers and in discovery. It never authorises anything."},
+      match_section(),
+      {.key = "methods", .type = Type::list, .doc = "Methods that are served; others get 405. Left out: any."},
+      upstream_section(),
+      {.key = "auth",
+       .type = Type::choice,
+       .doc = "`off` relays without payment; then no price is needed.",
+       .fallback = "on",
+       .choices = {"on", "off"}},
+      {.key = "price",
+       .type = Type::price,
+       .doc = "Price of a request. In sat, msat, btc, or in usd with `rates`. `0 sat` asks for a proof without payment."},
+      prices_list(),
+      {.key = "schemes",
+       .type = Type::list,
+       .doc = "Which payment schemes are offered and accepted. `mpp` is another name of `payment`, and `l402+mpp` stands for "
+              "both.",
+       .fallback = "l402",
+       .choices = {"l402", "payment", "mpp", "l402+mpp"},
+       .item = Type::choice},
+      {.key = "lsat",
+       .type = Type::boolean,
+       .doc = "Also shows the L402 offer under its former name LSAT, for older clients.",
+       .fallback = "on"},
+      token_section(),
+      payment_section(),
+      session_section(),
+      free_section(),
+      rate_limits_list(),
+      {.key = "free_paths", .type = Type::list, .doc = "Paths that are relayed without payment, RE2 anchored at the start.", .item = Type::regex},
+      {.key = "no_invoice_paths",
+       .type = Type::list,
+       .doc = "Paths whose unpaid requests get 401 and no invoice, RE2 anchored at the start.",
+       .item = Type::regex},
+      {.key = "headers",
+       .type = Type::map,
+       .doc = "Headers set on requests to the upstream. A value may be a reference, or hold one: `Bearer ${env://API_KEY}`.",
+       .embedded = true},
+      rewrite_section(),
+      timeouts_section(),
+      {.key = "max_body", .type = Type::size, .doc = "Largest request body; 413 beyond.", .fallback = "10MiB", .max = 1LL << 40},
+      {.key = "digest",
+       .type = Type::choice,
+       .doc = "Binds the bodies of POST, PUT and PATCH into Payment challenges, so that what was paid for is what is sent. "
+              "`off` streams them unbound.",
+       .fallback = "on",
+       .choices = {"on", "off"}},
+      {.key = "digest_limit",
+       .type = Type::size,
+       .doc = "Largest body that is bound. With `digest: on` larger ones get 413.",
+       .fallback = "1MiB",
+       .min = 1,
+       .max = 64LL << 20},
+      {.key = "scope",
+       .type = Type::choice,
+       .doc = "What one Payment credential opens: the path it was bought for, any path of its price rule, or only the same path and "
+              "query.",
+       .fallback = "path",
+       .choices = {"path", "rule", "query"}},
+      cors_section(),
+      {.key = "block", .type = Type::list, .doc = "Addresses and networks that get 403.", .item = Type::cidr},
+      {.key = "strict",
+       .type = Type::boolean,
+       .doc = "Asks the node whether the invoice is settled instead of trusting the preimage alone.",
+       .fallback = "off"},
+      {.key = "forward",
+       .type = Type::choice,
+       .doc = "What the upstream learns: nothing, or `X-Octroi-Token-Id`, `-Session-Id`, `-Service` and `-Amount-Msat`.",
+       .fallback = "none",
+       .choices = {"none", "identity"}},
+      discovery_section(),
+  };
+}
+
+Field paywall_section() {
+  return {.key = "paywall",
+          .type = Type::section,
+          .doc = "Money in: sells requests to the upstreams of its services. Left out: this door is not started.",
+          .fields =
+              {{.key = "realm",
+                .type = Type::text,
+                .doc = "Name of the protected space in challenges; the host that clients use.",
+                .derived = "the listen address"},
+               {.key = "secret",
+                .type = Type::list,
+                .doc = "Key of Payment challenges, or `[current, previous…]` while it is rotated. At least 32 bytes.",
+                .derived = "32 random bytes, made once and kept in the store",
+                .item = Type::secret},
+               {.key = "l402_keys",
+                .type = Type::list,
+                .doc = "Ring of root keys of L402 tokens, the current one first. Keep a previous one for as long as the longest "
+                       "token sold under it. At least 32 bytes each.",
+                .derived = "32 random bytes, made once and kept in the store",
+                .item = Type::secret},
+               {.key = "challenge_ttl",
+                .type = Type::duration,
+                .doc = "How long a challenge can be paid.",
+                .fallback = "15m",
+                .min = 10 * kSecond,
+                .max = kDay},
+               {.key = "max_unpaid",
+                .type = Type::integer,
+                .doc = "Unpaid, unexpired challenges that a client may hold under each scheme; 429 beyond. 0 is no bound.",
+                .fallback = "64",
+                .max = 1'000'000},
+               {.key = "invoice_pool",
+                .type = Type::integer,
+                .doc = "Ready invoices kept for each amount in demand. 0 asks the node for each challenge.",
+                .fallback = "32",
+                .max = 4096},
+               {.key = "block", .type = Type::list, .doc = "Addresses and networks that get 403 from every service.", .item = Type::cidr},
+               {.key = "services",
+                .type = Type::list,
+                .doc = "What is sold, first match first.",
+                .fields = service_fields(),
+                .item = Type::section,
+                .required = true}},
+          .optional = true};
+}
+
+Field vault_section() {
+  return {.key = "vault",
+          .type = Type::section,
+          .doc = "Keys in between: gives agents limited keys to vendors' APIs.",
+          .fields = {{.key = "listen", .type = Type::list, .doc = "Where agents connect.", .fallback = "127.0.0.1:8403", .item = Type::endpoint},
+                     {.key = "vendors",
+                      .type = Type::map,
+                      .doc = "Vendors by name.",
+                      .fields = {{.key = "upstream", .type = Type::url, .doc = "The vendor's API.", .choices = {"https", "http"}, .required = true},
+                                 {.key = "credential", .type = Type::secret, .doc = "The real key, which agents never see.", .required = true},
+                                 {.key = "auth",
+                                  .type = Type::text,
+                                  .doc = "How a vendor without a pack wants its key: `bearer`, `basic`, `header:NAME` or `query:NAME`.",
+                                  .fallback = "bearer"}},
+                      .item = Type::section},
+                     {.key = "policies",
+                      .type = Type::map,
+                      .doc = "What a key may do, by name.",
+                      .fields = {{.key = "vendor", .type = Type::text, .doc = "One of `vendors`.", .required = true},
+                                 {.key = "daily_cap", .type = Type::price, .doc = "Most that may be moved in a day."},
+                                 {.key = "max_amount", .type = Type::price, .doc = "Most that one call may move."},
+                                 {.key = "endpoints", .type = Type::list, .doc = "Operations that are allowed; `customers.*` is all of a kind."},
+                                 {.key = "customers", .type = Type::list, .doc = "Customers that may be named."},
+                                 {.key = "expires", .type = Type::timestamp, .doc = "When keys of this policy end."}},
+                      .item = Type::section}},
+          .optional = true,
+          .later = true};
+}
+
+Field wallet_section() {
+  return {.key = "wallet",
+          .type = Type::section,
+          .doc = "Money out: pays for `octroi fetch` and agents, under limits.",
+          .fields = {lightning_section("The payer's node.", "agent"),
+                     {.key = "store",
+                      .type = Type::path,
+                      .doc = "Directory of paid credentials and the payment journal.",
+                      .fallback = "~/.local/state/octroi"},
+                     {.key = "limits",
+                      .type = Type::section,
+                      .doc = "What may be spent, over all processes of this store. Arguments can only tighten them.",
+                      .fields = {{.key = "per_payment", .type = Type::bitcoin, .doc = "Most that one payment may cost.", .fallback = "1000 sat"},
+                                 {.key = "per_minute", .type = Type::bitcoin, .doc = "Most in any minute.", .fallback = "10000 sat"},
+                                 {.key = "per_day", .type = Type::bitcoin, .doc = "Most in any day.", .fallback = "50000 sat"},
+                                 {.key = "max_fee", .type = Type::bitcoin, .doc = "Most that routing may cost on top.", .fallback = "10 sat"}}}},
+          .optional = true};
+}
+
+Field log_section() {
+  const Words levels{"trace", "debug", "info", "warn", "error", "off"};
+  return {.key = "log",
+          .type = Type::section,
+          .doc = "What octroi says about itself. Secrets and credentials are cut out of every line.",
+          .fields = {{.key = "level", .type = Type::choice, .doc = "Least level that is written.", .fallback = "info", .choices = levels},
+                     {.key = "format", .type = Type::choice, .doc = "Text for people or JSON lines.", .fallback = "text", .choices = {"text", "json"}},
+                     {.key = "file", .type = Type::path, .doc = "File to write to.", .derived = "standard error"},
+                     {.key = "rotation",
+                      .type = Type::section,
+                      .doc = "When `file` is renamed and begun anew.",
+                      .fields = {{.key = "size", .type = Type::size, .doc = "Beyond this size.", .fallback = "64MiB", .min = 4096},
+                                 {.key = "keep", .type = Type::integer, .doc = "Old files kept.", .fallback = "5", .max = 1000}}},
+                     {.key = "modules",
+                      .type = Type::map,
+                      .doc = "Levels of single modules: `{ mpp: debug }`.",
+                      .choices = levels,
+                      .item = Type::choice}}};
+}
+
+Field admin_section() {
+  return {.key = "admin",
+          .type = Type::section,
+          .doc = "Health, metrics and the API that the other commands use. Left out: this listener is not started.",
+          .fields = {{.key = "listen", .type = Type::endpoint, .doc = "Where.", .fallback = "127.0.0.1:8404", .restart = true},
+                     {.key = "auth",
+                      .type = Type::section,
+                      .doc = "Who may use it.",
+                      .fields = {{.key = "token",
+                                  .type = Type::secret,
+                                  .doc = "Bootstrap token. A `file://` that does not exist is made on the first start.",
+                                  .derived = "`admin.token` beside the store, made on the first start"},
+                                 {.key = "oauth",
+                                  .type = Type::section,
+                                  .doc = "Tokens of an OAuth 2.1 issuer.",
+                                  .fields = {{.key = "issuer", .type = Type::url, .doc = "The issuer.", .choices = {"https"}, .required = true},
+                                             {.key = "audience", .type = Type::text, .doc = "Audience that tokens must name.", .required = true}},
+                                  .optional = true,
+                                  .later = true}}}},
+          .optional = true};
+}
+
+Field make_schema() {
+  return {
+      .type = Type::section,
+      .fields = {
+          {.key = "environment",
+           .type = Type::choice,
+           .doc = "Production refuses what is only for development: the simulated node and secrets written into this file.",
+           .fallback = "development",
+           .choices = {"development", "staging", "production"},
+           .restart = true},
+          {.key = "listen",
+           .type = Type::list,
+           .doc = "Where the paywall listens; https when `tls` is set.",
+           .fallback = "127.0.0.1:8402",
+           .item = Type::endpoint,
+           .restart = true},
+          tls_section(),
+          {.key = "trusted_proxies",
+           .type = Type::list,
+           .doc = "Networks of proxies whose `X-Forwarded-*` and `X-Request-Id` are believed.",
+           .item = Type::cidr},
+          {.key = "store",
+           .type = Type::url,
+           .doc = "The ledger: `sqlite:///path`. `postgresql://` is not available in this version.",
+           .fallback = "sqlite:///var/lib/octroi/octroi.db",
+           .choices = {"sqlite", "postgresql", "postgres"},
+           .restart = true,
+           .later_choices = {"postgresql", "postgres"}},
+          {.key = "shared",
+           .type = Type::url,
+           .doc = "Redis for limits, replay and revocation across replicas. Not available in this version.",
+           .choices = {"redis", "rediss"},
+           .restart = true,
+           .later_choices = {"redis", "rediss"}},
+          {.key = "workers",
+           .type = Type::integer,
+           .doc = "Threads that serve requests; 0 is one a core.",
+           .fallback = "0",
+           .max = 1024,
+           .restart = true},
+          {.key = "shutdown_grace",
+           .type = Type::duration,
+           .doc = "How long open requests may finish after SIGTERM.",
+           .fallback = "30s",
+           .max = kHour},
+          lightning_section("The seller's node. Needed where the paywall sells.", "merchant"),
+          paywall_section(),
+          vault_section(),
+          wallet_section(),
+          {.key = "rates",
+           .type = Type::section,
+           .doc = "Price of a bitcoin, for prices in usd. A rate that is too old refuses to price anything.",
+           .fields = {{.key = "btc_usd", .type = Type::usd, .doc = "Dollars for one bitcoin.", .required = true},
+                      {.key = "as_of", .type = Type::timestamp, .doc = "When that was true.", .required = true},
+                      {.key = "max_age", .type = Type::duration, .doc = "How long it may be used.", .fallback = "24h", .min = kMinute, .max = kYear}},
+           .optional = true},
+          admin_section(),
+          log_section(),
+          {.key = "telemetry",
+           .type = Type::section,
+           .doc = "What octroi measures.",
+           .fields = {{.key = "metrics",
+                       .type = Type::choice,
+                       .doc = "`/metrics` on the admin listener; `public` serves it without a token.",
+                       .fallback = "on",
+                       .choices = {"on", "off", "public"}},
+                      {.key = "otlp",
+                       .type = Type::url,
+                       .doc = "OpenTelemetry collector. Not available in this version.",
+                       .choices = {"http", "https"},
+                       .later_choices = {"http", "https"}},
+                      {.key = "access_log", .type = Type::text, .doc = "`stdout`, `off` or a file.", .fallback = "stdout"}}},
+      }};
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+/// Spelling without what people get wrong first: case, dashes, underscores.
+std::string folded(std::string_view key) {
+  std::string out;
+  for (const char c : key) {
+    if (c == '_' || c == '-' || c == ' ' || c == '.') continue;
+    out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return out;
+}
+
+}  // namespace
+
+const Field& schema() {
+  static const Field root = make_schema();
+  return root;
+}
+
+const Field* find_field(std::string_view path) {
+  const Field* at = &schema();
+  while (!path.empty()) {
+    const std::size_t dot = path.find('.');
+    const std::string_view key = path.substr(0, dot);
+    path = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
+    const Field* next = nullptr;
+    for (const Field& f : at->fields) {
+      if (f.key == key) next = &f;
+    }
+    if (next == nullptr) return nullptr;
+    at = next;
+  }
+  return at;
+}
+
+std::vector<std::string_view> keys_of(const Field& section) {
+  std::vector<std::string_view> keys;
+  for (const Field& f : section.fields) keys.push_back(f.key);
+  return keys;
+}
+
+std::string_view nearest(std::string_view key, const std::vector<std::string_view>& known) {
+  if (key.size() > 64) return {};
+  const std::string wanted = folded(key);
+  std::string_view best;
+  std::size_t best_distance = 0;
+  for (const std::string_view candidate : known) {
+    const std::string other = folded(candidate);
+    const std::size_t distance = edit_distance(wanted, other);
+    // A third of the letters may be wrong: "lisen" is "listen", "foo" is nothing.
+    if (distance > std::max<std::size_t>(1, std::min(wanted.size(), other.size()) / 3)) continue;
+    if (best.empty() || distance < best_distance) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+std::string_view describe(Type type) {
+  switch (type) {
+    case Type::section:
+      return "a section (keys and values)";
+    case Type::map:
+      return "a mapping of names to values";
+    case Type::list:
+      return "a list";
+    case Type::boolean:
+      return "on or off";
+    case Type::choice:
+      return "one of its words";
+    case Type::integer:
+      return "a whole number";
+    case Type::text:
+      return "text";
+    case Type::duration:
+      return "a duration such as 15m";
+    case Type::size:
+      return "a size such as 64KiB";
+    case Type::price:
+      return "an amount such as 10 sat or 0.05 usd";
+    case Type::bitcoin:
+      return "an amount such as 10 sat or 2500 msat";
+    case Type::usd:
+      return "an amount such as 65000 usd";
+    case Type::cidr:
+      return "an address or network such as 10.0.0.0/8";
+    case Type::endpoint:
+      return "an address and port such as 127.0.0.1:8402";
+    case Type::url:
+      return "a URL such as http://127.0.0.1:9000";
+    case Type::regex:
+      return "a regular expression (RE2)";
+    case Type::secret:
+      return "a secret reference such as env://NAME";
+    case Type::pem:
+      return "a reference to PEM text such as file:///path/to/file.pem";
+    case Type::path:
+      return "a path";
+    case Type::timestamp:
+      return "a date or time such as 2026-11-01";
+  }
+  return "a value";
+}
+
+}  // namespace octroi::config
