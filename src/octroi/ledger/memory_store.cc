@@ -213,7 +213,7 @@ bool MemoryStore::invoice_needed(const PaymentHash& hash, const Invoice& invoice
     return true;
   }
   const auto token = transaction_ids_.find({hash, Scheme::l402});
-  return token != transaction_ids_.end() &&
+  return invoice.settled && token != transaction_ids_.end() &&
          transactions_.at(token->second).state == TransactionState::settled;
 }
 

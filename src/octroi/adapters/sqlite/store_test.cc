@@ -1,0 +1,492 @@
+#include "octroi/adapters/sqlite/store.h"
+
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "octroi/adapters/sqlite/sqlite_fixture.h"
+#include "octroi/ledger/memory_store.h"
+#include "octroi/ledger/store_contract.h"
+#include "octroi/net/loop.h"
+
+namespace octroi::ledger {
+namespace {
+INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract,
+                         testing::Values(StoreUnderTest{
+                             "sqlite", [] { return std::make_unique<sqlite::SqliteFixture>(); }}),
+                         store_name);
+}  // namespace
+}  // namespace octroi::ledger
+
+namespace octroi::sqlite {
+namespace {
+
+using namespace octroi::ledger;  // NOLINT(google-build-using-namespace): the port's words
+using testing::HasSubstr;
+
+unsigned mode_of(const std::string& path) {
+  struct stat st{};
+  return ::stat(path.c_str(), &st) == 0 ? st.st_mode & 07777U : 0U;
+}
+
+std::unique_ptr<Store> open_or_fail(const std::string& path, Clock& clock) {
+  SqliteOptions options;
+  options.path = path;
+  auto opened = open_sqlite_store(options, clock);
+  EXPECT_TRUE(opened) << opened.error().message();
+  return opened ? *std::move(opened) : nullptr;
+}
+
+// --- the file
+// ----------------------------------------------------------------------------------------
+
+TEST(SqliteFile, IsForItsOwnerOnly) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  const auto store = open_or_fail(folder.file("new/octroi.db"), clock);
+  ASSERT_TRUE(store);
+  ASSERT_TRUE(sync(store->put_value("a", "b")));
+  EXPECT_EQ(mode_of(folder.file("new")), 0700U);
+  for (const char* suffix : {"", "-wal", "-shm", ".lock"}) {
+    EXPECT_EQ(mode_of(folder.file("new/octroi.db") + suffix), 0600U) << suffix;
+  }
+}
+
+TEST(SqliteFile, AFileThatOthersCanReadIsTightened) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  std::ofstream(folder.file()).close();
+  ASSERT_EQ(::chmod(folder.file().c_str(), 0644), 0);
+  ASSERT_TRUE(open_or_fail(folder.file(), clock));
+  EXPECT_EQ(mode_of(folder.file()), 0600U);
+}
+
+TEST(SqliteFile, WhatCannotBeAStoreIsRefusedWithTheFix) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  std::filesystem::create_directory(folder.file("open"));
+  ASSERT_EQ(::chmod(folder.file("open").c_str(), 0777), 0);
+  std::ofstream(folder.file("text.db")) << "this is a letter to my aunt, not a database at all";
+  std::ofstream(folder.file("plain")) << "x";
+  struct Row {
+    const char* name;
+    std::string path;
+    const char* says;
+  };
+  const std::vector<Row> rows = {
+      {"empty path", "", "path"},
+      {"a folder", folder.file("open"), "everybody may write"},
+      {"folder for all", folder.file("open/x.db"), "chmod o-w"},
+      {"no parent of the folder", folder.file("a/b/c.db"), "cannot create the folder"},
+      {"below a file", folder.file("plain/x.db"), ""},
+      {"not a database", folder.file("text.db"), "text.db"},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    SqliteOptions options;
+    options.path = row.path;
+    const auto opened = open_sqlite_store(options, clock);
+    if (row.name == std::string_view("a folder")) {
+      ASSERT_FALSE(opened);
+      continue;
+    }
+    ASSERT_FALSE(opened);
+    EXPECT_THAT(std::string(opened.error().message()), HasSubstr(row.says));
+  }
+}
+
+TEST(SqliteFile, ASecondServerIsRefusedAndNamesTheFile) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  auto first = open_or_fail(folder.file(), clock);
+  ASSERT_TRUE(first);
+  std::filesystem::create_symlink(folder.file(), folder.file("alias.db"));
+  for (const std::string& path : {folder.file(), folder.file("alias.db")}) {
+    SqliteOptions options;
+    options.path = path;
+    const auto second = open_sqlite_store(options, clock);
+    ASSERT_FALSE(second);
+    EXPECT_TRUE(second.error().is(Errc::locked));
+    EXPECT_THAT(std::string(second.error().message()), HasSubstr(folder.file()));
+    EXPECT_THAT(std::string(second.error().message()),
+                HasSubstr("process " + std::to_string(::getpid())));
+    EXPECT_TRUE(sqlite_migration_status(options).error().is(Errc::locked));
+    EXPECT_TRUE(backup_sqlite(options, folder.file("copy")).error().is(Errc::locked));
+  }
+  first.reset();
+  EXPECT_TRUE(open_or_fail(folder.file(), clock));
+}
+
+TEST(SqliteFile, ABackupIsAWholeStore) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  auto store = open_or_fail(folder.file(), clock);
+  ASSERT_TRUE(sync(store->record_invoices({invoice_of(1)})));
+  store.reset();
+  SqliteOptions options;
+  options.path = folder.file();
+  ASSERT_TRUE(backup_sqlite(options, folder.file("copy.db")));
+  EXPECT_EQ(mode_of(folder.file("copy.db")), 0600U);
+  EXPECT_FALSE(backup_sqlite(options, folder.file("copy.db"))) << "it must not overwrite";
+  store = open_or_fail(folder.file("copy.db"), clock);
+  EXPECT_EQ(sync(store->consume(consume_of(1)))->state, ConsumeState::fresh);
+}
+
+// --- migrations
+// --------------------------------------------------------------------------------------
+
+TEST(SqliteMigrations, GoUpAndDownAndSayWhereTheyAre) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  SqliteOptions options;
+  options.path = folder.file();
+  const auto newest = static_cast<std::int64_t>(embedded_migrations().size());
+  ASSERT_GE(newest, 1);
+  auto status = sqlite_migration_status(options);
+  ASSERT_TRUE(status) << status.error().message();
+  EXPECT_FALSE(status->front().applied);
+  EXPECT_EQ(*migrate_sqlite(options, kLatestSchema, clock), newest);
+  EXPECT_EQ(*migrate_sqlite(options, kLatestSchema, clock), 0);
+  status = sqlite_migration_status(options);
+  EXPECT_EQ(status->front().name, "ledger");
+  EXPECT_EQ(status->front().applied, kStart);
+  EXPECT_EQ(*migrate_sqlite(options, 0, clock), newest);
+  EXPECT_FALSE(sqlite_migration_status(options)->front().applied);
+  EXPECT_FALSE(migrate_sqlite(options, newest + 1, clock));
+  options.migrate = false;
+  const auto behind = open_sqlite_store(options, clock);
+  ASSERT_FALSE(behind);
+  EXPECT_THAT(std::string(behind.error().message()), HasSubstr("run octroi migrate"));
+  options.migrate = true;
+  EXPECT_TRUE(open_sqlite_store(options, clock));
+}
+
+Result<> edit(const std::string& path, const std::string& sql) {
+  OCTROI_TRY(Database db, Database::open(path, Access::read_write, ""));
+  return db.script(sql);
+}
+
+TEST(SqliteMigrations, ANewerAlteredOrForeignDatabaseIsRefused) {
+  struct Row {
+    const char* name;
+    const char* sql;
+    Errc errc;
+  };
+  const std::vector<Row> rows = {
+      {"newer", "INSERT INTO schema_migrations VALUES (999, 'future', 'x', 0)", Errc::newer_schema},
+      {"altered", "UPDATE schema_migrations SET checksum = 'x' WHERE version = 1", Errc::corrupt},
+      {"foreign", "DROP TABLE schema_migrations", Errc::corrupt},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    const TempFolder folder;
+    ManualClock clock(kStart);
+    ASSERT_TRUE(open_or_fail(folder.file(), clock));
+    ASSERT_TRUE(edit(folder.file(), row.sql));
+    SqliteOptions options;
+    options.path = folder.file();
+    const auto opened = open_sqlite_store(options, clock);
+    ASSERT_FALSE(opened);
+    EXPECT_TRUE(opened.error().is(row.errc)) << opened.error().message();
+    EXPECT_THAT(std::string(opened.error().message()), HasSubstr(folder.file()));
+  }
+}
+
+TEST(SqliteMigrations, AFailingStepLeavesTheSchemaWhereItWas) {
+  const TempFolder folder;
+  std::ofstream(folder.file()).close();
+  auto db = Database::open(folder.file(), Access::read_write, "");
+  ASSERT_TRUE(db);
+  const std::array<Migration, 2> known = {
+      Migration{1, "one", "c1", "CREATE TABLE a (x BIGINT);", "DROP TABLE a;"},
+      Migration{2, "two", "c2", "CREATE TABLE b (x BIGINT); CREATE TABLE a (x BIGINT);", ""}};
+  const auto moved = migrate_to(*db, known, 2, kStart);
+  ASSERT_FALSE(moved);
+  EXPECT_THAT(std::string(moved.error().message()), HasSubstr("migration 002 two up"));
+  EXPECT_EQ(*schema_version(*db, known), 1);
+  EXPECT_TRUE(db->script("CREATE TABLE b (x BIGINT)")) << "nothing of step 2 is left";
+}
+
+// --- neighbours in one commit
+// ------------------------------------------------------------------------
+
+TEST(SqliteOperations, ARefusedRowUndoesItsOwnOperationOnly) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  const auto store = open_or_fail(folder.file(), clock);
+  // A negative amount cannot be made with the money types; the database refuses it all the same.
+  InvoiceRecord bad = invoice_of(2);
+  bad.amount = Msat::from_raw_unchecked(-1);
+  std::vector<std::thread> threads;
+  std::atomic<int> refused{0};
+  std::atomic<int> done{0};
+  for (std::uint32_t i = 0; i < 32; ++i) {
+    threads.emplace_back([&, i] {
+      const auto r = i % 2 == 0 ? sync(store->record_invoices({invoice_of(100 + i)}))
+                                : sync(store->record_invoices({invoice_of(100 + i), bad}));
+      if (r) ++done;
+      if (!r && r.error().is(Errc::corrupt)) ++refused;
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(done, 16);
+  EXPECT_EQ(refused, 16);
+  for (std::uint32_t i = 0; i < 32; ++i) {
+    EXPECT_EQ(sync(store->find_invoice(hash_of(100 + i)))->has_value(), i % 2 == 0) << i;
+  }
+  EXPECT_TRUE(sync(store->ping())) << "the store goes on";
+}
+
+// --- from loops
+// --------------------------------------------------------------------------------------
+
+Task<void> consume_on_loop(Store* store, std::uint32_t n, net::Loop* loop, std::atomic<int>* fresh,
+                           std::atomic<int>* left) {
+  const auto out = co_await store->consume(consume_of(n));
+  EXPECT_TRUE(loop->on_thread()) << "the caller resumes on its own loop";
+  if (out && out->state == ConsumeState::fresh) ++*fresh;
+  if (left->fetch_sub(1) == 1) loop->stop();
+}
+
+TEST(SqliteOnLoops, CallersResumeOnTheirOwnLoopAndOneConsumes) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  const auto store = open_or_fail(folder.file(), clock);
+  constexpr std::uint32_t kHashes = 20;
+  std::vector<InvoiceRecord> invoices;
+  for (std::uint32_t n = 0; n < kHashes; ++n) invoices.push_back(invoice_of(n));
+  ASSERT_TRUE(sync(store->record_invoices(invoices)));
+  std::atomic<int> fresh{0};
+  std::vector<std::thread> threads;
+  for (int l = 0; l < 3; ++l) {
+    threads.emplace_back([&] {
+      net::Loop loop;
+      std::atomic<int> left{4 * static_cast<int>(kHashes)};
+      loop.post([&] {
+        for (int again = 0; again < 4; ++again) {
+          for (std::uint32_t n = 0; n < kHashes; ++n) {
+            loop.tasks().start(consume_on_loop(store.get(), n, &loop, &fresh, &left));
+          }
+        }
+      });
+      loop.run();
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(fresh, static_cast<int>(kHashes));
+}
+
+Task<void> consume_and_note(Store* store, std::uint32_t n, int* resumed) {
+  const auto out = co_await store->consume(consume_of(n));
+  static_cast<void>(out);
+  ++*resumed;
+}
+
+TEST(SqliteOnLoops, ACancelledCallerIsNeverResumedAndTheLoopMayGoFirst) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  const auto store = open_or_fail(folder.file(), clock);
+  for (std::uint32_t n = 0; n < 60; ++n) {
+    ASSERT_TRUE(sync(store->record_invoices({invoice_of(n)})));
+    int resumed = 0;
+    {
+      net::Loop loop;
+      loop.post([&] {
+        TaskGroup group;
+        for (int i = 0; i < 8; ++i) group.start(consume_and_note(store.get(), n, &resumed));
+        if (n % 3 == 1) std::this_thread::sleep_for(Millis(1));
+        loop.stop();
+      });
+      loop.run();
+    }
+    EXPECT_EQ(resumed, 0);
+  }
+  // What was cancelled may have been done, once, and never half.
+  for (std::uint32_t n = 0; n < 60; ++n) {
+    const auto out = sync(store->consume(consume_of(n)));
+    ASSERT_TRUE(out);
+    EXPECT_THAT(out->state, testing::AnyOf(ConsumeState::fresh, ConsumeState::pending));
+  }
+}
+
+TEST(SqliteOnLoops, TheStoreMayGoBeforeItsCallers) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  net::Loop loop;
+  int resumed = 0;
+  loop.post([&] {
+    auto store = open_or_fail(folder.file(), clock);
+    for (std::uint32_t n = 0; n < 8; ++n) {
+      loop.tasks().start(consume_and_note(store.get(), n, &resumed));
+    }
+    store.reset();  // finishes what is queued
+    loop.post([&] { loop.stop(); });
+  });
+  loop.run();
+  EXPECT_EQ(resumed, 8);
+}
+
+TEST(SqliteLimits, AFullQueueRefusesAtOnce) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  SqliteOptions options;
+  options.path = folder.file();
+  options.max_queue = 0;
+  auto store = open_sqlite_store(options, clock);
+  ASSERT_TRUE(store);
+  const auto refused = sync((*store)->ping());
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(Errc::unavailable));
+}
+
+// --- against the model
+// -------------------------------------------------------------------------------
+
+/// Does the same random things to both stores, one after another, and compares every answer.
+class Pair {
+ public:
+  explicit Pair(std::uint32_t seed) : random_(seed) {}
+
+  void step() {
+    const std::uint32_t n = pick(12);
+    switch (pick(12)) {
+      case 0:
+        return same([&](Store& s) { return sync(s.record_invoices({invoice_of(n)})).has_value(); });
+      case 1:
+        return same([&](Store& s) {
+          return sync(s.record_transactions({transaction_of(n, scheme_)})).has_value();
+        });
+      case 2:
+        return same([&](Store& s) { return *sync(s.settle(hash_of(n), now_)); });
+      case 3:
+        return same([&](Store& s) { return sync(s.find_invoice(hash_of(n)))->has_value(); });
+      case 4:
+        return finish(n);
+      case 5:
+        return same([&](Store& s) {
+          return *sync(s.claim_nonce("x", digest_of(static_cast<std::uint8_t>(n)), now_));
+        });
+      case 6:
+        return same([&](Store& s) {
+          return *sync(s.take_free("s", std::to_string(n % 3), 3, Millis(5000), now_));
+        });
+      case 7:
+        return same([&](Store& s) {
+          return sync(s.extend_invoice(hash_of(n), now_ + Millis(60'000))).has_value();
+        });
+      case 8:
+        now_ = now_ + Millis(1 + pick(400'000'0));
+        scheme_ = static_cast<Scheme>(pick(3));
+        return;
+      case 9:
+        return prune_both();
+      case 10:
+        if (pick(8) != 0) return;
+        memory_.restart();
+        disk_.restart();
+        return;
+      default:
+        return consume_both(n);
+    }
+  }
+  void compare_books() {
+    const auto left = sync(memory_.list_transactions({}));
+    const auto right = sync(disk_.store().list_transactions({}));
+    ASSERT_EQ(left->size(), right->size());
+    for (std::size_t i = 0; i < left->size(); ++i) {
+      EXPECT_EQ((*left)[i].record.hash, (*right)[i].record.hash);
+      EXPECT_EQ((*left)[i].record.scheme, (*right)[i].record.scheme);
+      EXPECT_EQ((*left)[i].settled, (*right)[i].settled);
+    }
+  }
+
+ private:
+  std::uint32_t pick(std::uint32_t n) { return static_cast<std::uint32_t>(random_() % n); }
+  template <class F>
+  void same(const F& f) {
+    EXPECT_EQ(f(memory_), f(disk_.store()));
+  }
+  void finish(std::uint32_t n) {
+    StoredResponse answer = answer_of("body " + std::to_string(pick(5)));
+    answer.body_kept = pick(4) != 0;
+    same([&](Store& s) { return sync(s.finish_consume(hash_of(n), answer)).has_value(); });
+  }
+  void consume_both(std::uint32_t n) {
+    ConsumeRequest r = consume_of(n, pick(3) == 0 ? "" : "key-" + std::to_string(pick(2)));
+    r.scheme = scheme_;
+    r.now = now_;
+    r.keep_until = now_ + Millis(pick(1'000'000));
+    const auto left = sync(memory_.consume(r));
+    const auto right = sync(disk_.store().consume(r));
+    ASSERT_EQ(left->state, right->state);
+    ASSERT_EQ(left->response.has_value(), right->response.has_value());
+    if (left->response) EXPECT_EQ(left->response->body, right->response->body);
+  }
+  void prune_both() {
+    const auto left = sync(memory_.prune(now_));
+    const auto right = sync(disk_.store().prune(now_));
+    EXPECT_EQ(left->invoices, right->invoices);
+    EXPECT_EQ(left->transactions, right->transactions);
+    EXPECT_EQ(left->consumed, right->consumed);
+  }
+
+  std::mt19937 random_;
+  MemoryStore memory_;
+  SqliteFixture disk_;
+  UnixMillis now_ = kStart;
+  Scheme scheme_ = Scheme::mpp_charge;
+};
+
+TEST(SqliteAgainstTheModel, RandomStoriesEndTheSame) {
+  for (std::uint32_t seed = 1; seed <= 12; ++seed) {
+    SCOPED_TRACE(seed);
+    Pair pair(seed);
+    for (int i = 0; i < 400 && !testing::Test::HasFailure(); ++i) pair.step();
+    pair.compare_books();
+  }
+}
+
+TEST(SqliteConcurrency, WhateverTheInterleavingEachHashIsFreshOnce) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  const auto store = open_or_fail(folder.file(), clock);
+  constexpr std::uint32_t kHashes = 16;
+  std::array<std::atomic<int>, kHashes> fresh{};
+  std::vector<std::thread> threads;
+  for (std::uint32_t t = 0; t < 12; ++t) {
+    threads.emplace_back([&, t] {
+      std::mt19937 random(t);
+      for (int i = 0; i < 60; ++i) {
+        const auto n = static_cast<std::uint32_t>(random() % kHashes);
+        switch (random() % 4) {
+          case 0:
+            EXPECT_TRUE(sync(store->record_invoices({invoice_of(n)})));
+            break;
+          case 1:
+            EXPECT_TRUE(sync(store->settle(hash_of(n), kStart)));
+            break;
+          case 2:
+            static_cast<void>(sync(store->finish_consume(hash_of(n), answer_of())));
+            break;
+          default:
+            const auto out =
+                sync(store->consume(consume_of(n, "k" + std::to_string(random() % 2))));
+            ASSERT_TRUE(out);
+            if (out->state == ConsumeState::fresh) ++fresh.at(n);
+        }
+      }
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  for (std::uint32_t n = 0; n < kHashes; ++n) {
+    const bool consumed = sync(store->consume(consume_of(n, "late")))->state == ConsumeState::spent;
+    EXPECT_EQ(fresh.at(n), consumed ? 1 : 0) << n;
+  }
+}
+
+}  // namespace
+}  // namespace octroi::sqlite
