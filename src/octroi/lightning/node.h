@@ -1,7 +1,8 @@
 // octroi/lightning/node.h: the port to a Lightning node: makes, watches, decodes and pays invoices.
 //
 // Thread   one Node object per loop that uses it; calls resume on that loop.
-// Errors   `unavailable` when the node cannot be reached (nothing happened), `timeout` when the outcome
+// Errors   `unavailable` when the node cannot be reached (nothing happened), `timeout` when the
+// outcome
 //          is unknown: for a payment that means: look it up by hash before anything else.
 #pragma once
 
@@ -41,7 +42,7 @@ enum class Network : std::uint8_t { mainnet, testnet, signet, regtest, simnet };
 [[nodiscard]] std::optional<Network> parse_network(std::string_view text);
 
 struct InvoiceRequest {
-  Msat amount;          // zero: the payer chooses
+  Msat amount;  // zero: the payer chooses
   std::string memo;
   Seconds expiry{900};
 };
@@ -72,14 +73,14 @@ enum class PaymentState : std::uint8_t { succeeded, failed, in_flight };
 struct Payment {
   PaymentHash hash;
   PaymentState state = PaymentState::failed;
-  Secret preimage;   // when succeeded; checked against the hash by the adapter
+  Secret preimage;  // when succeeded; checked against the hash by the adapter
   Msat amount;
   Msat fee;
   std::string reason;  // when failed, in the node's words, safe to show
 };
 
 struct NodeInfo {
-  std::string backend;   // "sim", "lnd"
+  std::string backend;  // "sim", "lnd"
   std::string version;
   std::string alias;
   std::string public_key;  // hex
@@ -96,9 +97,10 @@ class Node {
   /// Several at once, as the pool asks; all or the error of the first that failed.
   virtual Task<Result<std::vector<Invoice>>> add_invoices(InvoiceRequest request, int count) = 0;
   virtual Task<Result<InvoiceStatus>> lookup_invoice(PaymentHash hash) = 0;
-  /// Calls `on_settled` for every invoice settled after `settle_index`, first the missed ones, then as
-  /// they happen, until the connection breaks (an error) or the task is destroyed.
-  virtual Task<Result<>> subscribe(std::uint64_t settle_index, std::function<Task<void>(InvoiceStatus)> on_settled) = 0;
+  /// Calls `on_settled` for every invoice settled after `settle_index`, first the missed ones, then
+  /// as they happen, until the connection breaks (an error) or the task is destroyed.
+  virtual Task<Result<>> subscribe(std::uint64_t settle_index,
+                                   std::function<Task<void>(InvoiceStatus)> on_settled) = 0;
   /// Pays and waits for the end. payment_unknown when it cannot be told.
   virtual Task<Result<Payment>> pay(PayRequest request) = 0;
   /// What became of a payment; not_found when the node never saw it.
