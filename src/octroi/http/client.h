@@ -1,6 +1,7 @@
 // octroi/http/client.h: outgoing requests over pooled connections.
 //
-// Guarantee  an error before ClientExchange::sent() is true means that no byte of the request left the
+// Guarantee  an error before ClientExchange::sent() is true means that no byte of the request left
+// the
 //            machine on a connection that could still have delivered it: it may be retried.
 // Thread     one Client per loop.
 #pragma once
@@ -10,6 +11,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "octroi/base/clock.h"
 #include "octroi/http/message.h"
@@ -41,11 +44,14 @@ struct ClientConfig {
   std::size_t max_head = 64 * 1024;
   /// Null: the system's certificate store. Verification is never off.
   std::shared_ptr<const net::TlsClientContext> tls;
-  /// Decides about each resolved address before a connection is made (the SSRF guard); an error refuses.
-  /// Every address of a name must pass, and the connection goes to one that did.
+  /// Decides about each resolved address before a connection is made (the SSRF guard); an error
+  /// refuses. Every address of a name must pass, and the connection goes to one that did.
   std::function<Result<>(const std::string& host, const net::IpAddress& address)> guard;
-  /// Fixed answers instead of the resolver, as curl's --resolve: "host:port" to addresses. Still guarded.
-  std::function<std::optional<std::vector<net::IpAddress>>(const std::string& host, std::uint16_t port)> resolve;
+  /// Fixed answers instead of the resolver, as curl's --resolve: "host:port" to addresses. Still
+  /// guarded.
+  std::function<std::optional<std::vector<net::IpAddress>>(const std::string& host,
+                                                           std::uint16_t port)>
+      resolve;
 };
 
 /// One request and its answer on a connection taken from the pool. Destroying it early closes that
@@ -54,7 +60,8 @@ class ClientExchange {
  public:
   virtual ~ClientExchange() = default;
   /// Framing is chosen here: content-length when `length` is known (0 = no body), else chunked.
-  virtual Task<Result<>> send_head(const RequestHead& head, std::optional<std::uint64_t> length) = 0;
+  virtual Task<Result<>> send_head(const RequestHead& head,
+                                   std::optional<std::uint64_t> length) = 0;
   virtual Task<Result<>> write(ByteView chunk) = 0;
   virtual Task<Result<>> finish(const Headers& trailers) = 0;
   /// The next head: interim ones (1xx but 101) come first, one call each.
@@ -66,6 +73,10 @@ class ClientExchange {
   [[nodiscard]] virtual bool sent() const noexcept = 0;
   /// Whether the connection came from the pool: one that the peer closed meanwhile may be retried.
   [[nodiscard]] virtual bool reused() const noexcept = 0;
+  /// Whether any byte of an answer has arrived.
+  [[nodiscard]] virtual bool answered() const noexcept { return true; }
+  /// Cuts the connection: whoever waits on this exchange fails with Errc::closed, from the loop.
+  virtual void abort() noexcept {}
 };
 
 /// A request held in memory, for talking to nodes and for the wallet.
@@ -86,14 +97,28 @@ class Client {
   virtual ~Client() = default;
   [[nodiscard]] virtual net::Loop& loop() = 0;
   virtual Task<Result<std::unique_ptr<ClientExchange>>> open(Origin origin) = 0;
-  /// Sends and reads at most `max_body` bytes. No redirects, no retries but for an unsent request on a
-  /// connection that the pool held too long. `deadline` covers everything.
-  virtual Task<Result<Response>> fetch(Request request, std::uint64_t max_body, Millis deadline) = 0;
-  /// Sends, then gives each line of a streaming answer (newline-delimited JSON) to `on_line` until it
-  /// returns false or the stream ends. `idle` bounds the silence between lines; 0 = none.
-  virtual Task<Result<int>> stream_lines(Request request, std::function<Task<bool>(std::string)> on_line,
+  /// The same with other timeouts than the configured ones; `fresh` makes a new connection in any
+  /// case.
+  virtual Task<Result<std::unique_ptr<ClientExchange>>> open_with(Origin origin,
+                                                                  ClientTimeouts timeouts,
+                                                                  bool fresh) {
+    std::ignore = timeouts;
+    std::ignore = fresh;
+    return open(std::move(origin));
+  }
+  /// Sends and reads at most `max_body` bytes. No redirects, no retries but for an unsent request
+  /// on a connection that the pool held too long. `deadline` covers everything.
+  virtual Task<Result<Response>> fetch(Request request, std::uint64_t max_body,
+                                       Millis deadline) = 0;
+  /// Sends, then gives each line of a streaming answer (newline-delimited JSON) to `on_line` until
+  /// it returns false or the stream ends. `idle` bounds the silence between lines; 0 = none.
+  virtual Task<Result<int>> stream_lines(Request request,
+                                         std::function<Task<bool>(std::string)> on_line,
                                          Millis idle) = 0;
 };
+
+/// RFC 9110 section 9.2.2: sending it twice has the effect of sending it once.
+[[nodiscard]] bool is_idempotent(std::string_view method) noexcept;
 
 [[nodiscard]] std::unique_ptr<Client> make_client(net::Loop& loop, ClientConfig config);
 

@@ -1,9 +1,9 @@
 // octroi/http/headers.h: header (and trailer) fields in order, names compared without case.
 //
-// All bytes lie in one buffer, so that a message costs no allocation once its connection is warm, and
-// whatever stands in a Headers has passed the field syntax check: nothing here can split a message.
-// Views stay valid until the next call that changes the object.
-// Source  RFC 9110 section 5.  Thread: a value.
+// All bytes lie in one buffer, so that a message costs no allocation once its connection is warm,
+// and whatever stands in a Headers has passed the field syntax check: nothing here can split a
+// message. Views stay valid until the next call that changes the object. Source  RFC 9110
+// section 5.  Thread: a value.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,13 @@ struct Field {
 /// ASCII, as field names are.
 [[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
 
+namespace h1 {
+class HeadParser;
+}
+
 class Headers {
  public:
+  Headers() = default;
   /// Appends; false (and nothing appended) when name or value breaks the syntax.
   bool add(std::string_view name, std::string_view value);
   /// Replaces every field of that name by this one.
@@ -35,12 +40,19 @@ class Headers {
   std::size_t remove(std::string_view name);
   void clear() noexcept;
 
-  [[nodiscard]] std::optional<std::string_view> get(std::string_view name) const noexcept;  // the first
+  [[nodiscard]] std::optional<std::string_view> get(
+      std::string_view name) const noexcept;  // the first
   [[nodiscard]] bool has(std::string_view name) const noexcept { return get(name).has_value(); }
   [[nodiscard]] std::size_t count(std::string_view name) const noexcept;
   [[nodiscard]] std::vector<std::string_view> all(std::string_view name) const;
   /// Whether a comma-separated list field (Connection, TE, …) contains the token.
   [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const noexcept;
+
+  /// Keeps the fields that `keep(name, value)` says, in order.
+  template <class Keep>
+  void filter(Keep keep) {
+    std::erase_if(entries_, [&](const Entry& e) { return !keep(name_of(e), value_of(e)); });
+  }
 
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
@@ -64,11 +76,21 @@ class Headers {
   [[nodiscard]] Iterator end() const { return {this, entries_.size()}; }
 
  private:
+  friend class h1::HeadParser;  // hands over fields that it has checked
   struct Entry {
-    std::uint32_t offset;
-    std::uint32_t name_size;
-    std::uint32_t value_size;
+    std::uint32_t name = 0;  // offsets into the buffer
+    std::uint32_t value = 0;
+    std::uint32_t name_size = 0;
+    std::uint32_t value_size = 0;
   };
+  [[nodiscard]] std::string_view name_of(const Entry& e) const noexcept {
+    return {buffer_.data() + e.name, e.name_size};
+  }
+  [[nodiscard]] std::string_view value_of(const Entry& e) const noexcept {
+    return {buffer_.data() + e.value, e.value_size};
+  }
+  [[nodiscard]] Entry store(std::string_view name, std::string_view value);
+
   std::string buffer_;
   std::vector<Entry> entries_;
 };

@@ -38,7 +38,7 @@ struct RequestHead {
   std::string authority;  // Host or :authority, lower-cased, as sent otherwise
   std::string scheme;     // "http" or "https"
   Version version = Version::http11;
-  Headers headers;        // without Host; for HTTP/2 without pseudo-header fields
+  Headers headers;  // without Host; for HTTP/2 without pseudo-header fields
 
   [[nodiscard]] std::string_view path() const {
     return std::string_view(target).substr(0, target.find('?'));
@@ -74,10 +74,10 @@ Task<Result<std::string>> read_all(BodySource& body, std::uint64_t limit);
 
 /// An absolute http(s) URL, split.
 struct Url {
-  std::string scheme;     // lower-case
-  std::string host;       // lower-case, IPv6 without brackets
+  std::string scheme;  // lower-case
+  std::string host;    // lower-case, IPv6 without brackets
   std::uint16_t port = 0;
-  std::string target;     // "/path?query", never empty, fragment dropped
+  std::string target;  // "/path?query", never empty, fragment dropped
   [[nodiscard]] static Result<Url> parse(std::string_view text);
   [[nodiscard]] bool tls() const { return scheme == "https"; }
   /// host[:port], the port only when it is not the scheme's own: for the Host field.

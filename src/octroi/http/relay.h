@@ -1,5 +1,5 @@
-// octroi/http/relay.h: forwards one exchange to an upstream: head, body, trailers and upgrades, with
-// back-pressure both ways and hop-by-hop fields removed (RFC 9110 section 7.6.1).
+// octroi/http/relay.h: forwards one exchange to an upstream: head, body, trailers and upgrades,
+// with back-pressure both ways and hop-by-hop fields removed (RFC 9110 section 7.6.1).
 //
 // The caller edits the request head before (credentials out, identity in) and hooks the answer.
 // Thread: the exchange's loop.
@@ -17,15 +17,18 @@ namespace octroi::http {
 
 struct RelayOptions {
   Origin upstream;
-  std::optional<std::string> host;        // Host sent upstream; empty: the upstream's own authority
-  std::string forwarded_for;              // appended to X-Forwarded-For; empty: none
+  std::optional<std::string> host;  // Host sent upstream; empty: the upstream's own authority
+  std::string forwarded_for;        // appended to X-Forwarded-For; empty: none
   std::string forwarded_proto;
   std::string forwarded_host;
-  std::uint64_t max_body = UINT64_MAX;    // request body; beyond it 413
+  std::uint64_t max_body = UINT64_MAX;  // request body; beyond it 413
   /// Set when the body was already read (for its digest): sent instead of the exchange's body.
   std::optional<std::string> buffered_body;
   ClientTimeouts timeouts;
-  bool add_content_length_zero = false;   // reserved for picky upstreams
+  bool add_content_length_zero = false;  // reserved for picky upstreams
+  /// A repeatable request is sent again when the pool's connection turned out to be dead. Off for
+  /// paid requests: they go out again only when not one byte of them had been written.
+  bool repeat_idempotent = true;
   /// Edits the final head before it goes to the client (receipts, caches, CORS).
   std::function<void(ResponseHead&)> on_head;
   /// Sees each piece of the body as it is passed on (to keep a stored answer). Must not block.
@@ -33,21 +36,22 @@ struct RelayOptions {
 };
 
 enum class RelayState : std::uint8_t {
-  refused,    // nothing reached the upstream; the client was not answered yet
-  failed,     // the upstream may have acted; the client was not answered yet
-  torn,       // the answer had begun and could not be completed: the client was cut
-  complete,   // answered in full
-  client_gone // the client left before the end; the upstream had answered
+  refused,     // nothing reached the upstream; the client was not answered yet
+  failed,      // the upstream may have acted; the client was not answered yet
+  torn,        // the answer had begun and could not be completed: the client was cut
+  complete,    // answered in full
+  client_gone  // the client left before the end; the upstream had answered
 };
 
 struct RelayResult {
   RelayState state = RelayState::refused;
-  int status = 0;                 // of the upstream, when it answered
+  int status = 0;  // of the upstream, when it answered
   std::optional<Error> error;
   std::uint64_t request_bytes = 0;
   std::uint64_t response_bytes = 0;
 };
 
+/// Edits the exchange's request head in place (hop-by-hop fields, X-Forwarded-*, Expect).
 /// Never answers by itself when the state is refused or failed: the door owns its error pages.
 Task<RelayResult> relay(Exchange& exchange, Client& client, RelayOptions options);
 

@@ -1,7 +1,8 @@
 // octroi/http/server.h: accepts connections and gives each request to one handler, whatever the
 // protocol version under it.
 //
-// Life     the server reads a head, makes an Exchange, awaits handler(exchange), then goes on with the
+// Life     the server reads a head, makes an Exchange, awaits handler(exchange), then goes on with
+// the
 //          connection. A handler that returns without answering gets 500; one that answered partly
 //          gets its connection cut, so that a torn body is never taken for a whole one.
 // Thread   one Server per loop; SO_REUSEPORT spreads connections over workers.
@@ -12,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "octroi/base/clock.h"
 #include "octroi/base/metrics.h"
@@ -25,14 +27,15 @@
 namespace octroi::http {
 
 struct ServerLimits {
-  std::size_t max_head = 128 * 1024;      // request line and fields: room for a 64 KiB credential in base64
+  std::size_t max_head =
+      128 * 1024;  // request line and fields: room for a 64 KiB credential in base64
   std::size_t max_fields = 100;
   std::size_t max_target = 8 * 1024;
-  std::size_t max_connections = 20000;    // a server; beyond it accepting pauses
-  Millis head_timeout{15'000};            // first byte of a head to its last
-  Millis idle_timeout{120'000};           // keep-alive between requests
-  Millis body_timeout{30'000};            // between two reads of a body, and between two writes of an answer
-  std::size_t min_bytes_per_second = 0;   // of a request body, over 10 s; 0 = off
+  std::size_t max_connections = 20000;  // a server; beyond it accepting pauses
+  Millis head_timeout{15'000};          // first byte of a head to its last
+  Millis idle_timeout{120'000};         // keep-alive between requests
+  Millis body_timeout{30'000};  // between two reads of a body, and between two writes of an answer
+  std::size_t min_bytes_per_second = 0;  // of a request body, over 10 s; 0 = off
 };
 
 struct Peer {
@@ -46,13 +49,15 @@ class Exchange {
   virtual ~Exchange() = default;
 
   [[nodiscard]] virtual RequestHead& request() = 0;
-  [[nodiscard]] virtual BodySource& body() = 0;  // sends 100 (Continue) at the first read when it is expected
+  [[nodiscard]] virtual BodySource&
+  body() = 0;  // sends 100 (Continue) at the first read when it is expected
   [[nodiscard]] virtual const Peer& peer() const = 0;
   [[nodiscard]] virtual net::Loop& loop() = 0;
 
   /// 103 and other interim answers.
   virtual Task<Result<>> interim(ResponseHead head) = 0;
-  /// A whole answer. Content-Length and framing are set here; for HEAD the body is counted, not sent.
+  /// A whole answer. Content-Length and framing are set here; for HEAD the body is counted, not
+  /// sent.
   virtual Task<Result<>> respond(ResponseHead head, std::string body) = 0;
   /// A streamed answer: head, then write() until finish(). Without a length the framing is chunked.
   virtual Task<Result<>> start(ResponseHead head, std::optional<std::uint64_t> length) = 0;
@@ -63,6 +68,14 @@ class Exchange {
   virtual void abort() noexcept = 0;
   /// Answers 101 and hands the connection over; the exchange is finished after it. HTTP/1.1 only.
   virtual Task<Result<std::unique_ptr<net::Stream>>> upgrade(ResponseHead head) = 0;
+
+  /// From now on `call(context)` runs once, from the loop, when the client has left although its
+  /// request is complete and its answer is not; null stops it. HTTP/1.1: noticed only while the
+  /// client sends nothing further.
+  virtual void on_gone(void (*call)(void*), void* context) {
+    std::ignore = call;
+    std::ignore = context;
+  }
 
   [[nodiscard]] virtual bool started() const noexcept = 0;  // a final head has been sent
   /// Bytes of body sent to the client so far.
@@ -91,6 +104,7 @@ class Server {
 };
 
 /// Binds and listens (backlog 1024 at least) and starts accepting.
-[[nodiscard]] Result<std::unique_ptr<Server>> listen(net::Loop& loop, ServerConfig config, Handler handler);
+[[nodiscard]] Result<std::unique_ptr<Server>> listen(net::Loop& loop, ServerConfig config,
+                                                     Handler handler);
 
 }  // namespace octroi::http

@@ -1,0 +1,88 @@
+// octroi/http/char_class.h: which bytes may stand where in a message. Internal to http.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace octroi::http {
+
+namespace detail {
+enum CharClass : std::uint8_t {
+  kTokenChar = 1,   // RFC 9110 section 5.6.2
+  kTargetChar = 2,  // what we accept in a request target
+  kHostChar = 4,    // of a name or an IPv4 address
+  kHexChar = 8,
+};
+
+constexpr std::array<std::uint8_t, 256> make_classes() {
+  std::array<std::uint8_t, 256> table{};
+  auto mark = [&table](std::string_view chars, std::uint8_t c) {
+    for (const char ch : chars) {
+      auto& entry = table[static_cast<unsigned char>(ch)];
+      entry = static_cast<std::uint8_t>(entry | c);
+    }
+  };
+  constexpr std::string_view kAlnum =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  mark(kAlnum, kTokenChar | kTargetChar | kHostChar);
+  mark("!#$%&'*+-.^_`|~", kTokenChar);
+  // Visible ASCII but what opens a fragment, what some servers take for '/', and '<' '>'.
+  mark("!\"$%&'()*+,-./:;=?@[]^_`{|}~", kTargetChar);
+  mark("-._", kHostChar);
+  mark("0123456789abcdefABCDEF", kHexChar);
+  return table;
+}
+inline constexpr std::array<std::uint8_t, 256> kCharClasses = make_classes();
+
+constexpr std::array<char, 256> make_lower() {
+  std::array<char, 256> table{};
+  for (unsigned i = 0; i < table.size(); ++i) {
+    table[i] = static_cast<char>(i >= 'A' && i <= 'Z' ? i + ('a' - 'A') : i);
+  }
+  return table;
+}
+inline constexpr std::array<char, 256> kLower = make_lower();
+}  // namespace detail
+
+[[nodiscard]] inline bool is_class(char c, detail::CharClass which) noexcept {
+  return (detail::kCharClasses[static_cast<unsigned char>(c)] & which) != 0;
+}
+[[nodiscard]] inline bool all_class(std::string_view text, detail::CharClass which) noexcept {
+  for (const char c : text) {
+    if (!is_class(c, which)) return false;
+  }
+  return true;
+}
+/// ASCII lower case.
+[[nodiscard]] inline char lower(char c) noexcept {
+  return detail::kLower[static_cast<unsigned char>(c)];
+}
+
+/// Whether `text` equals `lower_text` (which is in lower case) but for ASCII case.
+[[nodiscard]] inline bool equals_lower(std::string_view text,
+                                       std::string_view lower_text) noexcept {
+  if (text.size() != lower_text.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (lower(text[i]) != lower_text[i]) return false;
+  }
+  return true;
+}
+
+/// Calls `each(token)` for every non-empty member of a comma-separated list, spaces trimmed; stops
+/// when it returns false.
+template <class Each>
+void for_each_member(std::string_view list, Each each) {
+  while (!list.empty()) {
+    const std::size_t comma = list.find(',');
+    std::string_view member = list.substr(0, comma);
+    list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
+    while (!member.empty() && (member.front() == ' ' || member.front() == '\t'))
+      member.remove_prefix(1);
+    while (!member.empty() && (member.back() == ' ' || member.back() == '\t'))
+      member.remove_suffix(1);
+    if (!member.empty() && !each(member)) return;
+  }
+}
+
+}  // namespace octroi::http

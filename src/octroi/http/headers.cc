@@ -1,0 +1,140 @@
+#include "octroi/http/headers.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <emmintrin.h>
+
+#include "octroi/http/char_class.h"
+
+namespace octroi::http {
+
+bool is_token(std::string_view text) noexcept {
+  return !text.empty() && all_class(text, detail::kTokenChar);
+}
+
+namespace {
+bool is_value_char(char c) noexcept {
+  const auto u = static_cast<unsigned char>(c);
+  return (u >= 0x20 && u != 0x7f) || u == '\t';
+}
+}  // namespace
+
+bool is_field_value(std::string_view text) noexcept {
+  // Sixteen bytes at a time: SSE2 is part of x86-64.
+  const char* p = text.data();
+  const char* const end = p + text.size();
+  const __m128i space = _mm_set1_epi8(0x1f);
+  const __m128i tab = _mm_set1_epi8('\t');
+  const __m128i del = _mm_set1_epi8(0x7f);
+  for (; end - p >= 16; p += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, space), bytes);  // <= 0x1f
+    const __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), control),
+                                     _mm_cmpeq_epi8(bytes, del));
+    if (_mm_movemask_epi8(bad) != 0) return false;
+  }
+  for (; p != end; ++p) {
+    if (!is_value_char(*p)) return false;
+  }
+  return true;
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (lower(a[i]) != lower(b[i])) return false;
+  }
+  return true;
+}
+
+Headers::Entry Headers::store(std::string_view name, std::string_view value) {
+  Entry e;
+  e.name = static_cast<std::uint32_t>(buffer_.size());
+  e.name_size = static_cast<std::uint32_t>(name.size());
+  e.value = e.name + e.name_size;
+  e.value_size = static_cast<std::uint32_t>(value.size());
+  const std::size_t needed = buffer_.size() + name.size() + value.size();
+  if (needed <= buffer_.capacity()) {
+    buffer_.append(name).append(value);
+    return e;
+  }
+  // The views may point into the buffer that is about to move.
+  std::string grown;
+  grown.reserve(std::max<std::size_t>({needed, buffer_.capacity() * 2, 512}));
+  grown.append(buffer_).append(name).append(value);
+  buffer_.swap(grown);
+  return e;
+}
+
+bool Headers::add(std::string_view name, std::string_view value) {
+  if (!is_token(name) || !is_field_value(value)) return false;
+  if (entries_.capacity() == 0) entries_.reserve(16);
+  entries_.push_back(store(name, value));
+  return true;
+}
+
+bool Headers::set(std::string_view name, std::string_view value) {
+  if (!is_token(name) || !is_field_value(value)) return false;
+  if (!has(name)) return add(name, value);
+  const Entry replacement = store(name, value);
+  const std::string_view wanted = name_of(replacement);
+  bool placed = false;
+  std::erase_if(entries_, [&](Entry& e) {
+    if (!equal_ignoring_case(name_of(e), wanted)) return false;
+    if (placed) return true;
+    e = replacement;
+    placed = true;
+    return false;
+  });
+  return true;
+}
+
+std::size_t Headers::remove(std::string_view name) {
+  return std::erase_if(entries_,
+                       [&](const Entry& e) { return equal_ignoring_case(name_of(e), name); });
+}
+
+void Headers::clear() noexcept {
+  buffer_.clear();
+  entries_.clear();
+}
+
+std::optional<std::string_view> Headers::get(std::string_view name) const noexcept {
+  for (const Entry& e : entries_) {
+    if (equal_ignoring_case(name_of(e), name)) return value_of(e);
+  }
+  return std::nullopt;
+}
+
+std::size_t Headers::count(std::string_view name) const noexcept {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      entries_, [&](const Entry& e) { return equal_ignoring_case(name_of(e), name); }));
+}
+
+std::vector<std::string_view> Headers::all(std::string_view name) const {
+  std::vector<std::string_view> values;
+  for (const Entry& e : entries_) {
+    if (equal_ignoring_case(name_of(e), name)) values.push_back(value_of(e));
+  }
+  return values;
+}
+
+bool Headers::has_token(std::string_view name, std::string_view token) const noexcept {
+  bool found = false;
+  for (const Entry& e : entries_) {
+    if (found || !equal_ignoring_case(name_of(e), name)) continue;
+    for_each_member(value_of(e), [&](std::string_view member) {
+      found = equal_ignoring_case(member, token);
+      return !found;
+    });
+  }
+  return found;
+}
+
+Field Headers::at(std::size_t index) const noexcept {
+  const Entry& e = entries_[index];
+  return {name_of(e), value_of(e)};
+}
+
+}  // namespace octroi::http

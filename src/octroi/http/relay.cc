@@ -1,0 +1,340 @@
+#include "octroi/http/relay.h"
+
+#include <charconv>
+
+#include "octroi/http/char_class.h"
+#include "octroi/http/tunnel.h"
+#include "octroi/net/timer.h"
+#include "octroi/task/group.h"
+#include "octroi/task/sync.h"
+
+namespace octroi::http {
+
+namespace {
+
+bool ends_at_this_hop(std::string_view name) {
+  switch (name.size()) {
+    case 2:
+      return equals_lower(name, "te");
+    case 7:
+      return equals_lower(name, "upgrade");
+    case 10:
+      return equals_lower(name, "connection") || equals_lower(name, "keep-alive");
+    case 16:
+      return equals_lower(name, "proxy-connection");
+    case 17:
+      return equals_lower(name, "transfer-encoding");
+    case 18:
+      return equals_lower(name, "proxy-authenticate");
+    case 19:
+      return equals_lower(name, "proxy-authorization");
+    default:
+      return false;
+  }
+}
+
+std::optional<std::uint64_t> announced_length(const Headers& headers) {
+  const auto text = headers.get("content-length");
+  if (!text) return std::nullopt;
+  std::uint64_t n = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), n);
+  if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
+  return n;
+}
+
+/// How long an upstream may take to say 100 before the body is sent anyway (RFC 9110
+/// section 10.1.1).
+constexpr Millis kContinuePatience{1'000};
+
+/// One relayed exchange: what its two directions share.
+class Relay {
+ public:
+  Relay(Exchange& exchange, Client& client, RelayOptions& options)
+      : exchange_(exchange), client_(client), options_(options) {}
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+  ~Relay() { exchange_.on_gone(nullptr, nullptr); }
+
+  Task<RelayResult> run();
+
+ private:
+  void prepare_head();
+  void add_forwarded();
+  Task<Result<>> send_request(bool fresh);
+  Task<Result<>> send_buffered();
+  static Task<void> pump_request(Relay* self);
+  Task<bool> pump_piece();
+  Task<Result<ResponseHead>> final_head();
+  Task<RelayResult> pass_on(ResponseHead head);
+  Task<RelayResult> pass_body();
+  Task<RelayResult> switch_protocols(ResponseHead head);
+  [[nodiscard]] bool may_repeat(const Error& error) const;
+  [[nodiscard]] RelayResult unanswered(Error error) const;
+  [[nodiscard]] RelayResult ended(RelayState state, std::optional<Error> error = {}) const;
+  void client_left() noexcept {
+    gone_ = true;
+    if (upstream_) upstream_->abort();
+  }
+
+  /// Opens when the request's body may be sent: 100 came, or patience ended.
+  struct GoAhead : net::Timer {
+    GoAhead() : Timer([](Timer& t) { static_cast<GoAhead&>(t).event.set(); }) {}
+    Event event;
+  };
+
+  Exchange& exchange_;
+  Client& client_;
+  RelayOptions& options_;
+  std::unique_ptr<ClientExchange> upstream_;
+  std::string own_authority_;     // what the request said, while the upstream's stands in its place
+  std::optional<Error> refused_;  // a fault of the client's side
+  bool streams_body_ = false;
+  bool body_touched_ = false;
+  bool upgrade_ = false;
+  bool expects_ = false;
+  bool gone_ = false;
+  int status_ = 0;
+  std::uint64_t request_bytes_ = 0;
+  std::uint64_t response_bytes_ = 0;
+  GoAhead go_ahead_;
+  TaskGroup pump_;  // destroyed first: it uses all of the above
+};
+
+// ---- the request
+// -----------------------------------------------------------------------------------
+
+void Relay::add_forwarded() {
+  Headers& headers = exchange_.request().headers;
+  if (!options_.forwarded_for.empty()) {
+    std::string chain;
+    for (const Field f : headers) {
+      if (!equals_lower(f.name, "x-forwarded-for") || f.value.empty()) continue;
+      chain += f.value;
+      chain += ", ";
+    }
+    chain += options_.forwarded_for;
+    headers.set("X-Forwarded-For", chain);
+  }
+  if (!options_.forwarded_proto.empty()) headers.set("X-Forwarded-Proto", options_.forwarded_proto);
+  if (!options_.forwarded_host.empty()) headers.set("X-Forwarded-Host", options_.forwarded_host);
+}
+
+void Relay::prepare_head() {
+  RequestHead& head = exchange_.request();
+  const bool has_body =
+      options_.buffered_body ? !options_.buffered_body->empty() : exchange_.body().length() != 0;
+  streams_body_ = has_body && !options_.buffered_body;
+  std::string protocol;
+  if (head.version == Version::http11 && !has_body &&
+      head.headers.has_token("connection", "upgrade")) {
+    protocol = head.headers.get("upgrade").value_or("");
+  }
+  upgrade_ = !protocol.empty();
+  expects_ = streams_body_ && head.headers.has("expect");
+  const bool wants_trailers = head.headers.has_token("te", "trailers");
+  strip_hop_by_hop(head.headers);
+  if (!expects_) head.headers.remove("expect");
+  if (wants_trailers) head.headers.add("TE", "trailers");
+  if (upgrade_) {
+    head.headers.add("Connection", "upgrade");
+    head.headers.add("Upgrade", protocol);
+  }
+  add_forwarded();
+}
+
+/// Opens a connection and sends the head, and what of the body is at hand.
+Task<Result<>> Relay::send_request(bool fresh) {
+  OCTROI_CO_TRY(upstream_, co_await client_.open_with(options_.upstream, options_.timeouts, fresh));
+  if (gone_) co_return fail(Errc::closed, "the client left");
+  RequestHead& head = exchange_.request();
+  std::optional<std::uint64_t> length = 0;
+  if (options_.buffered_body) {
+    length = options_.buffered_body->size();
+  } else if (streams_body_) {
+    length = exchange_.body().length();
+  }
+  head.authority.swap(own_authority_);
+  auto sent = co_await upstream_->send_head(head, length);
+  head.authority.swap(own_authority_);
+  if (sent && options_.buffered_body) sent = co_await send_buffered();
+  if (sent && streams_body_) pump_.start(pump_request(this));
+  co_return sent;
+}
+
+Task<Result<>> Relay::send_buffered() {
+  request_bytes_ = options_.buffered_body->size();
+  if (request_bytes_ == 0) co_return Result<>{};
+  OCTROI_CO_CHECK(co_await upstream_->write(as_bytes(*options_.buffered_body)));
+  co_return co_await upstream_->finish({});
+}
+
+/// The client's body to the upstream, beside the answer.
+Task<void> Relay::pump_request(Relay* self) {
+  if (self->expects_) {
+    self->client_.loop().timers().start(self->go_ahead_, kContinuePatience);
+    co_await self->go_ahead_.event.wait();
+  }
+  while (co_await self->pump_piece()) {
+  }
+}
+
+/// False at the end, or when the body cannot go on.
+Task<bool> Relay::pump_piece() {
+  body_touched_ = true;
+  auto piece = co_await exchange_.body().next();
+  if (!piece) {
+    refused_ = std::move(piece).error();
+    upstream_->abort();
+    co_return false;
+  }
+  if (piece->empty()) {
+    std::ignore = co_await upstream_->finish(exchange_.body().trailers());
+    co_return false;
+  }
+  if (piece->size() > options_.max_body - request_bytes_) {
+    refused_ = Error(Errc::body_too_large, "the request body is larger than this service accepts");
+    upstream_->abort();
+    co_return false;
+  }
+  request_bytes_ += piece->size();
+  // An upstream that stopped reading may have answered before that: its answer decides.
+  co_return (co_await upstream_->write(*piece)).has_value();
+}
+
+// ---- the answer
+// ------------------------------------------------------------------------------------
+
+/// Passes interim answers on until the final one comes.
+Task<Result<ResponseHead>> Relay::final_head() {
+  for (;;) {
+    OCTROI_CO_TRY(ResponseHead head, co_await upstream_->head());
+    if (head.status >= 200 || head.status == 101) co_return std::move(head);
+    if (head.status == 100) {
+      go_ahead_.event.set();  // reading the body tells the client
+    } else {
+      strip_hop_by_hop(head.headers);
+      OCTROI_CO_CHECK(co_await exchange_.interim(std::move(head)));
+    }
+  }
+}
+
+RelayResult Relay::ended(RelayState state, std::optional<Error> error) const {
+  return {state, status_, std::move(error), request_bytes_, response_bytes_};
+}
+
+RelayResult Relay::unanswered(Error error) const {
+  const bool reached = upstream_ != nullptr && upstream_->sent();
+  return ended(reached ? RelayState::failed : RelayState::refused, std::move(error));
+}
+
+bool Relay::may_repeat(const Error& error) const {
+  if (gone_ || refused_ || body_touched_ || upstream_ == nullptr || !upstream_->reused())
+    return false;
+  if (upstream_->answered() || !error.is(Errc::closed)) return false;
+  return !upstream_->sent() ||
+         (options_.repeat_idempotent && is_idempotent(exchange_.request().method));
+}
+
+Task<RelayResult> Relay::run() {
+  if (options_.max_body < exchange_.body().length().value_or(0) && !options_.buffered_body) {
+    co_return ended(
+        RelayState::refused,
+        Error(Errc::body_too_large, "the request body is larger than this service accepts"));
+  }
+  prepare_head();
+  own_authority_ = options_.host.value_or("");
+  exchange_.on_gone([](void* self) { static_cast<Relay*>(self)->client_left(); }, this);
+  for (bool fresh = false;; fresh = true) {
+    auto sent = co_await send_request(fresh);
+    auto head = sent ? co_await final_head() : Result<ResponseHead>(tl::unexpect, sent.error());
+    if (head) co_return co_await pass_on(std::move(*head));
+    if (!fresh && may_repeat(head.error())) {
+      pump_.cancel();
+      continue;
+    }
+    if (gone_) co_return unanswered(Error(Errc::closed, "the client left before the answer"));
+    co_return unanswered(refused_ ? std::move(*refused_) : std::move(head).error());
+  }
+}
+
+Task<RelayResult> Relay::pass_on(ResponseHead head) {
+  status_ = head.status;
+  if (head.status == 101) co_return co_await switch_protocols(std::move(head));
+  const bool bodiless = exchange_.request().method == "HEAD" || head.status == 304;
+  const std::optional<std::uint64_t> length =
+      bodiless ? announced_length(head.headers) : upstream_->body().length();
+  strip_hop_by_hop(head.headers);
+  if (options_.on_head) options_.on_head(head);
+  if (auto started = co_await exchange_.start(std::move(head), length); !started) {
+    co_return ended(RelayState::client_gone, std::move(started).error());
+  }
+  co_return co_await pass_body();
+}
+
+Task<RelayResult> Relay::pass_body() {
+  BodySource& body = upstream_->body();
+  for (;;) {
+    auto piece = co_await body.next();
+    if (!piece) {
+      exchange_.abort();
+      co_return ended(gone_ ? RelayState::client_gone : RelayState::torn, std::move(piece).error());
+    }
+    if (piece->empty()) break;
+    if (options_.on_body) options_.on_body(*piece);
+    const std::size_t size = piece->size();
+    if (auto written = co_await exchange_.write(*piece); !written) {
+      co_return ended(RelayState::client_gone, std::move(written).error());
+    }
+    response_bytes_ += size;
+  }
+  if (auto done = co_await exchange_.finish(body.trailers()); !done) {
+    co_return ended(RelayState::client_gone, std::move(done).error());
+  }
+  co_return ended(RelayState::complete);
+}
+
+Task<RelayResult> Relay::switch_protocols(ResponseHead head) {
+  const std::string protocol(head.headers.get("upgrade").value_or(""));
+  if (!upgrade_ || protocol.empty()) {
+    co_return ended(RelayState::failed,
+                    Error(Errc::upstream_invalid, "the upstream switched protocols unasked"));
+  }
+  strip_hop_by_hop(head.headers);
+  head.headers.add("Upgrade", protocol);
+  if (options_.on_head) options_.on_head(head);
+  exchange_.on_gone(nullptr, nullptr);
+  auto client = co_await exchange_.upgrade(std::move(head));
+  if (!client) co_return ended(RelayState::client_gone, std::move(client).error());
+  const TunnelResult moved =
+      co_await tunnel(std::move(*client), upstream_->upgraded(), options_.timeouts.idle);
+  request_bytes_ = moved.up;
+  response_bytes_ = moved.down;
+  co_return ended(RelayState::complete);
+}
+
+}  // namespace
+
+Task<RelayResult> relay(Exchange& exchange, Client& client, RelayOptions options) {
+  Relay relay(exchange, client, options);
+  co_return co_await relay.run();
+}
+
+// RFC 9110 section 7.6.1.
+void strip_hop_by_hop(Headers& headers) {
+  std::vector<std::string_view> named;  // views stay valid: filter() moves entries, not bytes
+  for (const Field f : headers) {
+    if (!equals_lower(f.name, "connection")) continue;
+    for_each_member(f.value, [&named](std::string_view option) {
+      if (!equals_lower(option, "close") && !equals_lower(option, "keep-alive"))
+        named.push_back(option);
+      return true;
+    });
+  }
+  headers.filter([&named](std::string_view name, std::string_view) {
+    if (ends_at_this_hop(name)) return false;
+    return std::ranges::none_of(
+        named, [name](std::string_view n) { return equal_ignoring_case(n, name); });
+  });
+}
+
+}  // namespace octroi::http

@@ -1,0 +1,130 @@
+#include "octroi/http/server.h"
+
+#include "octroi/base/log.h"
+#include "octroi/http/h1_server.h"
+#include "octroi/http/server_connection.h"
+#include "octroi/net/deadline.h"
+#include "octroi/task/sync.h"
+
+namespace octroi::http {
+
+std::string_view DateCache::at(Millis now) {
+  if (now - made_ >= Millis(250)) {
+    made_ = now;
+    text_ = to_http_date(system_clock().now());
+  }
+  return text_;
+}
+
+Error exchange_error(const Error& cause) {
+  if (cause.is(net::Errc::timeout)) return Error(Errc::timeout, "the peer did not go on in time");
+  return Error(Errc::closed, "the connection ended early");
+}
+
+namespace {
+
+class ServerImpl final : public Server {
+ public:
+  ServerImpl(net::Loop& loop, ServerConfig config, Handler handler,
+             std::unique_ptr<net::Listener> listener)
+      : context_{loop, config.limits, std::move(handler), false, {}},
+        tls_(std::move(config.tls)),
+        listener_(std::move(listener)) {
+    tasks_.start(accept_all());
+  }
+  ~ServerImpl() override { tasks_.cancel(); }
+
+  [[nodiscard]] net::Endpoint local() const override { return listener_->local(); }
+  void set_tls(std::shared_ptr<const net::TlsServerContext> tls) override { tls_ = std::move(tls); }
+  Task<void> drain(Millis grace) override;
+  [[nodiscard]] std::size_t connections() const noexcept override { return open_; }
+
+ private:
+  /// Counts a connection from its acceptance to its end, however that comes.
+  struct Counted {
+    explicit Counted(ServerImpl& s) : server(s) { ++server.open_; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+    ~Counted() {
+      if (--server.open_ == 0 && server.empty_ != nullptr)
+        std::exchange(server.empty_, nullptr)->set();
+    }
+    ServerImpl& server;
+  };
+
+  Task<void> accept_all();
+  Task<void> serve(std::unique_ptr<net::Stream> stream);
+  Task<bool> until_empty();
+
+  ServerContext context_;
+  std::shared_ptr<const net::TlsServerContext> tls_;
+  std::unique_ptr<net::Listener> listener_;
+  std::size_t open_ = 0;
+  ServerConnection* connections_ = nullptr;
+  Event* empty_ = nullptr;
+  TaskGroup tasks_;
+};
+
+Task<void> ServerImpl::accept_all() {
+  while (!context_.draining) {
+    // At the limit the kernel's backlog holds the rest.
+    while (open_ >= context_.limits.max_connections) co_await context_.loop.sleep(Millis(10));
+    auto stream = co_await listener_->accept();
+    if (stream) {
+      tasks_.start(serve(std::move(*stream)));
+    } else if (stream.error().is(net::Errc::closed)) {
+      co_return;
+    } else {
+      OCTROI_LOG(error, "http", "accept failed", {{"error", stream.error().message()}});
+      co_await context_.loop.sleep(Millis(100));
+    }
+  }
+}
+
+Task<void> ServerImpl::serve(std::unique_ptr<net::Stream> stream) {
+  const Counted counted(*this);
+  try {
+    if (tls_) {
+      auto secured =
+          co_await net::tls_accept(std::move(stream), tls_, context_.limits.head_timeout);
+      if (!secured) co_return;
+      stream = std::move(*secured);
+    }
+    h1::H1Connection connection(context_, std::move(stream));
+    connection.link(connections_);
+    co_await connection.run();
+  } catch (const std::exception& e) {
+    OCTROI_LOG(error, "http", "connection dropped", {{"error", e.what()}});
+  }
+}
+
+Task<bool> ServerImpl::until_empty() {
+  Event empty;
+  struct Clear {
+    ServerImpl& server;
+    ~Clear() { server.empty_ = nullptr; }
+  } const clear{*this};
+  if (open_ > 0) {
+    empty_ = &empty;
+    co_await empty.wait();
+  }
+  co_return true;
+}
+
+Task<void> ServerImpl::drain(Millis grace) {
+  context_.draining = true;
+  listener_->close();
+  for (ServerConnection* c = connections_; c != nullptr; c = c->next()) c->begin_drain();
+  if (grace > Millis(0)) co_await net::within(context_.loop, grace, until_empty());
+  tasks_.cancel();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> listen(net::Loop& loop, ServerConfig config, Handler handler) {
+  OCTROI_TRY(auto listener, net::listen_tcp(loop, config.listen, config.reuse_port));
+  return std::make_unique<ServerImpl>(loop, std::move(config), std::move(handler),
+                                      std::move(listener));
+}
+
+}  // namespace octroi::http
