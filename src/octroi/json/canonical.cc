@@ -40,7 +40,7 @@ void append_number(std::string& out, double number) {
                               .ptr;
   const char* const e = std::find(static_cast<const char*>(scientific.data()), end, 'e');
   std::string digits(1, scientific[0]);
-  if (e > scientific.data() + 2) digits.append(scientific.data() + 2, e);
+  if (const char* const fraction = scientific.data() + 2; e > fraction) digits.append(fraction, e);
   int exponent = 0;
   std::from_chars(e[1] == '+' ? e + 2 : e + 1, end, exponent);
 

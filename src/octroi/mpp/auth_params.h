@@ -24,6 +24,7 @@ enum class AuthDefect : std::uint8_t {
   none,
   repeated_parameter,   // one name twice: two readers would see two values
   unterminated_string,  // a quoted-string without its end
+  text_after_value,     // text after the last quoted-string, and nothing lost but it: a="x "y" z"
   bad_syntax,           // neither token68 nor auth-params
   bad_character,        // a control character inside a quoted-string
 };

@@ -66,11 +66,16 @@ struct Problem {
   std::string challenge_id;  // of the fresh challenge; empty: none
   /// Further members, as name and JSON text.
   std::vector<std::pair<std::string, std::string>> extra;
+  /// Where the answer has another status than the type's own (503, 409): the body must agree with
+  /// it.
+  int status_override = 0;
 
   Problem() = default;
   Problem(ProblemType t, std::string d, std::string id = {})  // NOLINT(google-explicit-constructor)
       : type(t), detail(std::move(d)), challenge_id(std::move(id)) {}
-  [[nodiscard]] int status() const { return problem_info(type).status; }
+  [[nodiscard]] int status() const {
+    return status_override != 0 ? status_override : problem_info(type).status;
+  }
 };
 
 /// {"type","title","status","detail"[,"challengeId"]…}
