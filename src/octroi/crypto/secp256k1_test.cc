@@ -17,7 +17,7 @@ constexpr std::string_view kPublic =
 PrivateKey key() { return PrivateKey::from_hex(kPrivate).value(); }
 
 // order - s: the other valid form of a signature.
-CompactSignature flip_s(const CompactSignature &in) {
+CompactSignature flip_s(const CompactSignature& in) {
   const auto order = from_hex_exact<32>(kOrder).value();
   CompactSignature out = in;
   int borrow = 0;
@@ -29,14 +29,11 @@ CompactSignature flip_s(const CompactSignature &in) {
   return out;
 }
 
-TEST(PrivateKey, GivesItsPublicKey) {
-  EXPECT_EQ(key().public_key().hex(), kPublic);
-}
+TEST(PrivateKey, GivesItsPublicKey) { EXPECT_EQ(key().public_key().hex(), kPublic); }
 
 TEST(PrivateKey, RefusesWhatIsNoKey) {
-  for (const std::string &bad :
-       {std::string(64, '0'), std::string(kOrder), std::string(64, 'f'),
-        std::string(62, '1'), std::string(66, '1'), std::string()})
+  for (const std::string& bad : {std::string(64, '0'), std::string(kOrder), std::string(64, 'f'),
+                                 std::string(62, '1'), std::string(66, '1'), std::string()})
     EXPECT_FALSE(PrivateKey::from_hex(bad)) << bad;
 }
 
@@ -47,10 +44,9 @@ TEST(PrivateKey, GeneratesDifferentKeys) {
 
 TEST(PublicKey, RefusesWhatIsNoPoint) {
   const std::string off_curve = "02" + std::string(62, '0') + "05";
-  for (const std::string &bad :
-       {off_curve, "04" + std::string(64, '1'), "02" + std::string(64, 'f'),
-        std::string(66, '0'), std::string(kPublic.substr(0, 64)),
-        std::string()})
+  for (const std::string& bad :
+       {off_curve, "04" + std::string(64, '1'), "02" + std::string(64, 'f'), std::string(66, '0'),
+        std::string(kPublic.substr(0, 64)), std::string()})
     EXPECT_FALSE(PublicKey::from_hex(bad)) << bad;
   EXPECT_TRUE(PublicKey().empty());
   EXPECT_FALSE(PublicKey::from_hex(kPublic)->empty());
@@ -83,8 +79,7 @@ TEST(Ecdsa, HighSIsRefusedByVerifyAndAcceptedByRecover) {
 TEST(Ecdsa, RefusesWhatDoesNotFit) {
   const Sha256Digest hash = sha256(as_bytes("m"));
   const RecoverableSignature good = key().sign_recoverable(hash);
-  EXPECT_FALSE(
-      verify_ecdsa(key().public_key(), sha256(as_bytes("n")), good.compact));
+  EXPECT_FALSE(verify_ecdsa(key().public_key(), sha256(as_bytes("n")), good.compact));
   EXPECT_FALSE(verify_ecdsa(PublicKey(), hash, good.compact));
   EXPECT_FALSE(verify_ecdsa(key().public_key(), hash, CompactSignature{}));
   EXPECT_FALSE(recover(hash, {good.compact, 4}));
@@ -99,12 +94,8 @@ TEST(Schnorr, SignsMessagesOfAnyLength) {
   for (const std::size_t size : {0U, 1U, 32U, 100U}) {
     const std::string message(size, 'm');
     const auto s = key().sign_schnorr(as_bytes(message));
-    EXPECT_TRUE(
-        verify_schnorr(key().public_key().x_only(), as_bytes(message), s))
-        << size;
-    EXPECT_FALSE(
-        verify_schnorr(key().public_key().x_only(), as_bytes(message + "!"), s))
-        << size;
+    EXPECT_TRUE(verify_schnorr(key().public_key().x_only(), as_bytes(message), s)) << size;
+    EXPECT_FALSE(verify_schnorr(key().public_key().x_only(), as_bytes(message + "!"), s)) << size;
   }
 }
 
@@ -135,5 +126,5 @@ TEST(Ecdh, OneTimesAPointIsItsX) {
   EXPECT_EQ(to_hex(x->reveal()), kPublic.substr(2));
 }
 
-} // namespace
-} // namespace octroi::crypto
+}  // namespace
+}  // namespace octroi::crypto

@@ -20,9 +20,7 @@ namespace {
 
 std::string read_table(const std::string& name) {
   const char* const set = std::getenv("OCTROI_TESTDATA");
-  const std::filesystem::path root =
-      set != nullptr ? std::filesystem::path(set)
-                     : std::filesystem::path(__FILE__).parent_path() / "../../../tests/testdata";
+  const std::filesystem::path root = set != nullptr ? set : OCTROI_TESTDATA_DIR;
   std::ifstream in(root / "crypto" / name);
   std::stringstream text;
   text << in.rdbuf();
