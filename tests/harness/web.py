@@ -88,13 +88,18 @@ def request(
     return response
 
 
-def raw_exchange(host: str, port: int, data: bytes, timeout: float = 5.0, limit: int = 1 << 20) -> bytes:
-    """Sends bytes as they are and returns everything until the server closes, or goes quiet."""
+def raw_exchange(
+    host: str, port: int, data: bytes, timeout: float = 5.0, limit: int = 1 << 20, half_close: bool = True
+) -> bytes:
+    """Sends bytes as they are and returns everything until the server closes, or goes quiet. Closes
+    its own sending side after them unless told otherwise, so that a server need not wait for more."""
     received = b""
     with socket.create_connection((host, port), timeout=timeout) as sock:
         try:
             sock.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
+            if half_close:
+                sock.shutdown(socket.SHUT_WR)
+        except OSError:
             pass  # refused before we were done: the answer is still to be read
         while len(received) < limit:
             try:
