@@ -34,11 +34,7 @@ bool acceptable_request_id(std::string_view id) {
   });
 }
 
-mpp::Problem internal(std::string detail) {
-  return {mpp::ProblemType::internal_payment_error, std::move(detail)};
 }
-
-}  // namespace
 
 // ------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,129 @@
+#include "octroi/wallet/offer.h"
+
+#include <algorithm>
+
+#include "octroi/mpp/credential.h"
+#include "octroi/mpp/expiry.h"
+#include "octroi/mpp/lightning/charge.h"
+
+namespace octroi::wallet {
+
+namespace {
+
+constexpr Millis kLeastTimeLeft{10'000};  // to pay and to come back with the proof
+
+Result<bolt11::Invoice> decode_payable(std::string_view text, UnixMillis now) {
+  auto invoice = bolt11::decode(text);
+  if (!invoice)
+    return fail(Errc::bad_invoice, "invoice: " + std::string(invoice.error().message()));
+  if (!invoice->amount)
+    return fail(Errc::bad_invoice, "invoice: it names no amount, so anything could be asked");
+  if (now + kLeastTimeLeft >= invoice->expires())
+    return fail(Errc::bad_invoice, "invoice: it has expired or is about to");
+  return std::move(*invoice);
+}
+
+Result<Offer> read_l402(l402::Challenge challenge, UnixMillis now) {
+  Offer offer;
+  offer.scheme = Scheme::l402;
+  offer.invoice_text = challenge.invoice;
+  OCTROI_TRY(offer.invoice, decode_payable(challenge.invoice, now));
+  if (offer.invoice.payment_hash != challenge.id.hash) {
+    return fail(Errc::bad_invoice,
+                "L402: the invoice is for another payment hash than the macaroon");
+  }
+  offer.amount = *offer.invoice.amount;
+  offer.expires = offer.invoice.expires();
+  offer.challenge = std::move(challenge);
+  return offer;
+}
+
+Result<Offer> read_charge(mpp::Challenge challenge, UnixMillis now) {
+  if (challenge.method != mpp::lightning::kMethod ||
+      challenge.intent != mpp::lightning::kChargeIntent) {
+    return fail(Errc::no_challenge, fmt::format("Payment {}/{}: this wallet pays lightning/charge",
+                                                challenge.method, challenge.intent));
+  }
+  OCTROI_TRY(auto request, mpp::lightning::parse_charge_request(challenge.request));
+  Offer offer;
+  offer.scheme = Scheme::payment;
+  offer.invoice_text = request.invoice;
+  OCTROI_TRY(offer.invoice, decode_payable(request.invoice, now));
+  if (*offer.invoice.amount != to_msat(request.amount)) {
+    return fail(Errc::bad_invoice,
+                fmt::format("Payment: the challenge says {}, its invoice {}",
+                            format(request.amount), format(*offer.invoice.amount)));
+  }
+  if (request.payment_hash && *request.payment_hash != offer.invoice.payment_hash) {
+    return fail(Errc::bad_invoice,
+                "Payment: the challenge names another payment hash than its invoice");
+  }
+  if (request.network && *request.network != bolt11::to_string(offer.invoice.network)) {
+    return fail(Errc::bad_invoice,
+                fmt::format("Payment: the challenge says {}, its invoice is of {}",
+                            *request.network, bolt11::to_string(offer.invoice.network)));
+  }
+  OCTROI_TRY(offer.expires, mpp::effective_expiry(challenge.expires, offer.invoice.expires()));
+  if (now + kLeastTimeLeft >= offer.expires)
+    return fail(Errc::bad_invoice, "Payment: the challenge has expired or is about to");
+  offer.amount = *offer.invoice.amount;
+  offer.challenge = std::move(challenge);
+  return offer;
+}
+
+}  // namespace
+
+std::string_view to_string(Scheme s) {
+  switch (s) {
+    case Scheme::l402:
+      return "l402";
+    case Scheme::payment:
+      return "payment";
+  }
+  return "unknown";
+}
+
+ReadOffers read_offers(const http::Headers& response, UnixMillis now) {
+  ReadOffers out;
+  auto take = [&out](Result<Offer> offer) {
+    if (!offer) {
+      out.refused.emplace_back(offer.error().message());
+      return;
+    }
+    // LSAT and L402 lines with one invoice are one offer.
+    const bool known = std::any_of(out.offers.begin(), out.offers.end(), [&](const Offer& o) {
+      return o.scheme == offer->scheme && o.invoice.payment_hash == offer->invoice.payment_hash;
+    });
+    if (!known) out.offers.push_back(std::move(*offer));
+  };
+  const auto lines = response.all("WWW-Authenticate");
+  for (auto line : lines) {
+    for (auto& challenge : l402::parse_challenges(line)) take(read_l402(std::move(challenge), now));
+  }
+  if (auto challenges = mpp::parse_challenges(lines)) {
+    for (auto& challenge : *challenges) take(read_charge(std::move(challenge), now));
+  }
+  return out;
+}
+
+const Offer* choose(const std::vector<Offer>& offers, std::optional<Scheme> prefer) {
+  if (offers.empty()) return nullptr;
+  auto found = std::find_if(offers.begin(), offers.end(),
+                            [&](const Offer& o) { return prefer && o.scheme == *prefer; });
+  return found == offers.end() ? &offers.front() : &*found;
+}
+
+Result<Proof> make_proof(const Offer& offer, const Secret& preimage) {
+  if (const auto* challenge = std::get_if<l402::Challenge>(&offer.challenge)) {
+    return Proof{"Authorization", l402::format_credential(challenge->scheme, challenge->macaroon,
+                                                          preimage.reveal())};
+  }
+  const auto& challenge = std::get<mpp::Challenge>(offer.challenge);
+  std::string payload = mpp::lightning::charge_payload_json(preimage);
+  auto value = mpp::format_credential(challenge, payload);
+  secure_wipe(payload.data(), payload.size());
+  if (!value) return fail(std::move(value).error());
+  return Proof{challenge.header.value_or("Authorization"), Secret::take(std::move(*value))};
+}
+
+}  // namespace octroi::wallet

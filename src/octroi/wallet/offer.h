@@ -1,0 +1,52 @@
+// octroi/wallet/offer.h: what a 402 offers, read from all challenges of all its fields, and the
+// checks that must pass before one is paid.
+//
+// The invoice is authoritative: whatever the challenge says beside it (amount, hash, network,
+// expiry) must agree with what was signed, or nothing is paid. Source  Lightning charge, client
+// requirements; L402 protocol.   Thread: pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "octroi/bolt11/bolt11.h"
+#include "octroi/http/message.h"
+#include "octroi/l402/header.h"
+#include "octroi/lightning/node.h"
+#include "octroi/mpp/challenge.h"
+#include "octroi/wallet/errors.h"
+
+namespace octroi::wallet {
+
+enum class Scheme : std::uint8_t { l402, payment };
+[[nodiscard]] std::string_view to_string(Scheme s);
+
+struct Offer {
+  Scheme scheme = Scheme::l402;
+  std::variant<l402::Challenge, mpp::Challenge> challenge;
+  std::string invoice_text;
+  bolt11::Invoice invoice;  // decoded, signature checked
+  Msat amount;
+  UnixMillis expires;  // the earlier of challenge and invoice
+};
+
+struct ReadOffers {
+  std::vector<Offer> offers;         // checked, in the order of the answer
+  std::vector<std::string> refused;  // why the others are not among them
+};
+/// Challenges that contradict their invoice are left out, with the reason.
+[[nodiscard]] ReadOffers read_offers(const http::Headers& response, UnixMillis now);
+
+/// The value for the Authorization field and the name of the field to use.
+struct Proof {
+  std::string field;
+  Secret value;
+};
+[[nodiscard]] Result<Proof> make_proof(const Offer& offer, const Secret& preimage);
+
+/// The first of the preferred scheme, else the first.
+[[nodiscard]] const Offer* choose(const std::vector<Offer>& offers, std::optional<Scheme> prefer);
+
+}  // namespace octroi::wallet

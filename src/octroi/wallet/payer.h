@@ -1,0 +1,93 @@
+// octroi/wallet/payer.h: the wallet door: one fetch that may cost something.
+//
+//   guard → request → 402 → parse all challenges → cross-check → decide → reserve → journal → pay →
+//   settle → one retry → receipt
+//
+// Never    pays an amountless, expired, foreign or contradicting invoice; pays the same hash twice;
+//          pays on another origin than the one asked for; pays again after a refusal; follows with
+//          the credential to another host.
+// Thread   one loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "octroi/base/clock.h"
+#include "octroi/http/client.h"
+#include "octroi/ledger/spend_journal.h"
+#include "octroi/lightning/node.h"
+#include "octroi/wallet/errors.h"
+#include "octroi/wallet/offer.h"
+#include "octroi/wallet/settings.h"
+
+namespace octroi::wallet {
+
+struct FetchRequest {
+  http::Request http;
+  std::optional<Msat> max_cost;  // only tightens the configured limit
+  std::optional<Msat> max_fee;
+  bool pay = true;
+  bool dry_run = false;
+  std::optional<Scheme> prefer;
+  bool follow_redirects = false;
+  int max_redirects = 10;
+  bool private_targets = false;  // development: this machine and its network may be fetched
+  std::uint64_t max_body = 64ULL << 20;
+  Millis timeout{60'000};
+  Seconds payment_timeout{60};
+};
+
+struct FetchResult {
+  http::Response response;
+  std::string url;               // the final one
+  std::optional<Scheme> scheme;  // of the payment
+  Msat paid;
+  Msat fee;
+  std::string receipt;  // Payment-Receipt, as received
+  // a dry run
+  bool would_pay = false;
+  std::optional<Offer> offer;      // what was, or would be, paid
+  std::vector<std::string> notes;  // why challenges were left out
+};
+
+class Payer {
+ public:
+  /// Opens the node and the journal only when something is to be paid.
+  struct Means {
+    std::function<Task<Result<lightning::Node*>>()> node;
+    std::function<Result<ledger::SpendJournal*>()> journal;
+  };
+  Payer(http::Client& client, Means means, Limits limits, Clock& clock)
+      : client_(client), means_(std::move(means)), limits_(limits), clock_(clock) {}
+
+  Task<Result<FetchResult>> fetch(FetchRequest request);
+
+  /// Pays an invoice under the same limits and journal.
+  Task<Result<lightning::Payment>> pay_invoice(std::string text, std::optional<Msat> max_fee,
+                                               Seconds timeout);
+
+  struct Reconciled {
+    PaymentHash hash;
+    ledger::SpendStage stage = ledger::SpendStage::unknown;
+  };
+  /// Asks the node what became of every open entry; never pays.
+  Task<Result<std::vector<Reconciled>>> reconcile();
+
+ private:
+  Task<Result<http::Response>> send(FetchRequest* request, std::string* origin);
+  Result<> decide(const FetchRequest& request, const Offer& offer) const;
+  Task<Result<lightning::Payment>> pay(std::string invoice_text, bolt11::Invoice invoice,
+                                       std::string host, std::string scheme, Msat fee_limit,
+                                       Seconds timeout);
+  [[nodiscard]] Msat fee_limit(const std::optional<Msat>& asked) const;
+
+  http::Client& client_;
+  Means means_;
+  Limits limits_;
+  Clock& clock_;
+};
+
+}  // namespace octroi::wallet
