@@ -16,7 +16,9 @@ std::vector<std::shared_ptr<const Secret>> secrets(const Value& list) {
   return out;
 }
 
-std::string pem(const Value& v) { return v.secret ? std::string(v.secret->reveal_text()) : std::string(); }
+std::string pem(const Value& v) {
+  return v.secret ? std::string(v.secret->reveal_text()) : std::string();
+}
 
 std::string upper(std::string text) {
   for (char& c : text) {
@@ -74,7 +76,8 @@ std::vector<paywall::OfferScheme> schemes(const Value& list) {
   };
   for (const std::string& word : list.strings()) {
     if (word == "l402" || word == "l402+mpp") add(paywall::OfferScheme::l402);
-    if (word == "payment" || word == "mpp" || word == "l402+mpp") add(paywall::OfferScheme::payment);
+    if (word == "payment" || word == "mpp" || word == "l402+mpp")
+      add(paywall::OfferScheme::payment);
   }
   return out;
 }
@@ -147,7 +150,8 @@ paywall::ServiceSettings service(const Value& v) {
   out.path = v.at("match.path").str();
   out.methods = methods(v.at("methods"));
   out.upstream = upstream(v.at("upstream"));
-  out.timeouts = {v.at("timeouts.connect").duration(), v.at("timeouts.first_byte").duration(), v.at("timeouts.idle").duration()};
+  out.timeouts = {v.at("timeouts.connect").duration(), v.at("timeouts.first_byte").duration(),
+                  v.at("timeouts.idle").duration()};
   out.auth = v.at("auth").str() == "on";
   out.price = v.at("price").price();
   out.prices = prices(v.at("prices"));
@@ -155,23 +159,27 @@ paywall::ServiceSettings service(const Value& v) {
   out.lsat = v.at("lsat").flag();
   out.token = token(v.at("token"));
   out.session = session(v.at("session"));
-  out.free = {v.at("free.requests").number(), v.at("free.per").duration(), count_by(v.at("free.by").str())};
+  out.free = {v.at("free.requests").number(), v.at("free.per").duration(),
+              count_by(v.at("free.by").str())};
   out.rate_limits = rate_limits(v.at("rate_limits"));
   for (const auto& [name, header] : v.at("headers").children) {
-    // Without a resolver there is no value to send; the name stays, so that nothing is left out unseen.
+    // Without a resolver there is no value to send; the name stays, so that nothing is left out
+    // unseen.
     out.headers.push_back({name, header.secret ? header.secret : std::make_shared<const Secret>()});
   }
   bind_rewrite(v.at("rewrite"), out);
   out.max_body = static_cast<std::uint64_t>(v.at("max_body").number());
   out.digest = v.at("digest").str() == "on" ? paywall::DigestMode::on : paywall::DigestMode::off;
-  out.digest_limit = std::min(static_cast<std::uint64_t>(v.at("digest_limit").number()), out.max_body);
+  out.digest_limit =
+      std::min(static_cast<std::uint64_t>(v.at("digest_limit").number()), out.max_body);
   out.scope = scope(v.at("scope").str());
   out.cors = cors(v.at("cors"));
   out.block = v.at("block").all<net::Cidr>();
   out.free_paths = v.at("free_paths").strings();
   out.no_invoice_paths = v.at("no_invoice_paths").strings();
   out.strict = v.at("strict").flag();
-  out.forward = v.at("forward").str() == "identity" ? paywall::Forward::identity : paywall::Forward::none;
+  out.forward =
+      v.at("forward").str() == "identity" ? paywall::Forward::identity : paywall::Forward::none;
   out.opaque = v.at("payment.opaque").flag();
   out.payment_header = v.at("payment.header").flag();
   out.description = v.at("description").str();
@@ -184,7 +192,8 @@ paywall::PaywallSettings paywall_settings(const Value& root) {
   const Value& v = root.at("paywall");
   paywall::PaywallSettings out;
   out.listen = root.at("listen").all<net::Endpoint>();
-  if (root.at("tls").given) out.tls = paywall::TlsFiles{pem(root.at("tls.cert")), root.at("tls.key").secret};
+  if (root.at("tls").given)
+    out.tls = paywall::TlsFiles{pem(root.at("tls.cert")), root.at("tls.key").secret};
   out.trusted_proxies = root.at("trusted_proxies").all<net::Cidr>();
   out.realm = v.at("realm").str();
   if (out.realm.empty() && !out.listen.empty()) out.realm = out.listen.front().str();
@@ -256,7 +265,8 @@ LogConfig log(const Value& v) {
   out.file = v.at("file").str();
   out.rotate_bytes = static_cast<std::uint64_t>(v.at("rotation.size").number());
   out.rotate_keep = static_cast<int>(v.at("rotation.keep").number());
-  for (const auto& [name, child] : v.at("modules").children) out.modules.emplace_back(name, level(child.str()));
+  for (const auto& [name, child] : v.at("modules").children)
+    out.modules.emplace_back(name, level(child.str()));
   return out;
 }
 
@@ -293,7 +303,8 @@ Config bind(const Value& root, const Context& context) {
 
 std::string macaroon_hex(const Secret& secret) {
   const ByteView raw = secret.reveal();
-  if (const auto decoded = from_hex(secret.reveal_text()); decoded && !raw.empty()) return to_hex(*decoded);
+  if (const auto decoded = from_hex(secret.reveal_text()); decoded && !raw.empty())
+    return to_hex(*decoded);
   // Version 2 begins with 2 and ends with field 6, length 32 and the signature.
   if (raw.size() < 40 || raw[0] != 2) return {};
   const std::size_t n = raw.size();

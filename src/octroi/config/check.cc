@@ -39,7 +39,8 @@ class Checker {
  public:
   explicit Checker(Context& context) : context_(context) {}
 
-  Value value(const Field& field, Type type, const Node* node, Mark key_mark, const std::string& path, bool active) {
+  Value value(const Field& field, Type type, const Node* node, Mark key_mark,
+              const std::string& path, bool active) {
     Value out;
     out.field = &field;
     out.type = type;
@@ -84,7 +85,8 @@ class Checker {
 
  private:
   /// `active`: the section exists, so its required keys are required.
-  void section(Value& out, const Field& field, const Node* node, const std::string& path, bool active) {
+  void section(Value& out, const Field& field, const Node* node, const std::string& path,
+               bool active) {
     Node holder;
     if (node != nullptr && node->kind == Node::Kind::scalar && !field.shorthand.empty()) {
       holder.kind = Node::Kind::mapping;
@@ -93,8 +95,10 @@ class Checker {
       holder.entries.push_back({std::string(field.shorthand), node->mark, *node});
       node = &holder;
     }
-    if (node != nullptr && (node->kind == Node::Kind::scalar || node->kind == Node::Kind::sequence)) {
-      wrong_kind(out, path, node->kind, "a section", fmt::format("write keys below it: {}", words(keys_of(field))));
+    if (node != nullptr &&
+        (node->kind == Node::Kind::scalar || node->kind == Node::Kind::sequence)) {
+      wrong_kind(out, path, node->kind, "a section",
+                 fmt::format("write keys below it: {}", words(keys_of(field))));
       node = nullptr;
       active = false;
     }
@@ -112,33 +116,41 @@ class Checker {
   void map(Value& out, const Field& field, const Node* node, const std::string& path, bool active) {
     if (node == nullptr || node->kind == Node::Kind::null) return;
     if (node->kind != Node::Kind::mapping) {
-      wrong_kind(out, path, node->kind, "a mapping of names to values", "write `name: value`, one a line");
+      wrong_kind(out, path, node->kind, "a mapping of names to values",
+                 "write `name: value`, one a line");
       return;
     }
     for (const Entry& entry : node->entries) {
-      Value made = value(field, field.item, &entry.value, entry.mark, join(path, entry.key), active);
+      Value made =
+          value(field, field.item, &entry.value, entry.mark, join(path, entry.key), active);
       out.children.push_back({entry.key, std::move(made)});
     }
   }
 
-  void list(Value& out, const Field& field, const Node* node, const std::string& path, bool active) {
+  void list(Value& out, const Field& field, const Node* node, const std::string& path,
+            bool active) {
     Node holder;
+    bool alone = false;
     if (node == nullptr) {
       holder = default_list(field);
       node = &holder;
-    } else if (node->kind == Node::Kind::scalar && node->text.empty() && field.item != Type::secret) {
+    } else if (node->kind == Node::Kind::scalar && node->text.empty() &&
+               field.item != Type::secret) {
       return;
-    } else if (node->kind == Node::Kind::scalar || (node->kind == Node::Kind::mapping && field.item == Type::section)) {
+    } else if (node->kind == Node::Kind::scalar ||
+               (node->kind == Node::Kind::mapping && field.item == Type::section)) {
       holder.kind = Node::Kind::sequence;
       holder.items.push_back(*node);
       node = &holder;
+      alone = true;
     } else if (node->kind != Node::Kind::sequence) {
       wrong_kind(out, path, node->kind, "a list", "write [a, b], or one `- item` a line");
       return;
     }
     const bool given = out.given;
     for (std::size_t i = 0; i < node->items.size(); ++i) {
-      Value made = value(field, field.item, &node->items[i], node->items[i].mark, fmt::format("{}[{}]", path, i), active);
+      Value made = value(field, field.item, &node->items[i], node->items[i].mark,
+                         alone ? path : fmt::format("{}[{}]", path, i), active);
       made.given = given;
       out.children.push_back({"", std::move(made)});
     }
@@ -165,16 +177,18 @@ class Checker {
 
   void leaf(Value& out, const Node* node, const std::string& path) {
     if (node == nullptr) {
-      if (!out.field->fallback.empty() && out.type == out.field->type) parse_leaf(out, std::string(out.field->fallback), path, context_);
+      if (!out.field->fallback.empty() && out.type == out.field->type)
+        parse_leaf(out, std::string(out.field->fallback), path, context_);
       return;
     }
     if (node->kind == Node::Kind::null) {
       out.valid = false;
-      context_.error(out, path, "has no value", fmt::format("write {}, or remove the line", describe(out.type)));
+      context_.error(out, path, "has no value",
+                     fmt::format("write {}, or remove the line", wanted(out)));
       return;
     }
     if (node->kind != Node::Kind::scalar) {
-      wrong_kind(out, path, node->kind, describe(out.type), fmt::format("write {}", describe(out.type)));
+      wrong_kind(out, path, node->kind, wanted(out), fmt::format("write {}", wanted(out)));
       return;
     }
     if (node->text.empty() && may_be_empty(out)) {
@@ -185,10 +199,15 @@ class Checker {
     parse_leaf(out, node->text, path, context_);
   }
 
+  static std::string wanted(const Value& v) {
+    return v.type == Type::choice ? words(v.field->choices) : std::string(describe(v.type));
+  }
+
   /// `file: ""` says that there is none.
   static bool may_be_empty(const Value& v) {
     if (v.field->required || v.type != v.field->type || !v.field->fallback.empty()) return false;
-    return v.type == Type::text || v.type == Type::url || v.type == Type::path || v.type == Type::regex;
+    return v.type == Type::text || v.type == Type::url || v.type == Type::path ||
+           v.type == Type::regex;
   }
 
   void unknown_keys(const Field& field, const Node& node, const std::string& path) {
@@ -208,14 +227,23 @@ class Checker {
 
   void missing(const Value& section, const Field& child, const std::string& path) {
     context_.error(section, join(path, child.key), "is required",
-                   fmt::format("add `{}:` with {}", child.key,
-                               child.choices.empty() || child.type != Type::choice ? std::string(describe(child.type))
-                                                                                   : words(child.choices)));
+                   fmt::format("add `{}:` with {}", child.key, wanted_by(child)));
   }
 
-  void wrong_kind(Value& out, const std::string& path, Node::Kind kind, std::string_view wanted, std::string fix) {
+  static std::string wanted_by(const Field& f) {
+    if (f.type == Type::choice) return words(f.choices);
+    for (const Field& inner : f.fields) {
+      if (!f.shorthand.empty() && inner.key == f.shorthand)
+        return std::string(describe(inner.type));
+    }
+    return std::string(describe(f.type));
+  }
+
+  void wrong_kind(Value& out, const std::string& path, Node::Kind kind, std::string_view wanted,
+                  std::string fix) {
     out.valid = false;
-    context_.error(out, path, fmt::format("must be {}, not {}", wanted, kind_name(kind)), std::move(fix));
+    context_.error(out, path, fmt::format("must be {}, not {}", wanted, kind_name(kind)),
+                   std::move(fix));
   }
 
   static const Entry* entry_of(const Node& node, std::string_view key) {
@@ -230,7 +258,8 @@ class Checker {
 
 }  // namespace
 
-void Context::report(Severity severity, const Value& at, std::string path, std::string message, std::string fix) {
+void Context::report(Severity severity, const Value& at, std::string path, std::string message,
+                     std::string fix) {
   Problem p;
   p.severity = severity;
   p.path = std::move(path);
@@ -248,7 +277,8 @@ void Context::report(Severity severity, const Value& at, std::string path, std::
 }
 
 bool Context::has_errors() const {
-  return std::any_of(problems.begin(), problems.end(), [](const Problem& p) { return p.severity == Severity::error; });
+  return std::any_of(problems.begin(), problems.end(),
+                     [](const Problem& p) { return p.severity == Severity::error; });
 }
 
 Result<std::shared_ptr<const Secret>> Context::fetch(std::string_view reference) {
@@ -260,10 +290,6 @@ Result<std::shared_ptr<const Secret>> Context::fetch(std::string_view reference)
 }
 
 Value check_tree(const Node& root, Context& context) {
-  if (root.kind == Node::Kind::null) {
-    Value top;
-    context.warn(top, "", "the configuration is empty: no door is started", "add a section such as paywall or wallet");
-  }
   return Checker(context).value(schema(), Type::section, &root, {}, "", true);
 }
 

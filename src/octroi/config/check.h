@@ -16,9 +16,11 @@ struct Context {
   const LoadOptions& options;
   UnixMillis now;
   Problems problems;
-  std::map<std::string, std::shared_ptr<const Secret>, std::less<>> resolved;  // each reference is fetched once
+  std::map<std::string, std::shared_ptr<const Secret>, std::less<>>
+      resolved;  // each reference is fetched once
 
-  void report(Severity severity, const Value& at, std::string path, std::string message, std::string fix);
+  void report(Severity severity, const Value& at, std::string path, std::string message,
+              std::string fix);
   void error(const Value& at, std::string path, std::string message, std::string fix) {
     report(Severity::error, at, std::move(path), std::move(message), std::move(fix));
   }

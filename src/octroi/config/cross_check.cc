@@ -1,5 +1,6 @@
-// Rules between keys. Each is one function with one topic; each reports and goes on, so that a person
-// sees everything at once. A value that was already found wrong is left out of further rules.
+// Rules between keys. Each is one function with one topic; each reports and goes on, so that a
+// person sees everything at once. A value that was already found wrong is left out of further
+// rules.
 
 #include <algorithm>
 #include <array>
@@ -54,9 +55,11 @@ std::string without_port(const std::string& authority) {
 }
 
 bool looks_like_credential(const std::string& header) {
-  constexpr std::array<std::string_view, 6> kMarks{"auth", "cookie", "token", "secret", "key", "password"};
+  constexpr std::array<std::string_view, 6> kMarks{"auth",   "cookie", "token",
+                                                   "secret", "key",    "password"};
   const std::string name = lower(header);
-  return std::any_of(kMarks.begin(), kMarks.end(), [&](std::string_view m) { return name.find(m) != std::string::npos; });
+  return std::any_of(kMarks.begin(), kMarks.end(),
+                     [&](std::string_view m) { return name.find(m) != std::string::npos; });
 }
 
 class CrossCheck {
@@ -88,7 +91,8 @@ class CrossCheck {
         all.emplace_back(path, &v);
       } else {
         for (std::size_t i = 0; i < v.children.size(); ++i) {
-          all.emplace_back(v.children.size() == 1 ? path : fmt::format("{}[{}]", path, i), &v.children[i].value);
+          all.emplace_back(v.children.size() == 1 ? path : fmt::format("{}[{}]", path, i),
+                           &v.children[i].value);
         }
       }
     };
@@ -100,22 +104,28 @@ class CrossCheck {
       const auto* endpoint = std::get_if<net::Endpoint>(&value->data);
       if (endpoint == nullptr || endpoint->port == 0) continue;
       const auto [it, added] = seen.emplace(*endpoint, path);
-      if (!added) c_.error(*value, path, fmt::format("is the same address as {}", it->second), "give each listener a port of its own");
+      if (!added)
+        c_.error(*value, path, fmt::format("is the same address as {}", it->second),
+                 "give each listener a port of its own");
     }
-    if (root_.at("paywall").given && root_.at("listen").valid && root_.at("listen").children.empty()) {
-      c_.error(root_.at("listen"), "listen", "is empty, but the paywall must listen somewhere", "write an address such as 127.0.0.1:8402");
+    if (root_.at("paywall").given && root_.at("listen").valid &&
+        root_.at("listen").children.empty()) {
+      c_.error(root_.at("listen"), "listen", "is empty, but the paywall must listen somewhere",
+               "write an address such as 127.0.0.1:8402");
     }
   }
 
   void unavailable_parts() {
-    later(root_.at("admin.auth.oauth"), "admin.auth.oauth", "only the bootstrap token opens the admin API");
+    later(root_.at("admin.auth.oauth"), "admin.auth.oauth",
+          "only the bootstrap token opens the admin API");
     for (const auto& [path, service] : services()) {
       later(service->at("session"), path + ".session", "the service sells single requests only");
     }
   }
   void later(const Value& part, const std::string& path, std::string_view consequence) {
     if (part.given && part.valid) {
-      c_.warn(part, path, fmt::format("is not available in this version; {}", consequence), "remove it, or keep it for a later version");
+      c_.warn(part, path, fmt::format("is not available in this version; {}", consequence),
+              "remove it, or keep it for a later version");
     }
   }
 
@@ -130,18 +140,22 @@ class CrossCheck {
       }
       return;
     }
-    if (!rates.valid || broken(rates.at("as_of")) || broken(rates.at("max_age")) || !rates.at("as_of").has_value()) return;
+    if (!rates.valid || broken(rates.at("as_of")) || broken(rates.at("max_age")) ||
+        !rates.at("as_of").has_value())
+      return;
     const Price btc = rates.at("btc_usd").price();
     if (rates.at("btc_usd").has_value() && btc.is_zero()) {
       c_.error(rates.at("btc_usd"), "rates.btc_usd", "is zero", "write the price of one bitcoin");
     }
     const UnixMillis as_of = rates.at("as_of").time();
     if (as_of > c_.now + Millis(24LL * 3600 * 1000)) {
-      c_.error(rates.at("as_of"), "rates.as_of", "is in the future", "write when the rate was true");
+      c_.error(rates.at("as_of"), "rates.as_of", "is in the future",
+               "write when the rate was true");
     } else if (as_of + rates.at("max_age").duration() < c_.now) {
       const auto severity = dollars.empty() ? Severity::warning : Severity::error;
       c_.report(severity, rates.at("as_of"), "rates.as_of",
-                fmt::format("is more than max_age ({}) ago: the rate is stale{}", rates.at("max_age").text,
+                fmt::format("is more than max_age ({}) ago: the rate is stale{}",
+                            rates.at("max_age").text,
                             dollars.empty() ? "" : " and prices in usd cannot be converted"),
                 "bring btc_usd and as_of up to date, or raise max_age");
     }
@@ -165,19 +179,23 @@ class CrossCheck {
 
   void written_secrets(const Value& v, const std::string& path) {
     if (v.written_secret) {
-      c_.report(production_ ? Severity::error : Severity::warning, v, path, "is a secret written into the file",
+      c_.report(production_ ? Severity::error : Severity::warning, v, path,
+                "is a secret written into the file",
                 "move it to a file or the environment and refer to it: file:///path or env://NAME");
     }
     for (std::size_t i = 0; i < v.children.size(); ++i) {
       const auto& [key, child] = v.children[i];
-      written_secrets(child, key.empty() ? fmt::format("{}[{}]", path, i) : path.empty() ? key : path + "." + key);
+      written_secrets(child, key.empty()    ? fmt::format("{}[{}]", path, i)
+                             : path.empty() ? key
+                                            : path + "." + key);
     }
   }
 
   void nothing_started() {
-    if (root_.given && !root_.at("paywall").given && !root_.at("wallet").given && !root_.at("admin").given &&
-        !root_.at("vault").given && !c_.has_errors()) {
-      c_.warn(root_, "", "no door is configured: there is neither paywall, vault, wallet nor admin", "add the section of the door to start");
+    if (root_.given && !root_.at("paywall").given && !root_.at("wallet").given &&
+        !root_.at("admin").given && !root_.at("vault").given && !c_.has_errors()) {
+      c_.warn(root_, "", "no door is configured: there is neither paywall, vault, wallet nor admin",
+              "add the section of the door to start");
     }
   }
 
@@ -188,9 +206,11 @@ class CrossCheck {
     const Value& backend = v.at("backend");
     if (backend.str() == "sim") {
       if (production_) {
-        c_.error(backend, path + ".backend", "sim is a simulation and is refused in production", "use lnd, or set environment: development");
+        c_.error(backend, path + ".backend", "sim is a simulation and is refused in production",
+                 "use lnd, or set environment: development");
       } else if (root_.at("environment").str() == "staging") {
-        c_.warn(backend, path + ".backend", "sim is a simulation: no money moves", "use lnd where money should move");
+        c_.warn(backend, path + ".backend", "sim is a simulation: no money moves",
+                "use lnd where money should move");
       }
     }
     if (backend.str() == "lnd") lnd(v, path + ".lnd");
@@ -199,25 +219,30 @@ class CrossCheck {
   void lnd(const Value& node, const std::string& path) {
     const Value& v = node.at("lnd");
     if (!v.given) {
-      c_.error(node.at("backend"), path, "is required with backend: lnd", "add lnd: { url: https://127.0.0.1:8080, macaroon: file:///…/invoice.macaroon }");
+      c_.error(node.at("backend"), path, "is required with backend: lnd",
+               "add lnd: { url: https://127.0.0.1:8080, macaroon: file:///…/invoice.macaroon }");
       return;
     }
     const Value& url = v.at("url");
     if (url.has_value() && url.url().scheme == "http") {
       const auto address = net::IpAddress::parse(url.url().host);
       if (url.url().host != "localhost" && (!address || !address->is_loopback())) {
-        c_.error(url, path + ".url", "is plain http to another machine; the macaroon could be read on the way", "use https://");
+        c_.error(url, path + ".url",
+                 "is plain http to another machine; the macaroon could be read on the way",
+                 "use https://");
       }
     }
     if (url.has_value() && (!url.url().userinfo.empty() || url.url().path.size() > 1)) {
-      c_.error(url, path + ".url", "has a path or a user, which lnd has not", "write https://host:port");
+      c_.error(url, path + ".url", "has a path or a user, which lnd has not",
+               "write https://host:port");
     }
     macaroon(v.at("macaroon"), path + ".macaroon");
     macaroon(v.at("pay_macaroon"), path + ".pay_macaroon");
   }
   void macaroon(const Value& v, const std::string& path) {
     if (v.secret && macaroon_hex(*v.secret).empty()) {
-      c_.error(v, path, "is neither a macaroon file nor hex", "refer to the file that lnd wrote, such as file:///…/invoice.macaroon");
+      c_.error(v, path, "is neither a macaroon file nor hex",
+               "refer to the file that lnd wrote, such as file:///…/invoice.macaroon");
     }
   }
 
@@ -226,7 +251,8 @@ class CrossCheck {
   std::vector<std::pair<std::string, const Value*>> services() const {
     std::vector<std::pair<std::string, const Value*>> out;
     const auto& list = root_.at("paywall.services").children;
-    for (std::size_t i = 0; i < list.size(); ++i) out.emplace_back(fmt::format("paywall.services[{}]", i), &list[i].value);
+    for (std::size_t i = 0; i < list.size(); ++i)
+      out.emplace_back(fmt::format("paywall.services[{}]", i), &list[i].value);
     return out;
   }
 
@@ -246,7 +272,9 @@ class CrossCheck {
     key_ring(v.at("secret"), "paywall.secret");
     key_ring(v.at("l402_keys"), "paywall.l402_keys");
     if (v.at("max_unpaid").valid && v.at("max_unpaid").number() == 0 && production_) {
-      c_.warn(v.at("max_unpaid"), "paywall.max_unpaid", "is 0: anybody can make the node create invoices without end", "set a bound, such as 64");
+      c_.warn(v.at("max_unpaid"), "paywall.max_unpaid",
+              "is 0: anybody can make the node create invoices without end",
+              "set a bound, such as 64");
     }
     bool any_sale = false;
     std::map<std::string, const Value*> names;
@@ -259,7 +287,8 @@ class CrossCheck {
       service(*s, path);
     }
     if (any_sale && !root_.at("lightning").given) {
-      c_.error(v, "lightning", "is required, because the paywall sells", "add lightning: { backend: sim } to try it out, or an lnd node");
+      c_.error(v, "lightning", "is required, because the paywall sells",
+               "add lightning: { backend: sim } to try it out, or an lnd node");
     }
     plain_http();
   }
@@ -269,20 +298,25 @@ class CrossCheck {
     if (broken(realm)) return;
     const std::string& text = realm.str();
     if (text.find_first_of("|\"\\") != std::string::npos) {
-      c_.error(realm, "paywall.realm", "holds a |, a quote or a backslash, which separate fields in a challenge", "use the host that clients use");
+      c_.error(realm, "paywall.realm",
+               "holds a |, a quote or a backslash, which separate fields in a challenge",
+               "use the host that clients use");
       return;
     }
     std::string wrong_host;
     for (const auto& [path, s] : services()) {
       const std::string host = literal_host(s->at("match.host").str());
-      if (!host.empty() && !text.empty() && lower(without_port(text)) != host && wrong_host.empty()) wrong_host = host;
+      if (!host.empty() && !text.empty() && lower(without_port(text)) != host && wrong_host.empty())
+        wrong_host = host;
     }
     if (!wrong_host.empty()) {
-      c_.warn(realm, "paywall.realm", fmt::format("is not the host that clients of a service use ({})", wrong_host),
+      c_.warn(realm, "paywall.realm",
+              fmt::format("is not the host that clients of a service use ({})", wrong_host),
               "set it to that host; clients show it to people and some refuse another");
     }
     if (text.empty() && !realm.given && !only_loopback()) {
-      c_.warn(v, "paywall.realm", "is not set, so challenges carry the listen address", "set it to the host that clients use");
+      c_.warn(v, "paywall.realm", "is not set, so challenges carry the listen address",
+              "set it to the host that clients use");
     }
   }
 
@@ -302,37 +336,49 @@ class CrossCheck {
       if (!key.secret) continue;
       const std::string where = ring.children.size() == 1 ? path : fmt::format("{}[{}]", path, i);
       if (key.secret->size() < kMin) {
-        c_.error(key, where, fmt::format("is {} bytes long; at least {} are needed", key.secret->size(), kMin),
+        c_.error(key, where,
+                 fmt::format("is {} bytes long; at least {} are needed", key.secret->size(), kMin),
                  "make one with `openssl rand -hex 32`");
       }
-      if (std::any_of(seen.begin(), seen.end(), [&](const Secret* s) { return s->equals(*key.secret); })) {
+      if (std::any_of(seen.begin(), seen.end(),
+                      [&](const Secret* s) { return s->equals(*key.secret); })) {
         c_.error(key, where, "is the same key as an earlier one", "list each key once");
       }
       seen.push_back(key.secret.get());
     }
   }
 
-  void service_name(const Value& s, const std::string& path, std::map<std::string, const Value*>& names) {
+  void service_name(const Value& s, const std::string& path,
+                    std::map<std::string, const Value*>& names) {
     const Value& name = s.at("name");
     if (!name.has_value()) return;
     const std::string& text = name.str();
-    const bool plain = text.size() <= 64 && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == std::string::npos;
+    const bool plain = text.size() <= 64 &&
+                       text.find_first_not_of(
+                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+                           std::string::npos;
     if (!plain) {
-      c_.error(name, path + ".name", "must be 1 to 64 letters, digits, dots, underscores or dashes", "shorten it or replace the other characters; it stands in tokens");
+      c_.error(name, path + ".name", "must be 1 to 64 letters, digits, dots, underscores or dashes",
+               "shorten it or replace the other characters; it stands in tokens");
     }
     const auto [it, added] = names.emplace(text, &name);
     if (!added) {
-      c_.error(name, path + ".name", fmt::format("\"{}\" is taken by the service on line {}", text, it->second->mark.line),
-               "give each service a name of its own; tokens are bound to it");
+      c_.error(
+          name, path + ".name",
+          fmt::format("\"{}\" is taken by the service on line {}", text, it->second->mark.line),
+          "give each service a name of its own; tokens are bound to it");
     }
   }
 
-  void same_match(const Value& s, const std::string& path, std::map<std::string, std::string>& matches) {
+  void same_match(const Value& s, const std::string& path,
+                  std::map<std::string, std::string>& matches) {
     std::string key = s.at("match.host").str() + "\n" + s.at("match.path").str();
     const auto [it, added] = matches.emplace(std::move(key), s.at("name").str());
     if (!added) {
       c_.warn(s.at("match").given ? s.at("match") : s, path + ".match",
-              fmt::format("is the same as of service \"{}\", which comes first: this one is never reached", it->second),
+              fmt::format(
+                  "is the same as of service \"{}\", which comes first: this one is never reached",
+                  it->second),
               "change the host or the path, or remove one of the two");
     }
   }
@@ -357,15 +403,18 @@ class CrossCheck {
     if (!sells(s)) {
       const Value& at = price.given ? price : s.at("prices");
       if (s.at("auth").str() == "off" && at.given) {
-        c_.warn(at, path + (price.given ? ".price" : ".prices"), "is set, but auth is off: nobody pays it", "remove it, or set auth: on");
+        c_.warn(at, path + (price.given ? ".price" : ".prices"),
+                "is set, but auth is off: nobody pays it", "remove it, or set auth: on");
       }
       return;
     }
-    const bool covered = !rules.empty() && std::any_of(rules.begin(), rules.end(), [](const auto& r) {
-      return !r.value.at("path").has_value() && r.value.at("methods").children.empty();
-    });
+    const bool covered =
+        !rules.empty() && std::any_of(rules.begin(), rules.end(), [](const auto& r) {
+          return !r.value.at("path").has_value() && r.value.at("methods").children.empty();
+        });
     if (!price.given && !covered) {
-      c_.error(s, path + ".price", "is required", "add price: 10 sat, or auth: off to relay without payment");
+      c_.error(s, path + ".price", "is required",
+               "add price: 10 sat, or auth: off to relay without payment");
     }
     whole_sat(s, price, path + ".price");
     for (std::size_t i = 0; i < rules.size(); ++i) {
@@ -373,8 +422,10 @@ class CrossCheck {
       const std::string where = fmt::format("{}.prices[{}]", path, i);
       whole_sat(s, rule.at("price"), where + ".price");
       methods(rule.at("methods"), where + ".methods");
-      if (covered && i + 1 < rules.size() && !rule.at("path").has_value() && rule.at("methods").children.empty() && rule.valid) {
-        c_.warn(rule, where, "matches every request, so the rules after it never apply", "move it to the end");
+      if (covered && i + 1 < rules.size() && !rule.at("path").has_value() &&
+          rule.at("methods").children.empty() && rule.valid) {
+        c_.warn(rule, where, "matches every request, so the rules after it never apply",
+                "move it to the end");
       }
     }
   }
@@ -383,7 +434,9 @@ class CrossCheck {
     if (!sells_payment(s) || !price.has_value() || price.price().usd) return;
     const Msat msat = price.price().msat;
     if (to_msat(to_sat_ceil(msat)) != msat) {
-      c_.warn(price, path, fmt::format("is not a whole number of sat; under the Payment scheme {} is asked", format(to_sat_ceil(msat))),
+      c_.warn(price, path,
+              fmt::format("is not a whole number of sat; under the Payment scheme {} is asked",
+                          format(to_sat_ceil(msat))),
               "use whole sat, or offer l402 only");
     }
   }
@@ -393,17 +446,23 @@ class CrossCheck {
     if (!url.has_value()) return;
     const Url& u = url.url();
     if (!u.userinfo.empty()) {
-      c_.error(url, path + ".upstream", "holds a user or password", "put it into headers: { Authorization: \"Basic ${env://NAME}\" }");
+      c_.error(url, path + ".upstream", "holds a user or password",
+               "put it into headers: { Authorization: \"Basic ${env://NAME}\" }");
     }
     if (u.scheme == "http" && (s.at("upstream.ca").given || s.at("upstream.server_name").given)) {
-      c_.error(url, path + ".upstream", "is plain http, but a certificate is asked for", "use https://, or remove ca and server_name");
+      c_.error(url, path + ".upstream", "is plain http, but a certificate is asked for",
+               "use https://, or remove ca and server_name");
     }
-    const auto address = u.host == "localhost" ? net::IpAddress::parse("127.0.0.1") : net::IpAddress::parse(u.host);
+    const auto address =
+        u.host == "localhost" ? net::IpAddress::parse("127.0.0.1") : net::IpAddress::parse(u.host);
     if (!address) return;
     for (const net::Endpoint& e : root_.at("listen").all<net::Endpoint>()) {
       const bool any = e.address.str() == "0.0.0.0" || e.address.str() == "::";
-      if (e.port == u.port_or_default() && (e.address == *address || (any && address->is_loopback()))) {
-        c_.error(url, path + ".upstream", "is octroi's own listener: requests would go round in circles", "point it at the server behind octroi");
+      if (e.port == u.port_or_default() &&
+          (e.address == *address || (any && address->is_loopback()))) {
+        c_.error(url, path + ".upstream",
+                 "is octroi's own listener: requests would go round in circles",
+                 "point it at the server behind octroi");
       }
     }
   }
@@ -411,33 +470,47 @@ class CrossCheck {
   void schemes(const Value& s, const std::string& path) {
     const Value& list = s.at("schemes");
     if (list.given && list.valid && list.children.empty() && sells(s)) {
-      c_.error(list, path + ".schemes", "is empty, so nothing can be paid", "write [l402], [payment] or both, or remove the line");
+      c_.error(list, path + ".schemes", "is empty, so nothing can be paid",
+               "write [l402], [payment] or both, or remove the line");
     }
     if (!sells(s) || list.children.empty()) return;
     if (s.at("lsat").given && is_on(s.at("lsat")) && !sells_l402(s)) {
-      c_.error(s.at("lsat"), path + ".lsat", "is on, but the service does not offer l402", "add l402 to schemes, or remove the line");
+      c_.error(s.at("lsat"), path + ".lsat", "is on, but the service does not offer l402",
+               "add l402 to schemes, or remove the line");
     }
     if (s.at("token").given && !sells_l402(s)) {
-      c_.warn(s.at("token"), path + ".token", "has no effect, because the service does not offer l402", "add l402 to schemes, or remove it");
+      c_.warn(s.at("token"), path + ".token",
+              "has no effect, because the service does not offer l402",
+              "add l402 to schemes, or remove it");
     }
     if (s.at("payment").given && !sells_payment(s)) {
-      c_.warn(s.at("payment"), path + ".payment", "has no effect, because the service does not offer payment", "add payment to schemes, or remove it");
+      c_.warn(s.at("payment"), path + ".payment",
+              "has no effect, because the service does not offer payment",
+              "add payment to schemes, or remove it");
     }
     if (s.at("session").given && !sells_payment(s)) {
-      c_.error(s.at("session"), path + ".session", "needs the Payment scheme", "write schemes: [l402, payment], or remove it");
+      c_.error(s.at("session"), path + ".session", "needs the Payment scheme",
+               "write schemes: [l402, payment], or remove it");
     }
     if (s.at("scope").given && !sells_payment(s)) {
-      c_.warn(s.at("scope"), path + ".scope", "has no effect, because the service does not offer payment", "add payment to schemes, or remove it");
+      c_.warn(s.at("scope"), path + ".scope",
+              "has no effect, because the service does not offer payment",
+              "add payment to schemes, or remove it");
     }
   }
 
   /// Payment credentials are bearer proofs: they may cross no wire in clear.
   void plain_http() {
-    if (root_.at("tls").given || only_loopback() || !root_.at("trusted_proxies").children.empty() || broken(root_.at("trusted_proxies"))) return;
+    if (root_.at("tls").given || only_loopback() || !root_.at("trusted_proxies").children.empty() ||
+        broken(root_.at("trusted_proxies")))
+      return;
     for (const auto& [path, s] : services()) {
       if (!sells_payment(*s)) continue;
-      c_.error(s->at("schemes"), path + ".schemes", fmt::format("offers payment over plain http on {}", root_.at("listen").children.front().value.text),
-               "set tls, listen on 127.0.0.1, or name the proxy that speaks https in trusted_proxies");
+      c_.error(
+          s->at("schemes"), path + ".schemes",
+          fmt::format("offers payment over plain http on {}",
+                      root_.at("listen").children.front().value.text),
+          "set tls, listen on 127.0.0.1, or name the proxy that speaks https in trusted_proxies");
       return;
     }
   }
@@ -448,33 +521,41 @@ class CrossCheck {
     const Value& digest = s.at("digest");
     if (!max.valid || !limit.valid) return;
     if (digest.str() == "off" && limit.given) {
-      c_.warn(limit, path + ".digest_limit", "has no effect with digest: off", "remove it, or set digest: on");
+      c_.warn(limit, path + ".digest_limit", "has no effect with digest: off",
+              "remove it, or set digest: on");
     }
     if (digest.str() != "on" || !sells_payment(s)) return;
     if (limit.given && limit.number() > max.number()) {
-      c_.warn(limit, path + ".digest_limit", fmt::format("is larger than max_body ({})", max.text), "raise max_body, or lower it");
+      c_.warn(limit, path + ".digest_limit", fmt::format("is larger than max_body ({})", max.text),
+              "raise max_body, or lower it");
     } else if (max.given && max.number() > limit.number()) {
-      c_.warn(max, path + ".max_body", fmt::format("is larger than digest_limit ({}): larger bodies get 413", limit.text),
+      c_.warn(max, path + ".max_body",
+              fmt::format("is larger than digest_limit ({}): larger bodies get 413", limit.text),
               "raise digest_limit, or set digest: off to stream bodies unbound");
     }
   }
 
   void headers(const Value& s, const std::string& path) {
-    constexpr std::array<std::string_view, 9> kRefused{"connection", "content-length", "transfer-encoding", "upgrade", "te",
-                                                       "trailer",    "keep-alive",     "proxy-connection",  "expect"};
+    constexpr std::array<std::string_view, 9> kRefused{
+        "connection", "content-length", "transfer-encoding", "upgrade", "te",
+        "trailer",    "keep-alive",     "proxy-connection",  "expect"};
     std::set<std::string> seen;
     for (const auto& [name, value] : s.at("headers").children) {
       const std::string where = path + ".headers." + name;
-      if (!is_token(name)) c_.error(value, where, "is not a header name", "use letters, digits and dashes");
+      if (!is_token(name))
+        c_.error(value, where, "is not a header name", "use letters, digits and dashes");
       if (std::find(kRefused.begin(), kRefused.end(), lower(name)) != kRefused.end()) {
         c_.error(value, where, "belongs to the connection and cannot be set", "remove it");
       }
       if (lower(name).starts_with("x-octroi-")) {
-        c_.error(value, where, "is a name that octroi sets itself", "use another name, or forward: identity");
+        c_.error(value, where, "is a name that octroi sets itself",
+                 "use another name, or forward: identity");
       }
-      if (!seen.insert(lower(name)).second) c_.error(value, where, "is set twice in different spellings", "keep one of the two");
+      if (!seen.insert(lower(name)).second)
+        c_.error(value, where, "is set twice in different spellings", "keep one of the two");
       if (value.valid && value.reference.empty() && looks_like_credential(name)) {
-        c_.report(production_ ? Severity::error : Severity::warning, value, where, "looks like a credential written into the file",
+        c_.report(production_ ? Severity::error : Severity::warning, value, where,
+                  "looks like a credential written into the file",
                   "refer to it: \"Bearer ${env://NAME}\"");
       }
     }
@@ -485,7 +566,8 @@ class CrossCheck {
       const Value& v = s.at("rewrite").at(key);
       if (!v.has_value()) continue;
       if (!v.str().starts_with('/') || v.str().find_first_of("?# ") != std::string::npos) {
-        c_.error(v, fmt::format("{}.rewrite.{}", path, key), "must be the beginning of a path", "write it with a leading slash and without query, such as /api");
+        c_.error(v, fmt::format("{}.rewrite.{}", path, key), "must be the beginning of a path",
+                 "write it with a leading slash and without query, such as /api");
       }
     }
   }
@@ -493,25 +575,33 @@ class CrossCheck {
   void methods(const Value& list, const std::string& path) {
     for (const auto& [key, v] : list.children) {
       const std::string& m = v.str();
-      if (!v.has_value() || (is_token(m) && std::all_of(m.begin(), m.end(), [](char c) { return c < '0' || c > '9'; }))) continue;
-      c_.error(v, path, fmt::format("\"{}\" is not a method", m), "write methods such as GET or POST");
+      if (!v.has_value() || (is_token(m) && std::all_of(m.begin(), m.end(),
+                                                        [](char c) { return c < '0' || c > '9'; })))
+        continue;
+      c_.error(v, path, fmt::format("\"{}\" is not a method", m),
+               "write methods such as GET or POST");
     }
   }
 
   void cors(const Value& s, const std::string& path) {
     if (is_on(s.at("cors.credentials")) && has(s.at("cors.origins").strings(), "*")) {
-      c_.error(s.at("cors.credentials"), path + ".cors.credentials", "cannot be on while every origin is allowed; browsers refuse it",
+      c_.error(s.at("cors.credentials"), path + ".cors.credentials",
+               "cannot be on while every origin is allowed; browsers refuse it",
                "list the origins, or turn credentials off");
     }
     for (const auto& [key, v] : s.at("cors.origins").children) {
       if (!v.has_value() || v.str() == "*" || v.str() == "null") continue;
       const auto u = parse_url(v.str());
-      if (!u || !u->path.empty()) c_.error(v, path + ".cors.origins", fmt::format("\"{}\" is not an origin", v.str()), "write scheme://host without a path, or *");
+      if (!u || !u->path.empty())
+        c_.error(v, path + ".cors.origins", fmt::format("\"{}\" is not an origin", v.str()),
+                 "write scheme://host without a path, or *");
     }
     for (const std::string_view key : {"allow_headers", "expose_headers"}) {
       for (const auto& [unused, v] : s.at("cors").at(key).children) {
         if (v.has_value() && !is_token(v.str())) {
-          c_.error(v, fmt::format("{}.cors.{}", path, key), fmt::format("\"{}\" is not a header name", v.str()), "use letters, digits and dashes");
+          c_.error(v, fmt::format("{}.cors.{}", path, key),
+                   fmt::format("\"{}\" is not a header name", v.str()),
+                   "use letters, digits and dashes");
         }
       }
     }
@@ -522,18 +612,21 @@ class CrossCheck {
     for (std::size_t i = 0; i < list.size(); ++i) {
       const Value& burst = list[i].value.at("burst");
       if (list[i].value.at("by").str() == "session") {
-        c_.warn(list[i].value.at("by"), fmt::format("{}.rate_limits[{}].by", path, i), "counts sessions, which this version does not sell; it never applies",
+        c_.warn(list[i].value.at("by"), fmt::format("{}.rate_limits[{}].by", path, i),
+                "counts sessions, which this version does not sell; it never applies",
                 "use token or ip");
       }
       if (burst.has_value() && burst.number() > 100 * list[i].value.at("requests").number()) {
-        c_.warn(burst, fmt::format("{}.rate_limits[{}].burst", path, i), "is more than a hundred times `requests`", "check the two numbers");
+        c_.warn(burst, fmt::format("{}.rate_limits[{}].burst", path, i),
+                "is more than a hundred times `requests`", "check the two numbers");
       }
     }
     if (s.at("free").given && s.at("free.requests").valid && s.at("free.requests").number() == 0) {
       c_.warn(s.at("free"), path + ".free", "gives no free requests", "set requests, or remove it");
     }
     if (s.at("free").given && !sells(s) && s.at("auth").valid) {
-      c_.warn(s.at("free"), path + ".free", "has no effect with auth: off", "remove it, or set auth: on");
+      c_.warn(s.at("free"), path + ".free", "has no effect with auth: off",
+              "remove it, or set auth: on");
     }
   }
 
@@ -550,7 +643,8 @@ class CrossCheck {
     const Value& v = root_.at("wallet");
     if (!v.valid) return;
     if (!v.at("lightning").given) {
-      c_.error(v, "wallet.lightning", "is required", "add lightning: { backend: sim } below wallet, or an lnd node");
+      c_.error(v, "wallet.lightning", "is required",
+               "add lightning: { backend: sim } below wallet, or an lnd node");
     } else {
       lightning(v.at("lightning"), "wallet.lightning");
     }
@@ -559,7 +653,8 @@ class CrossCheck {
       const Value& a = l.at(small);
       const Value& b = l.at(large);
       if (a.has_value() && b.has_value() && a.price().msat > b.price().msat) {
-        c_.warn(a.given ? a : b, fmt::format("wallet.limits.{}", small), fmt::format("is more than {} ({}), which is reached first", large, b.text),
+        c_.warn(a.given ? a : b, fmt::format("wallet.limits.{}", small),
+                fmt::format("is more than {} ({}), which is reached first", large, b.text),
                 fmt::format("lower it, or raise {}", large));
       }
     };
@@ -571,16 +666,22 @@ class CrossCheck {
   void pays_itself() {
     const Value& seller = root_.at("lightning");
     const Value& payer = root_.at("wallet.lightning");
-    if (!seller.given || !payer.given || seller.at("backend").str() != "sim" || payer.at("backend").str() != "sim") return;
-    if (seller.at("sim.file").str() == payer.at("sim.file").str() && seller.at("sim.account").str() == payer.at("sim.account").str()) {
-      c_.error(payer.at("sim.account"), "wallet.lightning.sim.account", "is the seller's own account; a node cannot pay itself", "give the wallet an account of its own, such as agent");
+    if (!seller.given || !payer.given || seller.at("backend").str() != "sim" ||
+        payer.at("backend").str() != "sim")
+      return;
+    if (seller.at("sim.file").str() == payer.at("sim.file").str() &&
+        seller.at("sim.account").str() == payer.at("sim.account").str()) {
+      c_.error(payer.at("sim.account"), "wallet.lightning.sim.account",
+               "is the seller's own account; a node cannot pay itself",
+               "give the wallet an account of its own, such as agent");
     }
   }
 
   void vault() {
     const Value& v = root_.at("vault");
     if (!v.valid) return;
-    c_.warn(v, "vault", "is not available in this version: it is checked, but not started", "remove it, or keep it for a later version");
+    c_.warn(v, "vault", "is not available in this version: it is checked, but not started",
+            "remove it, or keep it for a later version");
     const Value& vendors = v.at("vendors");
     for (const auto& [name, policy] : v.at("policies").children) {
       const Value& vendor = policy.at("vendor");
@@ -588,8 +689,10 @@ class CrossCheck {
       std::vector<std::string_view> known;
       for (const auto& [key, unused] : vendors.children) known.emplace_back(key);
       const std::string_view close = nearest(vendor.str(), known);
-      c_.error(vendor, fmt::format("vault.policies.{}.vendor", name), fmt::format("\"{}\" is not one of vault.vendors", vendor.str()),
-               close.empty() ? "add it to vault.vendors" : fmt::format("did you mean \"{}\"?", close));
+      c_.error(
+          vendor, fmt::format("vault.policies.{}.vendor", name),
+          fmt::format("\"{}\" is not one of vault.vendors", vendor.str()),
+          close.empty() ? "add it to vault.vendors" : fmt::format("did you mean \"{}\"?", close));
     }
   }
 
@@ -597,21 +700,28 @@ class CrossCheck {
     const Value& v = root_.at("admin");
     const auto* e = std::get_if<net::Endpoint>(&v.at("listen").data);
     if (e != nullptr && !e->address.is_loopback()) {
-      c_.warn(v.at("listen"), "admin.listen", "is plain http on an address that other machines may reach", "listen on 127.0.0.1 and put a proxy with https before it");
+      c_.warn(v.at("listen"), "admin.listen",
+              "is plain http on an address that other machines may reach",
+              "listen on 127.0.0.1 and put a proxy with https before it");
     }
     const Value& token = v.at("auth.token");
     if (token.secret && token.secret->size() < 16) {
-      c_.error(token, "admin.auth.token", fmt::format("is {} bytes long; at least 16 are needed", token.secret->size()), "make one with `openssl rand -hex 32`");
+      c_.error(token, "admin.auth.token",
+               fmt::format("is {} bytes long; at least 16 are needed", token.secret->size()),
+               "make one with `openssl rand -hex 32`");
     }
   }
 
   void telemetry() {
     const Value& metrics = root_.at("telemetry.metrics");
     if (metrics.str() == "public" && production_) {
-      c_.warn(metrics, "telemetry.metrics", "shows income and load to everybody who reaches the admin listener", "use metrics: on, which needs the admin token");
+      c_.warn(metrics, "telemetry.metrics",
+              "shows income and load to everybody who reaches the admin listener",
+              "use metrics: on, which needs the admin token");
     }
     if (metrics.str() == "public" && !root_.at("admin").given) {
-      c_.warn(metrics, "telemetry.metrics", "has no effect without the admin section", "add admin: {}");
+      c_.warn(metrics, "telemetry.metrics", "has no effect without the admin section",
+              "add admin: {}");
     }
   }
 

@@ -16,7 +16,8 @@ constexpr std::string_view kPrefix = "OCTROI_";
 
 /// Read by other parts of octroi or by its tests, not by the configuration.
 bool belongs_elsewhere(std::string_view name) {
-  constexpr std::array<std::string_view, 4> kNames{"OCTROI_CONFIG", "OCTROI_TESTDATA", "OCTROI_SOURCE", "OCTROI_BINARY"};
+  constexpr std::array<std::string_view, 4> kNames{"OCTROI_CONFIG", "OCTROI_TESTDATA",
+                                                   "OCTROI_SOURCE", "OCTROI_BINARY"};
   return name.starts_with("OCTROI_TEST_") || name.starts_with("OCTROI_BENCH_") ||
          std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
@@ -45,9 +46,17 @@ std::vector<std::string> split_levels(std::string_view name) {
 class Override {
  public:
   Override(const std::string& name, const std::string& value, Context& context)
-      : name_(name), value_(value), context_(context), parts_(split_levels(std::string_view(name).substr(kPrefix.size()))) {}
+      : name_(name),
+        value_(value),
+        context_(context),
+        parts_(split_levels(std::string_view(name).substr(kPrefix.size()))) {}
 
-  void apply(Node& root) { descend(root, schema(), schema().type, 0); }
+  /// All or nothing: a variable that names no key must not leave half a section behind.
+  void apply(Node& root) {
+    Node copy = root;
+    descend(copy, schema(), schema().type, 0);
+    if (assigned_) root = std::move(copy);
+  }
 
  private:
   void descend(Node& node, const Field& field, Type type, std::size_t depth) {
@@ -82,7 +91,8 @@ class Override {
       case Type::pem:
       case Type::path:
       case Type::timestamp:
-        report(Severity::warning, fmt::format("\"{}\" has no keys below it", parts_[depth - 1]), "remove the last part of the name");
+        report(Severity::warning, fmt::format("\"{}\" has no keys below it", parts_[depth - 1]),
+               "remove the last part of the name");
         break;
     }
   }
@@ -101,7 +111,8 @@ class Override {
     } else if (const std::string guess = one_underscore(); !guess.empty()) {
       fix = fmt::format("did you mean {}? Levels are separated by two underscores", guess);
     }
-    report(Severity::warning, "no such key in the configuration; the variable has no effect", std::move(fix));
+    report(Severity::warning, "no such key in the configuration; the variable has no effect",
+           std::move(fix));
   }
 
   void into_list(Node& node, const Field& field, std::size_t depth) {
@@ -116,13 +127,15 @@ class Override {
         return name != nullptr && folded(name->text) == part;
       });
       if (named == node.items.end()) {
-        report(Severity::error, fmt::format("no item is named \"{}\"", part), "use an item's name, or its number from 0");
+        report(Severity::error, fmt::format("no item is named \"{}\"", part),
+               "use an item's name, or its number from 0");
         return;
       }
       index = static_cast<std::size_t>(named - node.items.begin());
     }
     if (index > node.items.size()) {
-      report(Severity::error, fmt::format("there is no item {}; the list has {}", index, node.items.size()),
+      report(Severity::error,
+             fmt::format("there is no item {}; the list has {}", index, node.items.size()),
              "numbers begin at 0 and leave no gap");
       return;
     }
@@ -154,7 +167,8 @@ class Override {
       Problems ignored;
       const auto parsed = parse_yaml(value_, name_, ignored);
       if (!parsed || !ignored.empty()) {
-        report(Severity::error, "its value is not a YAML list or mapping", "write [a, b] or {key: value}");
+        report(Severity::error, "its value is not a YAML list or mapping",
+               "write [a, b] or {key: value}");
         return;
       }
       made = *parsed;
@@ -169,7 +183,8 @@ class Override {
         at = comma + 1;
       }
     } else if (type == Type::map || (type == Type::section && field.shorthand.empty())) {
-      report(Severity::error, "is a section, not a single value", "write {key: value}, or name the key after two underscores");
+      report(Severity::error, "is a section, not a single value",
+             "write {key: value}, or name the key after two underscores");
       return;
     } else {
       made.kind = Node::Kind::scalar;
@@ -177,6 +192,7 @@ class Override {
     }
     stamp(made);
     node = std::move(made);
+    assigned_ = true;
   }
 
   static std::string trimmed(std::string_view s) {
@@ -209,7 +225,8 @@ class Override {
     sequence.kind = Node::Kind::sequence;
     sequence.mark = node.mark;
     sequence.variable = node.kind == Node::Kind::null ? name_ : node.variable;
-    if (node.kind == Node::Kind::scalar || node.kind == Node::Kind::mapping) sequence.items.push_back(node);
+    if (node.kind == Node::Kind::scalar || node.kind == Node::Kind::mapping)
+      sequence.items.push_back(node);
     node = std::move(sequence);
   }
   Node& child_of(Node& mapping, const std::string& key) const {
@@ -229,7 +246,8 @@ class Override {
     }
     for (std::size_t i = depth + 1; i < parts_.size(); ++i) {
       out += "__";
-      for (const char c : parts_[i]) out += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+      for (const char c : parts_[i])
+        out += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     }
     return out;
   }
@@ -237,7 +255,8 @@ class Override {
   /// OCTROI_LOG_LEVEL was meant as OCTROI_LOG__LEVEL: the first underscore that makes a section.
   std::string one_underscore() const {
     const std::string_view rest = std::string_view(name_).substr(kPrefix.size());
-    for (std::size_t at = rest.find('_'); at != std::string_view::npos; at = rest.find('_', at + 1)) {
+    for (std::size_t at = rest.find('_'); at != std::string_view::npos;
+         at = rest.find('_', at + 1)) {
       const Field* section = find_field(folded(rest.substr(0, at)));
       if (section == nullptr || section->type != Type::section) continue;
       const std::vector<std::string_view> keys = keys_of(*section);
@@ -257,13 +276,15 @@ class Override {
   const std::string& value_;
   Context& context_;
   std::vector<std::string> parts_;
+  bool assigned_ = false;
 };
 
 }  // namespace
 
 void apply_environment(Node& root, Context& context) {
   for (const auto& [name, value] : context.options.env) {
-    if (!name.starts_with(kPrefix) || name.size() == kPrefix.size() || belongs_elsewhere(name)) continue;
+    if (!name.starts_with(kPrefix) || name.size() == kPrefix.size() || belongs_elsewhere(name))
+      continue;
     Override(name, value, context).apply(root);
   }
 }

@@ -12,9 +12,9 @@
 namespace octroi::config {
 namespace {
 
-constexpr std::array<std::string_view, 13> kProviders{"env://",   "file://",  "cred://",      "keychain://", "vault://",
-                                                      "awssm://", "awsps://", "azkv://",      "gcpsm://",    "infisical://",
-                                                      "doppler://", "op://",  "exec://"};
+constexpr std::array<std::string_view, 13> kProviders{
+    "env://",  "file://",  "cred://",      "keychain://", "vault://", "awssm://", "awsps://",
+    "azkv://", "gcpsm://", "infisical://", "doppler://",  "op://",    "exec://"};
 
 std::string words(const std::vector<std::string_view>& list) {
   std::string out;
@@ -32,7 +32,8 @@ bool contains(const std::vector<std::string_view>& list, std::string_view word) 
 /// Reads one leaf; `quote` is false where the value may be worth keeping quiet.
 class LeafParser {
  public:
-  LeafParser(Value& value, const std::string& path, Context& context) : v_(value), path_(path), context_(context) {}
+  LeafParser(Value& value, const std::string& path, Context& context)
+      : v_(value), path_(path), context_(context) {}
 
   void run(const std::string& written) {
     v_.text = written;
@@ -52,7 +53,8 @@ class LeafParser {
     if (!context_.options.resolve) return;  // checked where the secrets are
     const auto fetched = context_.fetch(written);
     if (!fetched) {
-      problem(std::string(fetched.error().message()), "make the reference resolve, or write the value");
+      problem(std::string(fetched.error().message()),
+              "make the reference resolve, or write the value");
       return;
     }
     typed(std::string((*fetched)->reveal_text()), /*quote=*/false);
@@ -72,7 +74,8 @@ class LeafParser {
     return "\"" + text.substr(0, 57) + "…\"";
   }
   std::string what() const {
-    return v_.type == Type::choice || !v_.field->choices.empty() ? words(v_.field->choices) : std::string(describe(v_.type));
+    return v_.type == Type::choice || !v_.field->choices.empty() ? words(v_.field->choices)
+                                                                 : std::string(describe(v_.type));
   }
 
   void typed(const std::string& text, bool quote) {
@@ -144,15 +147,17 @@ class LeafParser {
 
   void choice(std::string text) {
     const auto& choices = v_.field->choices;
-    // `metrics: true` where on, off and a third word are known; not where the words are the whole type.
+    // `metrics: true` where on, off and a third word are known; not where the words are the whole
+    // type.
     if (choices.size() > 2 && contains(choices, "on")) {
       if (text == "true") text = "on";
       if (text == "false") text = "off";
     }
     if (!contains(choices, text)) {
       const std::string_view close = nearest(text, choices);
-      problem(fmt::format("must be {}, not {}", words(choices), shown(text)),
-              close.empty() ? "write " + words(choices) : fmt::format("did you mean \"{}\"?", close));
+      problem(
+          fmt::format("must be {}, not {}", words(choices), shown(text)),
+          close.empty() ? "write " + words(choices) : fmt::format("did you mean \"{}\"?", close));
       return;
     }
     if (contains(v_.field->later_choices, text) && v_.given) {
@@ -196,7 +201,9 @@ class LeafParser {
       problem("is empty", "write a value, or remove the line");
       return;
     }
-    const bool control = std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7F; });
+    const bool control = std::any_of(text.begin(), text.end(), [](char c) {
+      return static_cast<unsigned char>(c) < ' ' || c == 0x7F;
+    });
     if (control) {
       problem("holds a line break or another control character", "write it on one line");
       return;
@@ -216,7 +223,7 @@ class LeafParser {
       problem(fmt::format("must be a duration, not {}", shown(text)), std::move(fix));
       return;
     }
-    const std::int64_t ms = d->count();  /* raw: milliseconds, not money */
+    const std::int64_t ms = d->count(); /* raw: milliseconds, not money */
     if (ms < v_.field->min || ms > v_.field->max) {
       problem(fmt::format("must be {}", range()), "choose a duration in that range");
       return;
@@ -227,7 +234,8 @@ class LeafParser {
   void size(const std::string& text) {
     const auto n = parse_size(text);
     if (!n) {
-      problem(fmt::format("must be a size, not {}", shown(text)), "write a number with a unit: 512B, 64KiB, 10MiB");
+      problem(fmt::format("must be a size, not {}", shown(text)),
+              "write a number with a unit: 512B, 64KiB, 10MiB");
       return;
     }
     const auto bytes = static_cast<std::int64_t>(*n);
@@ -274,7 +282,8 @@ class LeafParser {
   void cidr(const std::string& text) {
     const auto c = net::Cidr::parse(text);
     if (!c) {
-      problem(fmt::format("must be an address or a network, not {}", shown(text)), "write 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32");
+      problem(fmt::format("must be an address or a network, not {}", shown(text)),
+              "write 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32");
       return;
     }
     set(*c, c->str());
@@ -303,7 +312,8 @@ class LeafParser {
       return;
     }
     if (!v_.field->choices.empty() && !contains(v_.field->choices, u->scheme)) {
-      problem(fmt::format("must begin with {}://, not {}://", words(v_.field->choices), u->scheme), "write it as " + example_url());
+      problem(fmt::format("must be a URL of {}, not of {}", words(v_.field->choices), u->scheme),
+              "write it as " + example_url());
       return;
     }
     if (contains(v_.field->later_choices, u->scheme)) {
@@ -318,7 +328,8 @@ class LeafParser {
     return fmt::format("{}://host:port", scheme);
   }
   std::string later_fix() const {
-    return v_.field->key == "store" ? "use sqlite:///path, or leave `store` out" : fmt::format("leave `{}` out", v_.field->key);
+    return v_.field->key == "store" ? "use sqlite:///path, or leave `store` out"
+                                    : fmt::format("leave `{}` out", v_.field->key);
   }
   void sqlite(const std::string& text) {
     if (!contains(v_.field->choices, "sqlite")) {
@@ -327,7 +338,8 @@ class LeafParser {
     }
     constexpr std::string_view kScheme = "sqlite://";
     if (!text.starts_with(kScheme) || text.size() == kScheme.size() || text.ends_with('/')) {
-      problem("must name a file", "write sqlite:///absolute/path.db, or sqlite://./relative/path.db");
+      problem("must name a file",
+              "write sqlite:///absolute/path.db, or sqlite://./relative/path.db");
       return;
     }
     Url u;
@@ -341,11 +353,14 @@ class LeafParser {
     options.set_log_errors(false);
     const RE2 re(text, options);
     if (!re.ok()) {
-      const std::string& arg = re.error_arg();
-      const std::size_t at = arg.empty() ? std::string::npos : text.find(arg);
-      std::string message = fmt::format("is not a regular expression (RE2): {}", re.error());
-      if (quote_ && at != std::string::npos) message += fmt::format(", at character {}", at + 1);
-      problem(std::move(message), "correct the expression; RE2 has no look-around and no back-references");
+      // RE2's message ends with the part it complains about, which may be all of a secret text.
+      const std::string& part = re.error_arg();
+      const std::size_t at = part.empty() || part == text ? std::string::npos : text.find(part);
+      std::string message = "is not a regular expression (RE2)";
+      if (quote_) message += ": " + re.error();
+      if (at != std::string::npos) message += fmt::format(", at character {}", at + 1);
+      problem(std::move(message),
+              "correct the expression; RE2 has no look-around and no back-references");
       return;
     }
     set(text, text);
@@ -359,7 +374,8 @@ class LeafParser {
     std::string full = text;
     if (text.starts_with("~/")) {
       const auto home = context_.options.env.find("HOME");
-      if (home != context_.options.env.end() && !home->second.empty()) full = home->second + text.substr(1);
+      if (home != context_.options.env.end() && !home->second.empty())
+        full = home->second + text.substr(1);
     }
     set(full, text);
   }
@@ -368,7 +384,8 @@ class LeafParser {
     const bool day = text.size() == 10;
     const auto t = from_rfc3339(day ? text + "T00:00:00Z" : text);
     if (!t) {
-      problem(fmt::format("must be a date or a time, not {}", shown(text)), "write 2026-11-01 or 2026-11-01T12:00:00Z");
+      problem(fmt::format("must be a date or a time, not {}", shown(text)),
+              "write 2026-11-01 or 2026-11-01T12:00:00Z");
       return;
     }
     set(*t, text);
@@ -389,8 +406,10 @@ class LeafParser {
       v_.text = "(not shown)";
       return;
     }
-    if (scheme != std::string::npos && scheme < 16 && written.find_first_of(" \n") == std::string::npos) {
-      problem(fmt::format("{}:// is not a provider of secrets that octroi knows", written.substr(0, scheme)),
+    if (scheme != std::string::npos && scheme < 16 &&
+        written.find_first_of(" \n") == std::string::npos) {
+      problem(fmt::format("{}:// is not a provider of secrets that octroi knows",
+                          written.substr(0, scheme)),
               "use env://NAME, file:///path or cred://id");
       v_.text = "(not shown)";
       return;
@@ -412,7 +431,8 @@ class LeafParser {
       v_.reference = written;
       return;
     }
-    for (std::size_t at = written.find("${"); at != std::string::npos; at = written.find("${", at)) {
+    for (std::size_t at = written.find("${"); at != std::string::npos;
+         at = written.find("${", at)) {
       const std::size_t close = written.find('}', at);
       if (close == std::string::npos) {
         problem("has a ${ without a }", "close it: ${env://NAME}");
@@ -443,8 +463,9 @@ class LeafParser {
 
 bool is_reference(std::string_view text) {
   if (text.starts_with("pkcs11:")) return text.size() > 7;
-  return std::any_of(kProviders.begin(), kProviders.end(),
-                     [&](std::string_view p) { return text.starts_with(p) && text.size() > p.size(); });
+  return std::any_of(kProviders.begin(), kProviders.end(), [&](std::string_view p) {
+    return text.starts_with(p) && text.size() > p.size();
+  });
 }
 
 void parse_leaf(Value& value, const std::string& text, const std::string& path, Context& context) {

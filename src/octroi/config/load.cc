@@ -9,7 +9,9 @@
 namespace octroi::config {
 namespace {
 
-UnixMillis now_of(const LoadOptions& options) { return options.clock != nullptr ? options.clock->now() : system_clock().now(); }
+UnixMillis now_of(const LoadOptions& options) {
+  return options.clock != nullptr ? options.clock->now() : system_clock().now();
+}
 
 Problems whole_file(const std::string& path, std::string message, std::string fix) {
   Problem p;
@@ -26,7 +28,8 @@ bool same_leaf(const Value& a, const Value& b) {
   return a.secret->equals(*b.secret);
 }
 
-void compare(const Value& a, const Value& b, const std::string& path, bool restart, std::vector<Change>& out) {
+void compare(const Value& a, const Value& b, const std::string& path, bool restart,
+             std::vector<Change>& out) {
   const Field* field = a.field != nullptr ? a.field : b.field;
   restart = restart || (field != nullptr && field->restart);
   const bool optional = field != nullptr && field->optional && a.type == Type::section;
@@ -44,7 +47,8 @@ void compare(const Value& a, const Value& b, const std::string& path, bool resta
   }
   if (a.type == Type::list || a.type == Type::map) {
     const std::size_t n = std::max(a.children.size(), b.children.size());
-    if (a.type == Type::map || a.field->item != Type::section || a.children.size() != b.children.size()) {
+    if (a.type == Type::map || a.field->item != Type::section ||
+        a.children.size() != b.children.size()) {
       bool same = a.children.size() == b.children.size();
       std::vector<Change> inner;
       for (std::size_t i = 0; same && i < n; ++i) {
@@ -55,7 +59,8 @@ void compare(const Value& a, const Value& b, const std::string& path, bool resta
       return;
     }
     for (std::size_t i = 0; i < n; ++i) {
-      compare(a.children[i].value, b.children[i].value, path + "[" + std::to_string(i) + "]", restart, out);
+      compare(a.children[i].value, b.children[i].value, path + "[" + std::to_string(i) + "]",
+              restart, out);
     }
     return;
   }
@@ -88,7 +93,9 @@ LoadResult load(std::string_view text, std::string_view file, const LoadOptions&
 LoadResult load_file(const std::string& path, const LoadOptions& options) {
   std::ifstream in(path, std::ios::binary);
   if (!in) {
-    return tl::unexpected(whole_file(path, "cannot be read", "create it (examples/octroi.yaml shows every key), or name another with --config"));
+    return tl::unexpected(whole_file(
+        path, "cannot be read",
+        "create it (examples/octroi.yaml shows every key), or name another with --config"));
   }
   std::string text;
   char buffer[8192];
@@ -96,7 +103,9 @@ LoadResult load_file(const std::string& path, const LoadOptions& options) {
     text.append(buffer, static_cast<std::size_t>(in.gcount()));
     if (text.size() > kMaxConfigBytes) break;
   }
-  if (in.bad()) return tl::unexpected(whole_file(path, "cannot be read", "name a file rather than a directory"));
+  if (in.bad())
+    return tl::unexpected(
+        whole_file(path, "cannot be read", "name a file rather than a directory"));
   return load(text, path, options);
 }
 

@@ -33,7 +33,8 @@ namespace octroi::config {
 using ResolveSecret = std::function<Result<Secret>(std::string_view reference)>;
 
 struct LoadOptions {
-  /// Null: references are checked by their form only and stay unresolved; enough for `config print`.
+  /// Null: references are checked by their form only and stay unresolved; enough for `config
+  /// print`.
   ResolveSecret resolve;
   /// The process's environment; only names that begin with OCTROI_ and HOME are looked at.
   std::map<std::string, std::string> env;
@@ -49,10 +50,12 @@ struct Loaded {
 using LoadResult = tl::expected<Loaded, Problems>;
 
 /// `file` names the text in problems.
-[[nodiscard]] LoadResult load(std::string_view text, std::string_view file, const LoadOptions& options);
+[[nodiscard]] LoadResult load(std::string_view text, std::string_view file,
+                              const LoadOptions& options);
 [[nodiscard]] LoadResult load_file(const std::string& path, const LoadOptions& options);
 
-/// "env://X", "file:///x", …: whether the text has the form of a reference to a provider we know of.
+/// "env://X", "file:///x", …: whether the text has the form of a reference to a provider we know
+/// of.
 [[nodiscard]] bool is_reference(std::string_view text);
 
 struct Change {

@@ -26,7 +26,8 @@ struct SimSettings {
 };
 struct LndSettings {
   std::string url;
-  std::shared_ptr<const Secret> macaroon;      // hex; from a file of raw bytes or a reference to hex text
+  std::shared_ptr<const Secret>
+      macaroon;  // hex; from a file of raw bytes or a reference to hex text
   std::shared_ptr<const Secret> pay_macaroon;  // null: same as macaroon
   std::string tls_cert_pem;                    // pinned; empty: the system's store
 };
@@ -50,7 +51,7 @@ struct TelemetrySettings {
 };
 
 struct Config {
-  std::string file;                    // where it was read from
+  std::string file;  // where it was read from
   Environment environment = Environment::development;
   std::string store = "sqlite:///var/lib/octroi/octroi.db";
   std::string shared;
@@ -65,7 +66,7 @@ struct Config {
   LogConfig log;
   TelemetrySettings telemetry;
   std::optional<Rate> rate;
-  int workers = 0;                     // 0: one a core
+  int workers = 0;  // 0: one a core
   Millis shutdown_grace{30'000};
 };
 

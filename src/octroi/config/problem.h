@@ -1,9 +1,9 @@
 // octroi/config/problem.h: what is wrong with a configuration, said so that a person can repair it.
 //
-// A load reports every problem it can see, not the first. Line and column count from 1; line 0 means
-// that the value did not come from the file (an environment variable, or the file as a whole).
-// Secrets: neither message nor fix ever holds the value of a secret or of a URL's user information.
-// Thread: values.
+// A load reports every problem it can see, not the first. Line and column count from 1; line 0
+// means that the value did not come from the file (an environment variable, or the file as a
+// whole). Secrets: neither message nor fix ever holds the value of a secret or of a URL's user
+// information. Thread: values.
 #pragma once
 
 #include <cstdint>

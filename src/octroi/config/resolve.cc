@@ -21,7 +21,9 @@ class Resolver {
 
   void walk(Value& value, const std::string& path) {
     if (value.field != nullptr && value.field->later) return;
-    if (value.type == Type::section && value.field != nullptr && value.field->optional && !value.given) return;
+    if (value.type == Type::section && value.field != nullptr && value.field->optional &&
+        !value.given)
+      return;
     if (value.children.empty()) {
       leaf(value, path);
       return;
@@ -39,13 +41,15 @@ class Resolver {
     if (!value.valid || value.text.empty()) return;
     if (value.type == Type::text && value.field->embedded) {
       header(value, path);
-    } else if ((value.type == Type::secret || value.type == Type::pem) && !value.reference.empty()) {
+    } else if ((value.type == Type::secret || value.type == Type::pem) &&
+               !value.reference.empty()) {
       whole(value, path);
     }
   }
 
   void whole(Value& value, const std::string& path) {
-    if (path == "admin.auth.token" && is_new_file(value.reference)) return;  // made on the first start
+    if (path == "admin.auth.token" && is_new_file(value.reference))
+      return;  // made on the first start
     const auto fetched = context_.fetch(value.reference);
     if (!fetched) {
       problem(value, path, fetched.error());
@@ -53,13 +57,16 @@ class Resolver {
     }
     if ((*fetched)->empty()) {
       value.valid = false;
-      context_.error(value, path, value.reference + " is empty", "put the value where the reference points");
+      context_.error(value, path, value.reference + " is empty",
+                     "put the value where the reference points");
       return;
     }
     value.secret = *fetched;
-    if (value.type == Type::pem && value.secret->reveal_text().find("-----BEGIN") == std::string_view::npos) {
+    if (value.type == Type::pem &&
+        value.secret->reveal_text().find("-----BEGIN") == std::string_view::npos) {
       value.valid = false;
-      context_.error(value, path, value.reference + " holds no PEM text", "refer to a file that begins with -----BEGIN");
+      context_.error(value, path, value.reference + " holds no PEM text",
+                     "refer to a file that begins with -----BEGIN");
     }
   }
 
@@ -78,7 +85,8 @@ class Resolver {
       if (!append(out, value, written, path)) return;
     } else {
       std::size_t at = 0;
-      for (std::size_t open = written.find("${"); open != std::string::npos; open = written.find("${", at)) {
+      for (std::size_t open = written.find("${"); open != std::string::npos;
+           open = written.find("${", at)) {
         out.append(written, at, open - at);
         const std::size_t close = written.find('}', open);
         if (!append(out, value, written.substr(open + 2, close - open - 2), path)) return;
@@ -88,12 +96,14 @@ class Resolver {
     }
     if (out.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
       value.valid = false;
-      context_.error(value, path, "holds a line break once its reference is replaced", "a header is one line; correct what the reference points to");
+      context_.error(value, path, "holds a line break once its reference is replaced",
+                     "a header is one line; correct what the reference points to");
     }
     value.secret = std::make_shared<const Secret>(Secret::take(std::move(out)));
   }
 
-  bool append(std::string& out, Value& value, const std::string& reference, const std::string& path) {
+  bool append(std::string& out, Value& value, const std::string& reference,
+              const std::string& path) {
     const auto fetched = context_.fetch(reference);
     if (!fetched) {
       problem(value, path, fetched.error());

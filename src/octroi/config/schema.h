@@ -43,8 +43,8 @@ struct Field {
   std::string_view fallback{};  // the default, as it would be written; empty: none
   std::string_view derived{};   // for the reference: where a default that is not fixed comes from
   std::vector<std::string_view> choices{};
-  std::vector<Field> fields{};  // keys of a section; of each item where `item` is section
-  Type item = Type::text;       // of list and map
+  std::vector<Field> fields{};   // keys of a section; of each item where `item` is section
+  Type item = Type::text;        // of list and map
   std::string_view shorthand{};  // section: the key that a lone scalar stands for
   std::int64_t min = 0;          // integer, duration (milliseconds), size (bytes)
   std::int64_t max = std::numeric_limits<std::int64_t>::max();
@@ -62,7 +62,8 @@ struct Field {
 /// The field at a path without indices: "paywall.services.price"; null when there is none.
 [[nodiscard]] const Field* find_field(std::string_view path);
 /// The key of `section` that is spelt most like `key`; empty when none is close.
-[[nodiscard]] std::string_view nearest(std::string_view key, const std::vector<std::string_view>& known);
+[[nodiscard]] std::string_view nearest(std::string_view key,
+                                       const std::vector<std::string_view>& known);
 [[nodiscard]] std::vector<std::string_view> keys_of(const Field& section);
 
 /// "a duration such as 15m": for messages and the reference.

@@ -16,10 +16,14 @@ struct Unit {
   std::uint64_t factor;
 };
 
-constexpr std::array kTimeUnits{Unit{"d", 86'400'000}, Unit{"h", 3'600'000}, Unit{"m", 60'000}, Unit{"s", 1'000},
-                                Unit{"ms", 1}};
-constexpr std::array kSizeUnits{Unit{"GiB", 1ULL << 30}, Unit{"MiB", 1ULL << 20}, Unit{"KiB", 1ULL << 10},
-                                Unit{"GB", 1'000'000'000}, Unit{"MB", 1'000'000}, Unit{"KB", 1'000},
+constexpr std::array kTimeUnits{Unit{"d", 86'400'000}, Unit{"h", 3'600'000}, Unit{"m", 60'000},
+                                Unit{"s", 1'000}, Unit{"ms", 1}};
+constexpr std::array kSizeUnits{Unit{"GiB", 1ULL << 30},
+                                Unit{"MiB", 1ULL << 20},
+                                Unit{"KiB", 1ULL << 10},
+                                Unit{"GB", 1'000'000'000},
+                                Unit{"MB", 1'000'000},
+                                Unit{"KB", 1'000},
                                 Unit{"B", 1}};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -50,27 +54,32 @@ const Unit* find_unit(const std::array<Unit, N>& units, std::string_view name) {
   return nullptr;
 }
 
-bool multiply(std::uint64_t a, std::uint64_t b, std::uint64_t& out) { return !__builtin_mul_overflow(a, b, &out); }
+bool multiply(std::uint64_t a, std::uint64_t b, std::uint64_t& out) {
+  return !__builtin_mul_overflow(a, b, &out);
+}
 
 constexpr auto kMaxRaw = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 
 }  // namespace
 
 Result<Millis> parse_duration(std::string_view text) {
-  constexpr std::string_view kForm = "is not a duration; write digits and a unit: 250ms, 30s, 15m, 24h, 30d";
+  constexpr std::string_view kForm =
+      "is not a duration; write digits and a unit: 250ms, 30s, 15m, 24h, 30d";
   std::uint64_t total = 0;
   const Unit* previous = nullptr;
   std::string_view rest = text;
   do {
     std::uint64_t n = 0;
-    if (rest.empty() || !is_digit(rest.front()) || !take_number(rest, n)) return fail(Errc::bad_unit, std::string(kForm));
+    if (rest.empty() || !is_digit(rest.front()) || !take_number(rest, n))
+      return fail(Errc::bad_unit, std::string(kForm));
     if (previous == nullptr && rest.starts_with(' ')) rest.remove_prefix(1);
     const Unit* unit = find_unit(kTimeUnits, take_word(rest));
     if (unit == nullptr || (previous != nullptr && unit->factor >= previous->factor)) {
       return fail(Errc::bad_unit, std::string(kForm));
     }
     std::uint64_t part = 0;
-    if (!multiply(n, unit->factor, part) || part > kMaxRaw - total) return fail(Errc::bad_unit, "is too long a duration");
+    if (!multiply(n, unit->factor, part) || part > kMaxRaw - total)
+      return fail(Errc::bad_unit, "is too long a duration");
     total += part;
     previous = unit;
   } while (!rest.empty());
@@ -89,15 +98,18 @@ std::string format_duration(Millis d) {
 }
 
 Result<std::uint64_t> parse_size(std::string_view text) {
-  constexpr std::string_view kForm = "is not a size; write digits and a unit: 512B, 64KiB, 10MiB, 1GB";
+  constexpr std::string_view kForm =
+      "is not a size; write digits and a unit: 512B, 64KiB, 10MiB, 1GB";
   std::uint64_t n = 0;
   std::string_view rest = text;
-  if (rest.empty() || !is_digit(rest.front()) || !take_number(rest, n)) return fail(Errc::bad_unit, std::string(kForm));
+  if (rest.empty() || !is_digit(rest.front()) || !take_number(rest, n))
+    return fail(Errc::bad_unit, std::string(kForm));
   if (rest.starts_with(' ')) rest.remove_prefix(1);
   const Unit* unit = find_unit(kSizeUnits, take_word(rest));
   if (unit == nullptr || !rest.empty()) return fail(Errc::bad_unit, std::string(kForm));
   std::uint64_t bytes = 0;
-  if (!multiply(n, unit->factor, bytes) || bytes > kMaxRaw) return fail(Errc::bad_unit, "is too large a size");
+  if (!multiply(n, unit->factor, bytes) || bytes > kMaxRaw)
+    return fail(Errc::bad_unit, "is too large a size");
   return bytes;
 }
 
@@ -130,18 +142,21 @@ Result<Url> parse_url(std::string_view text) {
   Url url;
   const auto bad = [](std::string_view why) { return fail(Errc::bad_url, std::string(why)); };
   const std::size_t colon = text.find("://");
-  if (colon == std::string_view::npos || colon == 0) return bad("has no scheme; write it as scheme://host:port");
+  if (colon == std::string_view::npos || colon == 0)
+    return bad("has no scheme; write it as scheme://host:port");
   for (const char c : text.substr(0, colon)) {
     if (!is_letter(c) && !is_digit(c) && c != '+' && c != '-') return bad("has a malformed scheme");
     url.scheme += lower(c);
   }
   for (const char c : text) {
-    if (static_cast<unsigned char>(c) <= ' ' || static_cast<unsigned char>(c) >= 0x7F || c == '\\') {
+    if (static_cast<unsigned char>(c) <= ' ' || static_cast<unsigned char>(c) >= 0x7F ||
+        c == '\\') {
       return bad("holds a blank, a backslash or a character that must be percent-encoded");
     }
   }
   std::string_view rest = text.substr(colon + 3);
-  if (rest.find_first_of("?#") != std::string_view::npos) return bad("has a query or fragment, which a server has not");
+  if (rest.find_first_of("?#") != std::string_view::npos)
+    return bad("has a query or fragment, which a server has not");
   const std::size_t slash = rest.find('/');
   if (slash != std::string_view::npos) url.path = rest.substr(slash);
   std::string_view authority = rest.substr(0, slash);
@@ -154,13 +169,15 @@ Result<Url> parse_url(std::string_view text) {
   bool has_port = false;
   if (authority.starts_with('[')) {
     const std::size_t close = authority.find(']');
-    if (close == std::string_view::npos) return bad("has an IPv6 address without a closing bracket");
+    if (close == std::string_view::npos)
+      return bad("has an IPv6 address without a closing bracket");
     host = authority.substr(1, close - 1);
     const std::string_view after = authority.substr(close + 1);
     if (!after.empty() && after.front() != ':') return bad("has text after the closing bracket");
     has_port = !after.empty();
     if (has_port) port = after.substr(1);
-    if (host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos || host.find(':') == std::string_view::npos) {
+    if (host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos ||
+        host.find(':') == std::string_view::npos) {
       return bad("has a malformed IPv6 address");
     }
   } else if (const std::size_t c = authority.find(':'); c != std::string_view::npos) {
@@ -170,7 +187,8 @@ Result<Url> parse_url(std::string_view text) {
   }
   if (host.empty()) return bad("has no host");
   for (const char c : host) {
-    if (!is_letter(c) && !is_digit(c) && c != '-' && c != '.' && c != '_' && c != ':') return bad("has a malformed host");
+    if (!is_letter(c) && !is_digit(c) && c != '-' && c != '.' && c != '_' && c != ':')
+      return bad("has a malformed host");
     url.host += lower(c);
   }
   if (has_port) {

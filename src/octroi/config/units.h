@@ -1,8 +1,7 @@
 // octroi/config/units.h: durations, sizes and URLs as people write them in a configuration.
 //
-// Strict: digits and a unit, nothing else; a bare number is refused, because nobody can tell whether
-// it was meant in seconds or milliseconds.
-// Thread: pure.
+// Strict: digits and a unit, nothing else; a bare number is refused, because nobody can tell
+// whether it was meant in seconds or milliseconds. Thread: pure.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +25,9 @@ namespace octroi::config {
 
 /// A URL of a server: scheme, host, port and path; no query and no fragment.
 struct Url {
-  std::string scheme;    // lower case
-  std::string userinfo;  // before '@', without it; may hold a password: never shown
-  std::string host;      // lower case; IPv6 without brackets
+  std::string scheme;      // lower case
+  std::string userinfo;    // before '@', without it; may hold a password: never shown
+  std::string host;        // lower case; IPv6 without brackets
   std::uint16_t port = 0;  // 0: not written
   std::string path;        // with leading slash, or empty
   /// The port written, or the scheme's own: 80, 443, 6379, 5432, else 0.

@@ -1,6 +1,6 @@
 // octroi/config/value.h: the checked configuration as a tree of typed values that know their schema
-// field and where they were written. Every key of the schema is there, with its default where it was
-// not given, so that reading one never fails.
+// field and where they were written. Every key of the schema is there, with its default where it
+// was not given, so that reading one never fails.
 //
 // Secrets: a value of type secret or pem, and any value that came from a reference, keeps the
 // reference as its text; what it stands for is in `secret`, which cannot be printed.
@@ -28,8 +28,8 @@ struct Value;
 struct Member;  // a child with its key
 
 struct Value {
-  using Data = std::variant<std::monostate, bool, std::int64_t, std::string, Millis, Price, UnixMillis, net::Cidr,
-                            net::Endpoint, Url>;
+  using Data = std::variant<std::monostate, bool, std::int64_t, std::string, Millis, Price,
+                            UnixMillis, net::Cidr, net::Endpoint, Url>;
 
   // Defined where Member is complete.
   Value();
@@ -40,15 +40,15 @@ struct Value {
   ~Value();
 
   const Field* field = nullptr;
-  Type type = Type::section;  // of the field, or its item type for elements of lists and maps
-  Mark mark;                  // of the value
-  Mark key_mark;              // of its key, where it has one
-  std::string variable;       // environment variable it came from; empty: the file
-  bool given = false;         // written by the user rather than a default
-  bool valid = true;          // false: a problem was reported for it
+  Type type = Type::section;    // of the field, or its item type for elements of lists and maps
+  Mark mark;                    // of the value
+  Mark key_mark;                // of its key, where it has one
+  std::string variable;         // environment variable it came from; empty: the file
+  bool given = false;           // written by the user rather than a default
+  bool valid = true;            // false: a problem was reported for it
   bool written_secret = false;  // a secret in clear text where a reference should be
-  std::string text;           // a leaf in canonical form; of secrets the reference, never the value
-  std::string reference;      // where the value came from a reference
+  std::string text;       // a leaf in canonical form; of secrets the reference, never the value
+  std::string reference;  // where the value came from a reference
   Data data;
   std::shared_ptr<const Secret> secret;
   std::vector<Member> children;  // keys of a section or map; "" in a list

@@ -13,8 +13,8 @@ namespace {
 
 Mark to_mark(const YAML::Mark& m) { return m.is_null() ? Mark{} : Mark{m.line + 1, m.column + 1}; }
 
-/// Builds the tree and notes what the subset leaves out. yaml-cpp's own nodes would do neither: they
-/// keep the last of two equal keys and expand aliases silently.
+/// Builds the tree and notes what the subset leaves out. yaml-cpp's own nodes would do neither:
+/// they keep the last of two equal keys and expand aliases silently.
 class TreeBuilder final : public YAML::EventHandler {
  public:
   TreeBuilder(std::string_view file, Problems& problems) : file_(file), problems_(problems) {}
@@ -32,7 +32,8 @@ class TreeBuilder final : public YAML::EventHandler {
     add(std::move(node), "");
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    problem(to_mark(mark), "an alias (*name) is not supported", "write the value out where it is used");
+    problem(to_mark(mark), "an alias (*name) is not supported",
+            "write the value out where it is used");
     Node node;
     node.mark = to_mark(mark);
     add(std::move(node), "");
@@ -68,7 +69,8 @@ class TreeBuilder final : public YAML::EventHandler {
     bool drop_value = false;
   };
 
-  void start(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+  void start(Node::Kind kind, const YAML::Mark& mark, const std::string& tag,
+             YAML::anchor_t anchor) {
     refuse_anchor(mark, anchor);
     if (tag != "?" && tag != "!" && !tag.empty()) refuse_tag(mark);
     if (open_.size() >= kMaxDepth) throw YAML::ParserException(mark, "nested too deeply");
@@ -113,13 +115,29 @@ class TreeBuilder final : public YAML::EventHandler {
     if (node.kind != Node::Kind::scalar) {
       problem(node.mark, "a key must be a plain word", "write `key: value`");
     } else if (text == "<<") {
-      problem(node.mark, "merge keys (<<) are not supported", "write the keys out where they are used");
+      problem(node.mark, "merge keys (<<) are not supported",
+              "write the keys out where they are used");
     } else if (const Entry* first = find_entry(parent.node, text)) {
-      problem(node.mark, fmt::format("\"{}\" is given twice; the first one is on line {}", text, first->mark.line),
-              "remove one of the two", text);
+      problem(
+          node.mark,
+          fmt::format("\"{}\" is given twice; the first one is on line {}", text, first->mark.line),
+          "remove one of the two", path_to(text));
     } else {
       parent.drop_value = false;
     }
+  }
+
+  /// Where the mapping that is open stands: "paywall.services[0].price".
+  std::string path_to(const std::string& key) const {
+    std::string path;
+    for (std::size_t i = 0; i + 1 < open_.size(); ++i) {
+      if (open_[i].node.kind == Node::Kind::sequence) {
+        path += fmt::format("[{}]", open_[i].node.items.size());
+      } else {
+        path += (path.empty() ? "" : ".") + open_[i].key;
+      }
+    }
+    return path.empty() ? key : path + "." + key;
   }
 
   static const Entry* find_entry(const Node& node, std::string_view key) {
@@ -131,15 +149,17 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (anchor != 0) {
-      problem(to_mark(mark), "an anchor (&name) is not supported", "remove it and write the value out where it is used");
+      problem(to_mark(mark), "an anchor (&name) is not supported",
+              "remove it and write the value out where it is used");
     }
   }
   void refuse_tag(const YAML::Mark& mark) {
-    problem(to_mark(mark), "a tag (!name) is not supported", "remove it; the type of each key is fixed");
+    problem(to_mark(mark), "a tag (!name) is not supported",
+            "remove it; the type of each key is fixed");
   }
   void problem(Mark mark, std::string message, std::string fix, std::string path = {}) {
-    problems_.push_back({std::string(file_), mark.line, mark.column, std::move(path), std::move(message), std::move(fix),
-                         Severity::error});
+    problems_.push_back({std::string(file_), mark.line, mark.column, std::move(path),
+                         std::move(message), std::move(fix), Severity::error});
   }
 
   std::string_view file_;
@@ -192,11 +212,12 @@ Mark mark_at(std::string_view text, std::size_t offset) {
 
 void check_bytes(std::string_view text, std::string_view file, Problems& problems) {
   const auto add = [&](Mark mark, std::string message, std::string fix) {
-    problems.push_back(
-        {std::string(file), mark.line, mark.column, "", std::move(message), std::move(fix), Severity::error});
+    problems.push_back({std::string(file), mark.line, mark.column, "", std::move(message),
+                        std::move(fix), Severity::error});
   };
   if (text.size() > kMaxConfigBytes) {
-    add({}, "the file is larger than 1 MiB", "move long values to files and refer to them with file://");
+    add({}, "the file is larger than 1 MiB",
+        "move long values to files and refer to them with file://");
     return;
   }
   if (const std::size_t bad = find_bad_utf8(text); bad != std::string_view::npos) {
@@ -211,7 +232,8 @@ void check_bytes(std::string_view text, std::string_view file, Problems& problem
     const std::size_t first = content.find_first_not_of(" \t\r");
     const std::size_t tab = content.find('\t');
     if (first != std::string_view::npos && tab != std::string_view::npos && tab < first) {
-      add({line, static_cast<int>(tab) + 1}, "a tab in the indentation", "indent with spaces, two a level");
+      add({line, static_cast<int>(tab) + 1}, "a tab in the indentation",
+          "indent with spaces, two a level");
     }
     start = end + 1;
   }
@@ -247,14 +269,16 @@ std::optional<Node> parse_yaml(std::string_view text, std::string_view file, Pro
     TreeBuilder rest(file, problems);
     if (parser.HandleNextDocument(rest)) {
       const Mark mark = rest.root.mark;
-      problems.push_back({std::string(file), mark.line, mark.column, "", "a second document starts here",
-                          "keep one document; remove the line ---", Severity::error});
+      problems.push_back({std::string(file), mark.line, mark.column, "",
+                          "a second document starts here", "keep one document; remove the line ---",
+                          Severity::error});
     }
     return root;
   } catch (const YAML::Exception& e) {
     const Mark mark = to_mark(e.mark);
     problems.push_back({std::string(file), mark.line, mark.column, "", "not valid YAML: " + e.msg,
-                        "check the indentation, colons and quotes on this line and the one before", Severity::error});
+                        "check the indentation, colons and quotes on this line and the one before",
+                        Severity::error});
     return std::nullopt;
   }
 }
@@ -268,7 +292,9 @@ bool same_content(const Node& a, const Node& b) {
     if (!same_content(a.items[i], b.items[i])) return false;
   }
   for (std::size_t i = 0; i < a.entries.size(); ++i) {
-    if (a.entries[i].key != b.entries[i].key || !same_content(a.entries[i].value, b.entries[i].value)) return false;
+    if (a.entries[i].key != b.entries[i].key ||
+        !same_content(a.entries[i].value, b.entries[i].value))
+      return false;
   }
   return true;
 }

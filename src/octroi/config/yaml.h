@@ -2,8 +2,8 @@
 //
 // The subset that a configuration needs: one document of mappings, sequences and scalars. Anchors,
 // aliases, merge keys and tags are refused, because a reader of the file could no longer see what a
-// key is set to; so are keys that are given twice in one mapping, tabs in the indentation, text that
-// is not UTF-8, files over 1 MiB and nesting over 64. yaml-cpp is seen only by yaml.cc.
+// key is set to; so are keys that are given twice in one mapping, tabs in the indentation, text
+// that is not UTF-8, files over 1 MiB and nesting over 64. yaml-cpp is seen only by yaml.cc.
 // Thread: pure.
 #pragma once
 
@@ -48,7 +48,8 @@ inline constexpr std::size_t kMaxConfigBytes = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxDepth = 64;
 
 /// Appends to `problems`; the tree is empty only when nothing could be read at all.
-[[nodiscard]] std::optional<Node> parse_yaml(std::string_view text, std::string_view file, Problems& problems);
+[[nodiscard]] std::optional<Node> parse_yaml(std::string_view text, std::string_view file,
+                                             Problems& problems);
 
 /// True when both hold the same keys, values and order; places are not compared.
 [[nodiscard]] bool same_content(const Node& a, const Node& b);
