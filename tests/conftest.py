@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
             folder.mkdir(parents=True)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # One network serves all tests that need it, so they share a worker.
     for item in items:
