@@ -181,13 +181,24 @@ struct Builder {
   }
 };
 
-Error syntax_error(const bj::error_code& ec, std::size_t offset) {
+/// Whether the escape of a leading surrogate ends at `end`.
+bool leading_surrogate_before(std::string_view text, std::size_t end) {
+  if (end < 6 || end > text.size()) return false;
+  const std::string_view escape = text.substr(end - 6, 4);
+  return escape.starts_with("\\u") && (escape[2] == 'd' || escape[2] == 'D') &&
+         std::string_view("89abAB").find(escape[3]) != std::string_view::npos;
+}
+
+Error syntax_error(const bj::error_code& ec, std::string_view text, std::size_t offset) {
   const auto at = [&](std::string_view what) {
     return fmt::format("JSON: {} at byte {}", what, offset);
   };
   if (ec == bj::error::too_deep) return {Errc::too_deep, at("nested too deeply")};
   if (ec == bj::error::illegal_leading_surrogate || ec == bj::error::illegal_trailing_surrogate ||
-      ec == bj::error::expected_utf16_escape) {
+      // The tokeniser's short cut calls a missing second half a syntax error, at its first
+      // character or its second.
+      leading_surrogate_before(text, offset) ||
+      (offset > 0 && leading_surrogate_before(text, offset - 1))) {
     return {Errc::lone_surrogate, at("half of a surrogate pair")};
   }
   if (ec == bj::error::exponent_overflow)
@@ -219,10 +230,10 @@ Result<Document> parse(std::string_view text, const ParseLimits& limits) {
   const std::size_t used = parser.write_some(/*more=*/false, text.data(), text.size(), ec);
   if (ec) {
     if (parser.handler().error) return fail(*std::move(parser.handler().error));
-    return fail(syntax_error(ec, used));
+    return fail(syntax_error(ec, text, used));
   }
   if (used < text.size())
-    return fail(syntax_error(bj::make_error_code(bj::error::extra_data), used));
+    return fail(syntax_error(bj::make_error_code(bj::error::extra_data), text, used));
   return Document(std::move(tree));
 }
 
