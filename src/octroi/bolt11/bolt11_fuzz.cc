@@ -34,9 +34,7 @@ void check(std::string_view text) {
   auto second = bolt11::decode(*again);
   if (!second) std::abort();
   if (bolt11::encode(*second, key()).value() != *again) std::abort();
-  // An empty feature field is read and not written again.
   first->signature = second->signature = {};
-  first->field_order = second->field_order = {};
   if (!(*first == *second)) std::abort();
 }
 

@@ -159,9 +159,10 @@ class FieldReader {
   }
 
   Result<bool> read_features(Words words) {
-    out_.features.clear();
-    if (!words.empty() && words.front() == 0)
-      return bad_field("features: must not start with zero");
+    // Writers leave the field out when nothing is set; an empty one says nothing and is kept aside,
+    // so that it does not stand before a later one when the invoice is written again.
+    if (words.empty()) return false;
+    if (words.front() == 0) return bad_field("features: must not start with zero");
     for (std::size_t i = 0; i < words.size(); ++i) {
       const std::uint8_t word = words[words.size() - 1 - i];
       for (std::size_t bit = 0; bit < 5; ++bit)
