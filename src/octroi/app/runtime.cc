@@ -57,7 +57,8 @@ Runtime::Runtime(config::Loaded loaded, Loader reload)
 Runtime::~Runtime() = default;
 
 Result<> Runtime::run(std::function<Task<void>(const Addresses&)> ready) {
-  loop_.tasks().start(main(std::move(ready)));
+  // Posted, not started here: only inside run() is this the loop that adapters resume on.
+  loop_.post([this, r = std::move(ready)]() mutable { loop_.tasks().start(main(std::move(r))); });
   loop_.run();
   // In the opposite order of making: nothing may call into what is gone.
   workers_.clear();

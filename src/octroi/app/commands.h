@@ -1,0 +1,73 @@
+// octroi/app/commands.h: what the commands do, apart from how their words are parsed.
+//
+// Each returns the exit code of architecture 3.2. Results go to stdout, everything else to stderr.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "octroi/base/clock.h"
+#include "octroi/money/money.h"
+
+namespace octroi::app {
+
+/// Options every command takes.
+struct Common {
+  std::string config;     // --config; empty: the default places
+  bool json = false;      // --json, or standard output is not a terminal
+  std::string log_level;  // --log-level
+};
+
+struct ServeOptions {
+  std::string only;  // --only paywall|admin
+};
+int serve_command(const Common& common, const ServeOptions& options);
+
+struct DemoOptions {
+  bool keep = false;
+};
+int demo_command(const Common& common, const DemoOptions& options);
+
+struct FetchFlags {
+  std::string url;
+  std::string method;                // -X
+  std::vector<std::string> headers;  // -H "Name: value"
+  std::optional<std::string> data;   // -d, "@file" or "@-"
+  std::string output;                // -o; "-" or empty: stdout
+  bool remote_name = false;          // -O
+  bool head = false;                 // -I
+  bool include = false;              // -i
+  bool follow = false;               // -L
+  bool fail = false;                 // -f
+  bool silent = false;               // -s
+  bool verbose = false;              // -v
+  int max_redirects = 10;
+  int max_time = 60;  // -m, seconds
+  int payment_timeout = 60;
+  std::string max_cost;  // "1000 sat", or digits (sat)
+  std::string max_fee;
+  std::string max_size = "64MiB";
+  std::string prefer;  // l402 | payment
+  bool no_pay = false;
+  bool dry_run = false;
+  std::vector<std::string> resolve;  // host:port:address[,address]
+};
+int fetch_command(const Common& common, const FetchFlags& flags);
+
+int wallet_pay_command(const Common& common, const std::string& invoice, const std::string& max_fee,
+                       int timeout);
+int wallet_invoice_command(const Common& common, const std::string& amount, const std::string& memo,
+                           const std::string& expiry);
+int wallet_balance_command(const Common& common);
+int wallet_reconcile_command(const Common& common);
+
+struct TransactionQuery {
+  std::string service, scheme, state;
+  int limit = 50;
+};
+int transaction_list_command(const Common& common, const TransactionQuery& query);
+int token_revoke_command(const Common& common, const std::string& id);
+int migrate_command(const Common& common, const std::string& direction, int target);
+
+}  // namespace octroi::app
