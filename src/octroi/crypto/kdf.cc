@@ -23,6 +23,12 @@ Result<> check_length(std::size_t length) {
   return {};
 }
 
+// The library's arguments must not be null, even of length nothing.
+const std::uint8_t* start(ByteView b) {
+  static constexpr std::uint8_t kNothing = 0;
+  return b.empty() ? &kNothing : b.data();
+}
+
 tl::unexpected<Error> out_of_memory() {
   return fail(Errc::unavailable, "not enough memory for the key derivation's memory cost");
 }
@@ -41,8 +47,9 @@ Result<Secret> argon2id(const Secret& password, ByteView salt, Argon2Cost cost,
     return fail(Errc::bad_parameters, "argon2id memory must be 8 KiB to 1 GiB");
   if (!library_ready()) return fail(Errc::unavailable, "libsodium could not start");
   Bytes out(length);
-  if (crypto_pwhash_argon2id(out.data(), out.size(), password.reveal_text().data(), password.size(),
-                             salt.data(), cost.passes, memory,
+  if (crypto_pwhash_argon2id(out.data(), out.size(),
+                             as_text({start(password.reveal()), password.size()}).data(),
+                             password.size(), salt.data(), cost.passes, memory,
                              crypto_pwhash_argon2id_ALG_ARGON2ID13) != 0)
     return out_of_memory();
   return Secret::take(std::move(out));
@@ -58,7 +65,7 @@ Result<Secret> scrypt(const Secret& password, ByteView salt, ScryptCost cost, st
     return fail(Errc::bad_parameters, "scrypt memory (128 * n * r) must be at most 1 GiB");
   if (!library_ready()) return fail(Errc::unavailable, "libsodium could not start");
   Bytes out(length);
-  if (crypto_pwhash_scryptsalsa208sha256_ll(password.reveal().data(), password.size(), salt.data(),
+  if (crypto_pwhash_scryptsalsa208sha256_ll(start(password.reveal()), password.size(), start(salt),
                                             salt.size(), cost.n, cost.r, cost.p, out.data(),
                                             out.size()) != 0)
     return out_of_memory();
