@@ -126,7 +126,7 @@ void write_fields(json::Writer& w, const Invoice& in) {
   w.field("payment_hash", in.payment_hash.hex());
   w.field("payment_secret", in.payment_secret.hex());
   w.field("payee", in.payee.hex());
-  w.field("expiry", std::int64_t{in.expiry.value_or(kDefaultExpiry).count()});
+  w.field("expiry", std::int64_t{in.expiry.value_or(kDefaultExpiry).count() /* raw: seconds */});
   w.field("min_final_cltv", std::uint64_t{in.final_cltv()});
   w.field("description", in.description);
   if (in.description_hash) w.field("description_hash", in.description_hash->hex());
