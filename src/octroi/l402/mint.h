@@ -19,11 +19,11 @@ namespace octroi::l402 {
 
 /// What is sold: becomes the caveats, in this order.
 struct TokenTerms {
-  ServiceName service;
+  ServiceName service{};
   std::uint8_t tier = 0;
-  std::vector<std::string> capabilities;           // empty: no capabilities caveat
-  std::map<std::string, std::string> constraints;  // condition to value
-  std::optional<UnixMillis> valid_until;           // whole seconds, rounded down; empty: for ever
+  std::vector<std::string> capabilities{};           // empty: no capabilities caveat
+  std::map<std::string, std::string> constraints{};  // condition to value
+  std::optional<UnixMillis> valid_until{};           // whole seconds, rounded down; empty: for ever
 };
 
 /// What `octroi check` asks of a service's token settings; the message names the field.

@@ -1,0 +1,75 @@
+#include "octroi/l402/caveat.h"
+
+#include <gtest/gtest.h>
+
+#include "octroi/l402/testdata.h"
+
+namespace octroi::l402 {
+namespace {
+
+Result<CaveatGrant> check(const std::vector<std::string>& caveats, ServiceView service,
+                          UnixMillis now = from_unix_seconds(1000)) {
+  MacaroonWriter writer(as_bytes("root"), {}, as_bytes("id"));
+  for (const std::string& caveat : caveats) writer.add(caveat);
+  const Bytes bytes = *std::move(writer).finish();
+  return check_caveats(decode_macaroon(bytes)->caveats, service, now);
+}
+
+std::vector<std::string> texts(json::Value list) {
+  std::vector<std::string> out;
+  for (const json::Value item : list.elements()) out.emplace_back(*item.as_string());
+  return out;
+}
+
+TEST(Caveats, Rows) {
+  const json::Document data = load_testdata("caveats.json");
+  for (const json::Value row : data.root().array("rows")->elements()) {
+    SCOPED_TRACE(*row.string("name"));
+    std::vector<std::string> needs;
+    if (auto list = row.find("needs")) needs = texts(*list);
+    const std::vector<std::string_view> need_views(needs.begin(), needs.end());
+    std::vector<Fact> facts;
+    if (auto object = row.find("facts")) {
+      for (const auto& [name, value] : object->members())
+        facts.push_back({name, *value.as_string()});
+    }
+    const auto tier = row.optional_int64("tier")->value_or(0);
+    auto grant = check(texts(*row.array("caveats")), {.name = "weather",
+                                                      .tier = static_cast<std::uint8_t>(tier),
+                                                      .capabilities = need_views,
+                                                      .facts = facts});
+    const auto error = row.optional_string("error");
+    if (*error) {
+      ASSERT_FALSE(grant);
+      EXPECT_EQ(grant.error().code(), **error) << grant.error().message();
+    } else {
+      EXPECT_TRUE(grant) << grant.error().message();
+    }
+  }
+}
+
+TEST(Caveats, TheGrantTellsTierAndEnd) {
+  auto grant = check({"services=weather:3", "weather_valid_until=2000", "weather_valid_until=1500"},
+                     {.name = "weather"});
+  ASSERT_TRUE(grant);
+  EXPECT_EQ(grant->tier, 3);
+  EXPECT_EQ(grant->valid_until, from_unix_seconds(1500));
+  EXPECT_FALSE(check({"services=weather:0"}, {.name = "weather"})->valid_until);
+}
+
+TEST(Caveats, TheLastMillisecondIsStillValid) {
+  const std::vector<std::string> caveats = {"services=weather:0", "weather_valid_until=1000"};
+  EXPECT_TRUE(check(caveats, {.name = "weather"}, UnixMillis{999'999}));
+  EXPECT_FALSE(check(caveats, {.name = "weather"}, UnixMillis{1'000'000}));
+}
+
+TEST(Caveats, NamesThatCouldBeReadTwoWaysAreNone) {
+  for (const char* good : {"a", "charges.create", "customers.*", "a-b_c/d"})
+    EXPECT_TRUE(is_caveat_name(good)) << good;
+  for (const char* bad : {"", "a b", "a,b", "a:b", "a=b", "a\"b", "a\\b", "a\n", "\xc3\xa9"}) {
+    EXPECT_FALSE(is_caveat_name(bad)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace octroi::l402
