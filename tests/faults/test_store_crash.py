@@ -1,0 +1,103 @@
+"""The store alone, killed with SIGKILL in the middle of a storm of redemptions, again and again over
+the same file: nothing that was acknowledged is lost, no hash is accepted twice.
+
+Runs `octroi_store_crash` of the build under test. Also runs without pytest:
+    python3 tests/faults/test_store_crash.py [build folder] [rounds]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HASHES = 4000
+THREADS = 8
+
+
+def crash_program() -> Path:
+    """Beside $OCTROI_BIN, else in the release build, else in the development build."""
+    given = os.environ.get("OCTROI_BIN")
+    folders = [Path(given).parent] if given else []
+    folders += [ROOT / "build" / preset for preset in ("release", "dev")]
+    for folder in folders:
+        if (folder / "octroi_store_crash").exists():
+            return folder / "octroi_store_crash"
+    raise FileNotFoundError("octroi_store_crash is not built: script/build, or ninja unit_tests")
+
+
+def storm_and_kill(program: Path, store: Path, said: Path, seed: int, alive: float) -> None:
+    """What the storm printed is appended to `said`; a file keeps what a killed process wrote."""
+    with said.open("ab") as out:
+        command = [program, "storm", store, str(seed), str(THREADS), str(HASHES)]
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE)
+        try:
+            time.sleep(alive)
+            assert process.poll() is None, f"the storm ended by itself: {process.stderr.read()!r}"
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            process.stderr.close()
+
+
+def verify(program: Path, store: Path, said: Path) -> dict:
+    with said.open("rb") as lines:
+        done = subprocess.run([program, "verify", store], stdin=lines, capture_output=True, timeout=120)
+    assert done.stdout, done.stderr.decode()
+    return json.loads(done.stdout) | {"exit": done.returncode}
+
+
+def run_rounds(folder: Path, program: Path, rounds: int, seed: int) -> dict:
+    chance = random.Random(seed)
+    store, said = folder / "octroi.db", folder / "said"
+    for round_number in range(rounds):
+        # Short lives hit opening, recovery and migration; longer ones commits and checkpoints.
+        alive = chance.choice([0.005, 0.02, 0.1, 0.3]) * chance.uniform(0.5, 1.5)
+        storm_and_kill(program, store, said, seed + round_number, alive)
+    return verify(program, store, said)
+
+
+def test_nothing_acknowledged_is_lost_and_nothing_accepted_twice(tmp_path: Path) -> None:
+    found = run_rounds(tmp_path, crash_program(), rounds=40, seed=1)
+    assert found["consumed"] > 100, f"the storm was a breeze: {found}"
+    assert found["finished"] > 20, found
+    assert (found["lost"], found["twice"], found["wrong"], found["exit"]) == (0, 0, 0, 0), found
+
+
+def test_a_second_process_is_refused_while_the_first_lives(tmp_path: Path) -> None:
+    program, store = crash_program(), tmp_path / "octroi.db"
+    first = subprocess.Popen([program, "storm", store, "1", "1", "10"], stdout=subprocess.PIPE)
+    try:
+        assert first.stdout.readline(), "the first must be at work"
+        second = subprocess.run([program, "verify", store], stdin=subprocess.DEVNULL,
+                                capture_output=True, timeout=60)
+        assert second.returncode == 1
+        assert str(store).encode() in second.stderr
+        assert str(first.pid).encode() in second.stderr
+    finally:
+        first.kill()
+        first.wait()
+        first.stdout.close()
+    after = subprocess.run([program, "verify", store], stdin=subprocess.DEVNULL, capture_output=True,
+                           timeout=60)
+    assert after.returncode == 0, "the lock went with the process"
+
+
+def main() -> int:
+    build = Path(sys.argv[1]) if len(sys.argv) > 1 else crash_program().parent
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 40
+    with tempfile.TemporaryDirectory(prefix="octroi-crash-") as folder:
+        found = run_rounds(Path(folder), build / "octroi_store_crash", rounds, seed=int(time.time()))
+    print(json.dumps(found))
+    return found["exit"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
