@@ -5,29 +5,17 @@
 
 namespace octroi {
 
-// A coroutine that owns one Task and its place in the group's list. It destroys itself when the task
-// ends; the group destroys it when it is cancelled first.
+// A coroutine that owns one Task and its place in the group's list. It destroys itself when the
+// task ends; the group destroys it when it is cancelled first.
 struct TaskGroup::Runner {
   struct promise_type {
     Runner get_return_object() noexcept {
       return {std::coroutine_handle<promise_type>::from_promise(*this)};
     }
     static std::suspend_always initial_suspend() noexcept { return {}; }
-    struct Final {
-      static bool await_ready() noexcept { return false; }
-      // The frame is destroyed before the joiner runs, so that the joiner may destroy the group.
-      static std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> h) noexcept {
-        std::coroutine_handle<> next = h.promise().next;
-        h.destroy();
-        return next;
-      }
-      static void await_resume() noexcept {}
-    };
-    static Final final_suspend() noexcept { return {}; }
+    static std::suspend_never final_suspend() noexcept { return {}; }
     static void return_void() noexcept {}
     [[noreturn]] static void unhandled_exception() noexcept { std::terminate(); }
-
-    std::coroutine_handle<> next = std::noop_coroutine();
   };
   std::coroutine_handle<promise_type> handle;
 };
@@ -55,16 +43,35 @@ TaskGroup::Runner TaskGroup::run(TaskGroup* group, Node node, Task<void> task) {
     co_await std::move(running);
   }
   group->unlink(node);
-  if (group->size_ == 0 && group->joiner_) promise->next = std::exchange(group->joiner_, {});
+  // Last: the joiner may destroy the group.
+  group->wake_joiner_if_done();
 }
 
-void TaskGroup::start(Task<void> task) { run(this, Node{}, std::move(task)).handle.resume(); }
+void TaskGroup::start(Task<void> task) {
+  const RunScope scope;
+  run(this, Node{}, std::move(task)).handle.resume();
+}
 
 void TaskGroup::cancel() noexcept {
+  const RunScope scope;
+  destroy_all();
+  wake_joiner_if_done();
+}
+
+void TaskGroup::destroy_all() noexcept {
+  // What the destructors wake runs after the last task is gone, and so never sees half a group.
+  const RunScope scope;
   while (head_ != nullptr) {
-    std::coroutine_handle<> handle = head_->handle;
+    const std::coroutine_handle<> handle = head_->handle;
     unlink(*head_);
     handle.destroy();
+  }
+}
+
+void TaskGroup::wake_joiner_if_done() noexcept {
+  if (size_ != 0) return;
+  const RunScope scope;
+  while (detail::make_ready(joiners_) != nullptr) {
   }
 }
 

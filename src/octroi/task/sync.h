@@ -1,8 +1,10 @@
 // octroi/task/sync.h: how tasks of one loop wait for each other: Event, Semaphore, Channel<T>.
 //
-// A waiter that is destroyed (its scope was cancelled) leaves the queue by itself. Waking resumes the
-// waiter inside the call: finish what you were doing before you wake somebody.
-// Thread: one loop. Across threads use net::Loop::post or net::Remote<T>.
+// Cancel   a waiter that is destroyed leaves the queue by itself, also when it was already woken:
+//          what was handed to it (a permit, the turn at a channel) passes to the next one.
+// Destroy  who still waits for something that is destroyed is never resumed.
+// Waking   queues the waiter (octroi/task/ready.h): it runs when the waker has suspended or
+// returned. Thread   one loop. Across threads use net::Loop::post or net::Remote<T>.
 #pragma once
 
 #include <coroutine>
@@ -11,76 +13,20 @@
 #include <optional>
 #include <utility>
 
+#include "octroi/task/ready.h"
 #include "octroi/task/task.h"
 
 namespace octroi {
-
-namespace detail {
-/// A queue of suspended coroutines, in order of arrival.
-class WaitQueue {
- public:
-  struct Waiter {
-    WaitQueue* queue = nullptr;
-    Waiter* prev = nullptr;
-    Waiter* next = nullptr;
-    std::coroutine_handle<> handle;
-    Waiter() = default;
-    Waiter(const Waiter&) = delete;
-    Waiter& operator=(const Waiter&) = delete;
-    ~Waiter() {
-      if (queue != nullptr) queue->remove(*this);
-    }
-  };
-  WaitQueue() = default;
-  WaitQueue(const WaitQueue&) = delete;
-  WaitQueue& operator=(const WaitQueue&) = delete;
-  ~WaitQueue() {
-    while (head_ != nullptr) remove(*head_);
-  }
-  void push(Waiter& w) noexcept {
-    w.queue = this;
-    w.prev = tail_;
-    w.next = nullptr;
-    (tail_ != nullptr ? tail_->next : head_) = &w;
-    tail_ = &w;
-  }
-  void remove(Waiter& w) noexcept {
-    (w.prev != nullptr ? w.prev->next : head_) = w.next;
-    (w.next != nullptr ? w.next->prev : tail_) = w.prev;
-    w.queue = nullptr;
-  }
-  [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
-  void move_to(WaitQueue& other) noexcept {
-    while (Waiter* w = head_) {
-      remove(*w);
-      other.push(*w);
-    }
-  }
-  /// Takes the first waiter out; the caller resumes it.
-  [[nodiscard]] std::coroutine_handle<> pop() noexcept {
-    if (head_ == nullptr) return {};
-    std::coroutine_handle<> h = head_->handle;
-    remove(*head_);
-    return h;
-  }
-
- private:
-  Waiter* head_ = nullptr;
-  Waiter* tail_ = nullptr;
-};
-}  // namespace detail
 
 /// Set once; every present and later waiter goes on.
 class Event {
  public:
   [[nodiscard]] bool is_set() const noexcept { return set_; }
   void set() {
+    const RunScope scope;
     set_ = true;
-    // The waiters move to a queue on the stack first: one that resumes may destroy this event, or
-    // another waiter, which then takes itself out of that queue.
-    detail::WaitQueue ready;
-    queue_.move_to(ready);
-    while (auto h = ready.pop()) h.resume();
+    while (detail::make_ready(queue_) != nullptr) {
+    }
   }
   auto wait() noexcept {
     struct Awaiter : detail::WaitQueue::Waiter {
@@ -101,37 +47,64 @@ class Event {
   detail::WaitQueue queue_;
 };
 
-/// Counts permits; acquire waits for one, release gives one back.
+/// Counts permits; acquire waits for one, release gives one back. First come, first served.
 class Semaphore {
  public:
   explicit Semaphore(std::size_t permits) : permits_(permits) {}
-  auto acquire() noexcept {
-    struct Awaiter : detail::WaitQueue::Waiter {
-      Semaphore& sem;
-      explicit Awaiter(Semaphore& s) : sem(s) {}
-      bool await_ready() const noexcept {
-        if (sem.permits_ == 0) return false;
-        --sem.permits_;
-        return true;
-      }
-      void await_suspend(std::coroutine_handle<> h) noexcept {
-        handle = h;
-        sem.queue_.push(*this);
-      }
-      void await_resume() const noexcept {}
-    };
-    return Awaiter(*this);
-  }
+  Semaphore(const Semaphore&) = delete;
+  Semaphore& operator=(const Semaphore&) = delete;
+  ~Semaphore() { detail::forget_ready(this); }
+
+  auto acquire() noexcept { return Awaiter(*this); }
   void release() {
-    if (auto h = queue_.pop()) {
-      h.resume();  // the permit passes to the waiter
-    } else {
+    const RunScope scope;
+    if (queue_.empty()) {
       ++permits_;
+    } else {
+      detail::make_ready(queue_);  // the permit passes to the waiter
     }
   }
+  [[nodiscard]] std::size_t available() const noexcept { return permits_; }
+
+  /// Gives back on destruction a permit that was acquired, so that a cancelled task loses none:
+  ///   co_await slots.acquire();
+  ///   const Semaphore::Permit permit(slots);
+  class Permit {
+   public:
+    explicit Permit(Semaphore& semaphore) noexcept : semaphore_(&semaphore) {}
+    Permit(Permit&& other) noexcept : semaphore_(std::exchange(other.semaphore_, nullptr)) {}
+    Permit& operator=(Permit&&) = delete;
+    ~Permit() {
+      if (semaphore_ != nullptr) semaphore_->release();
+    }
+
+   private:
+    Semaphore* semaphore_;
+  };
 
  private:
-  std::size_t permits_;
+  struct Awaiter : detail::WaitQueue::Waiter {
+    explicit Awaiter(Semaphore& s) noexcept { owner = &s; }
+    ~Awaiter() {
+      // Woken, but destroyed before it ran: the permit was handed over and must go on.
+      if (owner == nullptr || !detail::is_ready(*this)) return;
+      queue->remove(*this);
+      static_cast<Semaphore*>(owner)->release();
+    }
+    bool await_ready() const noexcept {
+      auto& sem = *static_cast<Semaphore*>(owner);
+      if (sem.permits_ == 0) return false;
+      --sem.permits_;
+      return true;
+    }
+    void await_suspend(std::coroutine_handle<> h) noexcept {
+      handle = h;
+      static_cast<Semaphore*>(owner)->queue_.push(*this);
+    }
+    void await_resume() const noexcept {}
+  };
+
+  std::size_t permits_;  // 0 whenever somebody waits
   detail::WaitQueue queue_;
 };
 
@@ -140,50 +113,73 @@ template <class T>
 class Channel {
  public:
   explicit Channel(std::size_t capacity) : capacity_(capacity == 0 ? 1 : capacity) {}
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+  ~Channel() { detail::forget_ready(this); }
 
   /// False when the channel is closed: the value was not taken.
   Task<bool> send(T value) {
-    while (!closed_ && items_.size() >= capacity_) co_await Wait(senders_);
+    while (!closed_ && items_.size() >= capacity_) co_await Wait(*this, senders_);
     if (closed_) co_return false;
-    items_.push_back(std::move(value));
-    if (auto h = receivers_.pop()) h.resume();
+    push(std::move(value));
     co_return true;
   }
   /// False when full or closed.
   bool try_send(T value) {
     if (closed_ || items_.size() >= capacity_) return false;
-    items_.push_back(std::move(value));
-    if (auto h = receivers_.pop()) h.resume();
+    push(std::move(value));
     return true;
   }
   /// Empty when the channel is closed and drained.
   Task<std::optional<T>> receive() {
-    while (items_.empty() && !closed_) co_await Wait(receivers_);
+    while (items_.empty() && !closed_) co_await Wait(*this, receivers_);
     if (items_.empty()) co_return std::nullopt;
-    std::optional<T> value(std::move(items_.front()));
-    items_.pop_front();
-    if (auto h = senders_.pop()) h.resume();
-    co_return value;
+    co_return pop();
   }
   void close() {
+    const RunScope scope;
     closed_ = true;
-    while (auto h = receivers_.pop()) h.resume();
-    while (auto h = senders_.pop()) h.resume();
+    while (detail::make_ready(receivers_) != nullptr) {
+    }
+    while (detail::make_ready(senders_) != nullptr) {
+    }
   }
   [[nodiscard]] std::size_t size() const noexcept { return items_.size(); }
   [[nodiscard]] bool closed() const noexcept { return closed_; }
 
  private:
   struct Wait : detail::WaitQueue::Waiter {
-    detail::WaitQueue& target;
-    explicit Wait(detail::WaitQueue& q) : target(q) {}
+    detail::WaitQueue& side;
+    Wait(Channel& channel, detail::WaitQueue& s) noexcept : side(s) { owner = &channel; }
+    ~Wait() {
+      // Woken, but destroyed before it ran: the item or the room that it was woken for is still
+      // there, and somebody else on this side may be waiting for it.
+      if (owner == nullptr || !detail::is_ready(*this)) return;
+      const RunScope scope;
+      queue->remove(*this);
+      detail::make_ready(side);
+    }
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> h) noexcept {
       handle = h;
-      target.push(*this);
+      side.push(*this);
     }
     void await_resume() const noexcept {}
   };
+
+  void push(T value) {
+    const RunScope scope;
+    items_.push_back(std::move(value));
+    detail::make_ready(receivers_);
+  }
+  std::optional<T> pop() {
+    const RunScope scope;
+    std::optional<T> value(std::move(items_.front()));
+    items_.pop_front();
+    detail::make_ready(senders_);
+    return value;
+  }
+
   std::size_t capacity_;
   bool closed_ = false;
   std::deque<T> items_;

@@ -1,14 +1,17 @@
 // octroi/task/task.h: Task<T>, a lazily started coroutine that is awaited exactly once.
 //
-// Starts when awaited and resumes its awaiter by symmetric transfer, so a chain of any length costs no
-// stack. Destroying a Task that has not finished destroys the whole suspended chain below it: that is
-// how a scope is cancelled, so every awaitable must take itself out of its queue in its destructor.
+// Starts when awaited and resumes its awaiter by symmetric transfer, so a chain of any length costs
+// no stack. Destroying a Task that has not finished destroys the whole suspended chain below it:
+// that is how a scope is cancelled, so every awaitable must take itself out of its queue in its
+// destructor.
 //
 // Rules    parameters by value; no capturing lambda as a coroutine; no lock held across co_await.
 // Errors   Task<Result<T>>. An exception that escapes (allocation only) is rethrown at the awaiter.
 // Thread   a Task lives on the loop that awaits it.
 #pragma once
 
+#include <cassert>
+#include <concepts>
 #include <coroutine>
 #include <exception>
 #include <optional>
@@ -43,7 +46,7 @@ struct Promise final : PromiseBase {
   std::variant<std::monostate, T, std::exception_ptr> result;
 
   Task<T> get_return_object() noexcept;
-  template <class U>
+  template <class U = T>  // the default lets `co_return {}` work
     requires std::constructible_from<T, U&&>
   void return_value(U&& value) {
     result.template emplace<1>(std::forward<U>(value));
@@ -91,7 +94,9 @@ class [[nodiscard]] Task {
 
   [[nodiscard]] bool valid() const noexcept { return static_cast<bool>(handle_); }
 
+  /// Once, on a valid Task: a second time would run a coroutine that has ended.
   auto operator co_await() && noexcept {
+    assert(handle_ && !handle_.done());
     struct Awaiter {
       Handle handle;
       bool await_ready() const noexcept { return false; }
