@@ -58,10 +58,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if hasattr(session.config, "workerinput") or session.config.option.collectonly:
         return
     values, files, findings = leak_check.scan(_run_dir(), _values_dir())
-    report = session.config.get_terminal_writer() if hasattr(session.config, "get_terminal_writer") else None
     line = f"leak check: {values} secret values in {files} files: {len(findings)} finding(s)"
-    for text in (line, *findings):
-        (report.line(text) if report else print(text))
+    shown = findings[:20] + ([f"… and {len(findings) - 20} more"] if len(findings) > 20 else [])
+    print("", line, *shown, sep="\n")
     if junit := session.config.getoption("xmlpath", None):
         # A result of its own, so that the count of script/test has it.
         failure = f'<failure message="{escape(line)}">{escape(chr(10).join(findings))}</failure>' if findings else ""

@@ -170,9 +170,10 @@ def test_a_challenge_that_does_not_agree_with_its_invoice(liar, fetch, payer, li
         lambda o: [o.payment("session") + ", " + o.payment()],
         lambda o: ['Basic realm="x"', o.payment()],
         lambda o: [o.payment(description='say "hi"')],
+        lambda o: [f'L402 version="0", token="opaque-{o.id}", invoice="{o.invoice}"'],
         lambda o: [o.payment(opaque="eyJrIjoidiJ9", digest="sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:")],
     ],
-    ids=["spec", "macaroon", "LSAT", "folded", "beside Basic", "quotes", "opaque and digest"],
+    ids=["spec", "macaroon", "LSAT", "folded", "beside Basic", "quotes", "a token that is no macaroon", "opaque and digest"],
 )
 def test_shapes_of_other_servers(octroi_binary, workdir, sim_file, leaks, payer, fetch, lines):
     """Real paywalls answer in all of these; the seller here is another account of the same network."""
@@ -198,6 +199,8 @@ def test_shapes_of_other_servers(octroi_binary, workdir, sim_file, leaks, payer,
 class _Probe:
     """Shows what a row asks of an offer, without one."""
 
+    id = invoice = ""
+
     def l402(self, scheme: str = "L402") -> str:
         return scheme
 
@@ -208,7 +211,7 @@ class _Probe:
         return " ".join(["Payment", intent, *more])
 
 
-def test_refused_after_payment(liar, octroi_binary, workdir, sim_file, leaks, payer):
+def test_refused_after_payment(octroi_binary, workdir, sim_file, leaks, payer):
     """The seller takes the money and says 402 again: exit 5, and never a second payment."""
     from harness.payers import SimPayer
 

@@ -7,7 +7,6 @@ octroi uses it in octroi's place.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import threading
@@ -27,7 +26,7 @@ class Offer:
         self.payment_hash = payment_hash
         self.amount_sat = amount_sat
         self.realm = realm
-        self.macaroon = base64.b64encode(b"\x02" + os.urandom(64)).decode()
+        self.macaroon = payment.new_macaroon(payment_hash)
         self.id = payment.b64url(os.urandom(32))
 
     def l402(self, scheme: str = "L402") -> str:

@@ -185,8 +185,15 @@ class Network:
         )
         merchant_key = self.merchant.info()["identity_pubkey"]
         host = f"127.0.0.1:{self._peer_ports['merchant']}"
-        self.payer.call("POST", "/v1/peers", {"addr": {"pubkey": merchant_key, "host": host}, "timeout": "10"})
-        wait_for(lambda: self.payer.call("GET", "/v1/peers").get("peers"), 30, "peer connection", 0.2)
+
+        def connected() -> bool:
+            # The API answers before the node is ready to connect; asking again while connected is an error.
+            if self.payer.call("GET", "/v1/peers").get("peers"):
+                return True
+            self.payer.call("POST", "/v1/peers", {"addr": {"pubkey": merchant_key, "host": host}, "timeout": "10"})
+            return False
+
+        wait_for(connected, 60, "peer connection", 0.2)
 
         def open_channel() -> dict:
             return self.payer.call(

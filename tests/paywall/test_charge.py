@@ -133,11 +133,18 @@ def test_wrong_preimage_repeats_the_holders_challenge(server, payer, upstream):
     assert upstream.count == 1
 
 
-def test_other_payload_for_a_used_challenge(server, payer):
+@pytest.mark.parametrize("payload", ["one more field", "another preimage"])
+def test_other_payload_for_a_used_challenge(server, payer, upstream, payload):
     offer = server.unpaid("/api/x").payment
-    assert redeem(server, "/api/x", payment.credential(offer, payer.pay(offer.invoice))).status == 200
-    other = redeem(server, "/api/x", payment.credential(offer, "11" * 32))
+    preimage = payer.pay(offer.invoice)
+    assert redeem(server, "/api/x", payment.credential(offer, preimage), Idempotency_Key="k").status == 200
+    changed = {"preimage": preimage, "x": "1"} if payload == "one more field" else {"preimage": "11" * 32}
+    other = redeem(
+        server, "/api/x", payment.credential_of({"challenge": offer.fields, "payload": changed}), Idempotency_Key="k"
+    )
     assert other.status == 402 and other.problem == "lightning/unknown-challenge"
+    assert payment.parse_challenges(other.all("WWW-Authenticate"))[0]["id"] != offer["id"], "it is used up: not to be paid again"
+    assert upstream.count == 1
 
 
 @pytest.mark.parametrize("field", ["id", "realm", "request", "expires", "intent"])
@@ -280,10 +287,10 @@ def test_expired_challenges(gateway, upstream, payer):
     import time
 
     server = gateway(
-        [service("api", "^/api/", upstream.url, schemes=["payment"])], paywall={"challenge_ttl": "5s"}
+        [service("api", "^/api/", upstream.url, schemes=["payment"])], paywall={"challenge_ttl": "10s"}
     )
     credential = server.buy("/api/x", payer)
-    time.sleep(12)  # the time to live, and more than any allowance for clocks
+    time.sleep(11)
     answer = redeem(server, "/api/x", credential)
     assert answer.status == 402 and answer.problem in ("payment-expired", "lightning/expired-invoice")
     assert upstream.count == 0

@@ -95,13 +95,19 @@ FRAMING = {
 }
 
 
+# Well-framed all the same: what follows on the connection is another request.
+SOUND_FRAMES = {"bad escape", "escaped zero"}
+# RFC 9112, section 6.1: a transfer coding that the server does not know may be answered with 501.
+UNKNOWN_CODING = {"unknown coding", "chunked in disguise"}
+
+
 @pytest.mark.parametrize("name", FRAMING)
 def test_framing(server, bounded, name):
     status = send(server, FRAMING[name], timeout=8)
-    assert status is None or 400 <= status < 500, status
+    assert status is None or 400 <= status < 500 or (status == 501 and name in UNKNOWN_CODING), status
 
 
-@pytest.mark.parametrize("name", FRAMING)
+@pytest.mark.parametrize("name", [name for name in FRAMING if name not in SOUND_FRAMES])
 def test_nothing_after_bad_framing_is_answered(server, bounded, name):
     """A request smuggled behind a broken one is not seen: the connection ends with the refusal."""
     raw = web.raw_exchange("127.0.0.1", server.port, FRAMING[name] + b"GET /api/smuggled HTTP/1.1\r\nHost: a\r\n\r\n", timeout=8)

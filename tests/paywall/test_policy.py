@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from harness.settings import service
@@ -81,9 +83,18 @@ def test_host(gateway, upstream):
 def test_price_in_usd_rounds_up(gateway, upstream):
     server = gateway(
         [service("api", "^/api/", upstream.url, "0.05 usd", schemes=["payment"])],
-        top={"rates": {"btc_usd": "65000 usd", "as_of": "2020-01-01", "max_age": "36500d"}},
+        top={"rates": {"btc_usd": "65000 usd", "as_of": datetime.date.today().isoformat(), "max_age": "30d"}},
     )
     assert server.unpaid("/api/x").payment.request["amount"] == "77"  # 76.92… sat
+
+
+def test_a_stale_rate_sells_nothing(gateway, upstream):
+    old = (datetime.date.today() - datetime.timedelta(days=31)).isoformat()
+    with pytest.raises(RuntimeError, match="stale"):
+        gateway(
+            [service("api", "^/api/", upstream.url, "0.05 usd", schemes=["payment"])],
+            top={"rates": {"btc_usd": "65000 usd", "as_of": old, "max_age": "30d"}},
+        )
 
 
 def test_price_below_a_sat_is_never_nothing(gateway, upstream):

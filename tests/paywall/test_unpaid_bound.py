@@ -40,17 +40,18 @@ def flood(server, path: str, count: int = REQUESTS) -> tuple[Counter, set]:
     return total, retries
 
 
-def check(statuses: Counter, retries: set) -> None:
+def check(statuses: Counter, retries: set, schemes: int) -> None:
     assert sum(statuses.values()) == REQUESTS
     assert set(statuses) == {402, 429}, statuses
-    assert 1 <= statuses[402] <= 64, statuses
+    # The bound is one a scheme; a 402 at the edge may carry one scheme's last offer only.
+    assert 1 <= statuses[402] <= 64 * schemes, statuses
     assert all(value and int(value) >= 1 for value in retries), retries
 
 
 @pytest.mark.parametrize("schemes", [["l402"], ["payment"], ["l402", "payment"]], ids="+".join)
 def test_simulated(gateway, upstream, schemes):
     server = gateway([service("api", "^/api/", upstream.url, schemes=schemes)])
-    check(*flood(server, "/api/x"))
+    check(*flood(server, "/api/x"), len(schemes))
     assert 1 <= server.metric("octroi_invoices_created_total") <= 256
     assert upstream.count == 0
 
@@ -58,7 +59,7 @@ def test_simulated(gateway, upstream, schemes):
 def test_lnd(gateway, upstream, network, lnd_lightning):
     before = len(network.merchant.invoices())
     server = gateway([service("api", "^/api/", upstream.url)], lightning=lnd_lightning)
-    check(*flood(server, "/api/x"))
+    check(*flood(server, "/api/x"), 2)
     made = len(network.merchant.invoices()) - before
     assert 1 <= made <= 256
     assert made == server.metric("octroi_invoices_created_total")
