@@ -68,6 +68,7 @@ class Credential {
 struct FoundCredential {
   CredentialField field = CredentialField::authorization;
   std::string_view value;  // the whole field value
+  bool operator==(const FoundCredential&) const = default;
 };
 /// Finds the request's Payment credential among its Authorization and Payment-Authorization fields.
 /// Nothing when there is none; several_credentials (400) when there is more than one.
