@@ -370,10 +370,10 @@ void H1Connection::begin_answer(const ResponseHead& head, std::optional<std::uin
 
 Task<Result<>> H1Connection::interim(ResponseHead head) {
   OCTROI_CO_CHECK(may_answer());
-  if (request_.version == Version::http10) co_return Result<>{};  // it knows no interim answers
   if (head.status < 100 || head.status > 199 || head.status == 101) {
     co_return fail(Errc::bad_message, "an interim answer has a status of 1xx but 101");
   }
+  if (request_.version == Version::http10) co_return Result<>{};  // it knows no interim answers
   if (head.status == 100) expects_continue_ = false;
   write_response_head(out_.held(), head, {}, ConnectionOption::none, {});
   co_return co_await out_.send({}, {}, {}, context_.limits.body_timeout);

@@ -88,10 +88,14 @@ TEST(TimerWheel, ACallbackMayStopDestroyAndStartTimersOfItsOwnSlot) {
   int restarted = 0;
   victim->act = [&] { ++fired; };
   other->act = [&] { ++fired; };
+  bool acted = false;
   actor.act = [&] {
+    if (std::exchange(acted, true)) {
+      ++restarted;
+      return;
+    }
     victim.reset();
     other->stop();
-    actor.act = [&] { ++restarted; };
     wheel.start(actor, Millis(0));
   };
   // The same slot; the last started is the first to fire.
