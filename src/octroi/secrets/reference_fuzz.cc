@@ -1,6 +1,7 @@
 // A text that parses is a reference, keeps its own spelling, and has parts that say what it says.
 #include <cstdlib>
 
+#include "octroi/base/bytes.h"
 #include "octroi/secrets/reference.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
