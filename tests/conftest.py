@@ -21,24 +21,20 @@ from harness.leaks import Leaks  # noqa: E402
 from harness.lightning import Network  # noqa: E402
 from harness.octroi import Conformance, Gateway, find_binary  # noqa: E402
 from harness.payers import LndPayer, SimPayer  # noqa: E402
-from harness.process import ROOT, TEST_ENV  # noqa: E402
+from harness.process import TEST_ENV, run_dir  # noqa: E402
 from harness.upstream import Upstream  # noqa: E402
-
-
-def _run_dir() -> Path:
-    return ROOT / "build" / "test-run" / os.environ.get("OCTROI_TEST_RUN", "manual")
 
 
 def _values_dir() -> Path:
     # Beside the run, not in it: this is the one place that holds the values on purpose.
-    return _run_dir().with_suffix(".values")
+    return run_dir().with_suffix(".values")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "lnd: needs the Lightning network of btcd and two lnd nodes")
     config.addinivalue_line("markers", "slow: more than ten seconds")
     if not hasattr(config, "workerinput"):
-        for folder in (_run_dir(), _values_dir()):
+        for folder in (run_dir(), _values_dir()):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
 
@@ -57,7 +53,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """The search for leaks, once, after the last worker has ended."""
     if hasattr(session.config, "workerinput") or session.config.option.collectonly:
         return
-    values, files, findings = leak_check.scan(_run_dir(), _values_dir())
+    values, files, findings = leak_check.scan(run_dir(), _values_dir())
     line = f"leak check: {values} secret values in {files} files: {len(findings)} finding(s)"
     shown = findings[:20] + ([f"… and {len(findings) - 20} more"] if len(findings) > 20 else [])
     print("", line, *shown, sep="\n")
@@ -81,7 +77,7 @@ def worker(request: pytest.FixtureRequest) -> str:
 def leaks(worker: str) -> Iterator[Leaks]:
     """`leaks.register(value, kind)` for whatever a test learns that must not be written down. What
     passes through `harness.web` registers itself."""
-    found = Leaks(_run_dir(), _values_dir(), worker)
+    found = Leaks(run_dir(), _values_dir(), worker)
 
     def observe(answer: web.Response) -> None:
         for value in answer.all("Payment-Receipt"):
@@ -122,7 +118,7 @@ def conformance() -> Iterator[Conformance]:
 def workdir(request: pytest.FixtureRequest) -> Path:
     """A folder for this test alone. Its path stays short because sockets and certificates mind."""
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.nodeid.split("tests/")[-1]).strip("-")
-    folder = _run_dir() / name[-120:]
+    folder = run_dir() / name[-120:]
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

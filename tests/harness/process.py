@@ -15,6 +15,12 @@ from typing import Callable, Sequence
 ROOT = Path(__file__).resolve().parents[2]
 TEST_ENV = ROOT / "build" / "test-env"
 
+
+def run_dir() -> Path:
+    """Where this run's programs write; kept for whoever has to look, replaced by the next run."""
+    return ROOT / "build" / "test-run" / os.environ.get("OCTROI_TEST_RUN", "manual")
+
+
 _given: set[int] = set()
 _given_lock = threading.Lock()
 

@@ -9,25 +9,40 @@ import random
 import pytest
 
 from harness import payment, web
+from harness.octroi import Gateway
+from harness.process import run_dir
 from harness.settings import service
+from harness.upstream import Upstream
 
 ALLOWED_GROWTH_KIB = 64 * 1024
 
 
-@pytest.fixture
-def server(gateway, upstream):
-    # Every 402 may carry a challenge; the bound would turn most of them into 429, which is a 4xx too,
-    # but then nothing behind it would be reached.
-    made = gateway([service("api", "^/api/", upstream.url)], paywall={"max_unpaid": 0})
+@pytest.fixture(scope="module")
+def shared(octroi_binary, leaks, worker):
+    """One server for the whole file, so that what leaks with each bad request adds up, and its
+    upstream and size when idle."""
+    folder = run_dir() / f"malformed-{worker}"
+    node = {"backend": "sim", "sim": {"file": str(folder / "sim.db"), "account": "merchant"}}
+    upstream = Upstream()
+    # The bound would turn most 402s into 429, a 4xx too, but then nothing behind it would be reached.
+    services = [service("api", "^/api/", upstream.url)]
+    made = Gateway(octroi_binary, folder, services, node, leaks, paywall={"max_unpaid": 0}).start()
     for _ in range(50):
         made.request("/api/x")
-    return made
+    yield made, upstream, made.program.resident_kib()
+    assert made.stop() == 0
+    upstream.stop()
 
 
 @pytest.fixture
-def bounded(server, upstream):
+def server(shared):
+    return shared[0]
+
+
+@pytest.fixture
+def bounded(shared):
     """Checks, after the test, what must hold after any malformed input."""
-    idle = server.program.resident_kib()
+    server, upstream, idle = shared
     yield
     assert server.program.running(), server.program.output()[-2000:]
     grown = server.program.resident_kib() - idle
@@ -142,7 +157,7 @@ def mutations(seed: int, count: int, parts: list[bytes]):
         yield bytes(data)
 
 
-def test_mutated_requests(server, bounded, upstream):
+def test_mutated_requests(server, bounded):
     """A mutation may be a well-formed request for something else, so 404 and 405 are fine: what may
     not be is an answer by the upstream or a server error."""
     offer = server.unpaid("/api/x")
