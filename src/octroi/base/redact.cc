@@ -79,12 +79,13 @@ std::size_t value_end(std::string_view text, std::size_t at) {
   return std::min(text.find_first_of("\r\n", at), text.size());
 }
 
+/// Quotes, also escaped ones of JSON inside a string, and spaces.
+bool is_quote_or_space(char c) { return is_space(c) || c == '"' || c == '\'' || c == '\\'; }
+
 /// Past what stands between a label and its value: quotes, spaces and one of ':' and '='. Equal to
 /// `at` when there is neither.
 std::size_t skip_separator(std::string_view text, std::size_t at) {
-  std::size_t i = at;
-  if (i < text.size() && (text[i] == '"' || text[i] == '\'')) ++i;
-  i = run_end(text, i, is_space);
+  const std::size_t i = run_end(text, at, is_quote_or_space);
   if (i >= text.size() || (text[i] != ':' && text[i] != '=')) return at;
   return run_end(text, i + 1, is_space);
 }
@@ -110,7 +111,7 @@ bool cut_preimage(std::string_view text, std::size_t at, Ranges& out) {
   static constexpr std::string_view kWord = "preimage";
   if (!starts_with_word(text, at, kWord)) return false;
   const std::size_t value =
-      std::min(text.find_first_not_of("\"': =\t", at + kWord.size()), text.size());
+      std::min(text.find_first_not_of("\"'\\: =\t", at + kWord.size()), text.size());
   if (value == at + kWord.size()) return false;
   const std::size_t end = run_end(text, value, is_base64);
   if (end - value < 43) return false;
@@ -124,7 +125,7 @@ bool cut_macaroon_label(std::string_view text, std::size_t at, Ranges& out) {
   if (!starts_with_word(text, at, kWord)) return false;
   std::size_t value = skip_separator(text, at + kWord.size());
   if (value == at + kWord.size()) return false;
-  if (value < text.size() && (text[value] == '"' || text[value] == '\'')) ++value;
+  value = run_end(text, value, is_quote_or_space);
   const std::size_t end = run_end(text, value, is_token_list);
   if (!looks_encoded(text.substr(value, end - value), 20)) return false;
   out.push_back({value, end});
@@ -201,17 +202,26 @@ bool cut_userinfo(std::string_view text, std::size_t at, Ranges& out) {
   return true;
 }
 
+/// Whether one of the labels can begin with this character; most positions end here.
+bool begins_label(char c) {
+  return std::string_view("acmpsxACMPSX").find(c) != std::string_view::npos;
+}
+
 void find_shapes(std::string_view text, Ranges& out) {
   for (std::size_t at = 0; at < text.size(); ++at) {
     if (text[at] == ':') {
       cut_userinfo(text, at, out);
       continue;
     }
-    if (!is_alnum(text[at]) || (at > 0 && is_alnum(text[at - 1]))) continue;
+    if (!is_alnum(text[at])) continue;
     const std::size_t before = out.size();
-    const bool cut = cut_header(text, at, out) || cut_preimage(text, at, out) ||
-                     cut_macaroon_label(text, at, out) || cut_scheme(text, at, out) ||
-                     cut_shape(text, at, out);
+    // A label may be the end of a longer name (paymentPreimage); values and schemes begin a word.
+    bool cut =
+        begins_label(text[at]) && (cut_header(text, at, out) || cut_preimage(text, at, out) ||
+                                   cut_macaroon_label(text, at, out));
+    if (!cut && (at == 0 || !is_alnum(text[at - 1]))) {
+      cut = cut_scheme(text, at, out) || cut_shape(text, at, out);
+    }
     if (cut && out[before].end > at) at = out[before].end - 1;
   }
 }

@@ -59,6 +59,11 @@ TEST(Redactor, CutsCredentialShapes) {
       {"preimage in JSON", "{\"r_preimage\":\"" + kHex64 + "\"}",
        "{\"r_preimage\":\"[redacted]\"}"},
       {"preimage in base64", "payment_preimage: " + kBase64Of32, "payment_preimage: [redacted]"},
+      {"preimage in camel case", "{\"paymentPreimage\":\"" + kHex64 + "\"}",
+       "{\"paymentPreimage\":\"[redacted]\"}"},
+      {"JSON in a JSON string", "{\\\"preimage\\\":\\\"" + kHex64 + "\\\"}",
+       "{\\\"preimage\\\":\\\"[redacted]\\\"}"},
+      {"macaroon in camel case", "adminMacaroon=" + kMacaroon, "adminMacaroon=[redacted]"},
       {"vault key", "key vault_live_8Xa93kQzPw2b refused", "key [redacted] refused"},
       {"vault test key", "vault_test_8Xa93kQzPw2b", "[redacted]"},
       {"vendor key", "sk_live_vault9sKd8sLq", "[redacted]"},
@@ -154,7 +159,7 @@ TEST(Redactor, TakesLinearTimeOnHostileText) {
        std::vector<std::string>{"preimage=", "Payment ", "://", "L402 a", "macaroon=\"", "AgE",
                                 "0201:", "basic a.", "authorization", "vault_live_ "}) {
     std::string text;
-    while (text.size() < (1U << 20)) text += unit;
+    while (text.size() < (1U << 19)) text += unit;
     EXPECT_LE(redactor.redact(text).size(), text.size() + 64) << unit;
   }
 }
