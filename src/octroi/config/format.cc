@@ -48,6 +48,27 @@ bool is_comment(const std::string& line) {
   return indent_of(line) < line.size() && line[indent_of(line)] == '#';
 }
 
+/// Comments wait for the next line, whose indentation they take; those that stand deeper belong to
+/// what came before them and take the indentation that lines of their depth got there.
+class Comments {
+ public:
+  void add(std::size_t index, std::size_t indent) { waiting_.push_back({index, indent}); }
+
+  void settle(std::size_t before, std::size_t after, std::vector<std::string>& out) {
+    for (const auto& [index, indent] : waiting_) {
+      const auto seen = moved_.find(indent);
+      const bool belongs_above = indent > before && seen != moved_.end();
+      out[index].insert(0, belongs_above ? seen->second : after, ' ');
+    }
+    waiting_.clear();
+    moved_[before] = after;
+  }
+
+ private:
+  std::vector<std::pair<std::size_t, std::size_t>> waiting_;  // index in the output, indentation
+  std::map<std::size_t, std::size_t> moved_;  // indentation before and after, latest
+};
+
 }  // namespace
 
 tl::expected<std::string, Problems> format_yaml(std::string_view text, std::string_view file) {
@@ -59,33 +80,30 @@ tl::expected<std::string, Problems> format_yaml(std::string_view text, std::stri
   collect(*tree, 0, depths);
   const std::vector<std::string> lines = lines_of(text);
   std::vector<std::string> out;
-  std::vector<std::size_t> comments;  // indices in `out` that wait for the next line's indentation
   std::ptrdiff_t shift = 0;  // of the last line that the tree knows; its continuation moves along
+  Comments comments;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const std::string& line = lines[i];
     if (line.empty()) {
       if (!out.empty() && !out.back().empty()) out.emplace_back();
       continue;
     }
-    if (is_comment(line) && depths.count(static_cast<int>(i) + 1) == 0) {
-      comments.push_back(out.size());
-      out.push_back(line.substr(indent_of(line)));
-      continue;
-    }
     const auto known = depths.find(static_cast<int>(i) + 1);
     const std::size_t before = indent_of(line);
-    std::size_t after = before;
-    if (known != depths.end()) {
-      after = known->second * 2;
-      shift = static_cast<std::ptrdiff_t>(after) - static_cast<std::ptrdiff_t>(before);
-    } else {
-      after = static_cast<std::size_t>(
-          std::max<std::ptrdiff_t>(0, static_cast<std::ptrdiff_t>(before) + shift));
+    if (is_comment(line) && known == depths.end()) {
+      comments.add(out.size(), before);
+      out.push_back(line.substr(before));
+      continue;
     }
-    for (const std::size_t c : comments) out[c].insert(0, after, ' ');
-    comments.clear();
+    if (known != depths.end()) {
+      shift = static_cast<std::ptrdiff_t>(known->second * 2) - static_cast<std::ptrdiff_t>(before);
+    }
+    const auto after = static_cast<std::size_t>(
+        std::max<std::ptrdiff_t>(0, static_cast<std::ptrdiff_t>(before) + shift));
+    comments.settle(before, after, out);
     out.push_back(std::string(after, ' ') + line.substr(before));
   }
+  comments.settle(0, 0, out);
   while (!out.empty() && out.back().empty()) out.pop_back();
   std::string result;
   for (const std::string& line : out) result += line + "\n";

@@ -223,7 +223,7 @@ class LeafParser {
       problem(fmt::format("must be a duration, not {}", shown(text)), std::move(fix));
       return;
     }
-    const std::int64_t ms = d->count(); /* raw: milliseconds, not money */
+    const std::int64_t ms = d->count();  // milliseconds
     if (ms < v_.field->min || ms > v_.field->max) {
       problem(fmt::format("must be {}", range()), "choose a duration in that range");
       return;

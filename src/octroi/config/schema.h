@@ -51,6 +51,8 @@ struct Field {
   bool required = false;
   bool restart = false;   // a change takes effect after a restart only; holds for all below
   bool optional = false;  // section: absent means that this part is off, and no key below it counts
+  bool built = false;  // section: what it describes is built at start, so that adding or removing
+                       // it takes a restart, while keys below may be reloaded
   bool embedded = false;  // text: ${reference} inside is replaced, and the value is a secret then
   bool later = false;     // understood and checked, but not available in this version
   std::vector<std::string_view> later_choices{};  // choices of which the same is true

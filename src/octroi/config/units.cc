@@ -1,5 +1,6 @@
 #include "octroi/config/units.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <limits>
@@ -87,7 +88,7 @@ Result<Millis> parse_duration(std::string_view text) {
 }
 
 std::string format_duration(Millis d) {
-  auto left = static_cast<std::uint64_t>(d.count() < 0 ? 0 : d.count());
+  auto left = static_cast<std::uint64_t>(std::max<Millis::rep>(0, d.count() /* raw: ms */));
   if (left == 0) return "0s";
   std::string out;
   for (const Unit& u : kTimeUnits) {
