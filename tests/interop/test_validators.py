@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+import mpp as pympp
 import pytest
 from httplint.message import HttpResponseLinter
 from httplint.note import levels
@@ -117,10 +116,68 @@ def test_pymacaroons_and_the_harness_narrow_alike(token_service):
     assert theirs == payment.attenuate(offer["macaroon"], "tokens_valid_until=1")
 
 
-def test_conformance_reads_what_pymacaroons_makes(conformance):
-    theirs = Macaroon(location="lsat", identifier=b"\0" * 66, key=bytes(range(32)), version=MACAROON_V2)
+@pytest.fixture
+def theirs():
+    """A token made by pymacaroons, with a root key that the test knows."""
+    made = Macaroon(location="lsat", identifier=IDENTIFIER, key=ROOT_KEY, version=MACAROON_V2)
     for caveat in ("services=api:0", "api_valid_until=4102444800"):
-        theirs.add_first_party_caveat(caveat)
-    decoded = json.dumps(conformance.value("macaroon.decode", theirs.serialize()))
-    for part in ("services=api:0", "api_valid_until=4102444800", theirs.signature):
-        assert part in decoded
+        made.add_first_party_caveat(caveat)
+    return made
+
+
+PREIMAGE = "07" * 32
+IDENTIFIER = b"\0\0" + bytes.fromhex(payment.payment_hash(PREIMAGE)) + bytes(range(32))
+ROOT_KEY = bytes(range(32))
+
+
+def test_conformance_reads_what_pymacaroons_makes(conformance, theirs):
+    read = conformance.value("macaroon.decode", theirs.serialize())
+    assert read["identifier_hex"] == IDENTIFIER.hex()
+    assert read["payment_hash"] == payment.payment_hash(PREIMAGE)
+    assert read["caveats"] == ["services=api:0", "api_valid_until=4102444800"]
+    assert read["signature_hex"] == theirs.signature
+
+
+@pytest.mark.parametrize(
+    ("change", "valid"),
+    [
+        ({}, True),
+        ({"service": "other"}, False),
+        ({"now": 4102444800}, False),
+        ({"root_key_hex": "00" * 32}, False),
+        ({"preimage_hex": "00" * 32}, False),
+    ],
+    ids=["good", "other service", "expired", "other key", "other preimage"],
+)
+def test_conformance_verifies_what_pymacaroons_makes(conformance, theirs, change, valid):
+    given = {
+        "macaroon": theirs.serialize(),
+        "root_key_hex": ROOT_KEY.hex(),
+        "preimage_hex": PREIMAGE,
+        "service": "api",
+        "now": 1700000000,
+        **change,
+    }
+    assert conformance.ask("macaroon.verify", given)["ok"] is valid
+
+
+# ---- pympp: a second reading of the Payment scheme ------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_pympp_reads_challenge_and_receipt_and_writes_the_credential(payment_service, payer, leaks, method):
+    body = "a body" if method == "POST" else None
+    line = payment_service.unpaid("/v1/data", method, body=body).answer.all("WWW-Authenticate")[0]
+    challenge = pympp.Challenge.from_www_authenticate(line)
+    ours = payment.parse_challenges([line])[0]
+    assert (challenge.id, challenge.method, challenge.intent) == (ours["id"], "lightning", "charge")
+    assert challenge.request == ours.request, "the request is canonical: read and written again it is the same"
+    assert challenge.to_echo().request == ours["request"]
+    preimage = payer.pay(ours.invoice)
+    credential = pympp.Credential(challenge.to_echo(), {"preimage": preimage}).to_authorization()
+    leaks.register(credential.removeprefix("Payment "), "Payment credential")
+    answer = payment_service.request("/v1/data", method, {"Authorization": credential}, body)
+    assert answer.status == 200
+    receipt = pympp.Receipt.from_payment_receipt(answer.get("Payment-Receipt"))
+    assert (receipt.status, receipt.method) == ("success", "lightning")
+    assert receipt.reference == payment.payment_hash(preimage)
