@@ -7,16 +7,15 @@
 #include <string>
 #include <vector>
 
-#include "octroi/base/clock.h"
-#include "octroi/money/money.h"
+#include "octroi/cli/command.h"
+#include "octroi/cli/command_line.h"
 
 namespace octroi::app {
 
-/// Options every command takes.
+/// What every command gets: the call, and whether to print JSON.
 struct Common {
-  std::string config;     // --config; empty: the default places
-  bool json = false;      // --json, or standard output is not a terminal
-  std::string log_level;  // --log-level
+  const cli::Invocation& call;
+  bool json = false;
 };
 
 struct ServeOptions {
@@ -68,6 +67,9 @@ struct TransactionQuery {
 };
 int transaction_list_command(const Common& common, const TransactionQuery& query);
 int token_revoke_command(const Common& common, const std::string& id);
-int migrate_command(const Common& common, const std::string& direction, int target);
+int migrate_command(const Common& common, const std::string& direction, std::int64_t target);
+
+/// All of them, with the words they take.
+void add_commands(cli::CommandLine& line);
 
 }  // namespace octroi::app

@@ -1,84 +1,26 @@
 #include "octroi/app/context.h"
 
-#include <array>
 #include <cstdio>
-#include <filesystem>
-
-#include <unistd.h>
+#include <ostream>
 
 #include "octroi/adapters/sqlite/spend_journal.h"
-#include "octroi/base/env.h"
-#include "octroi/base/file.h"
 #include "octroi/base/log.h"
+#include "octroi/cli/config_file.h"
 #include "octroi/json/writer.h"
 #include "octroi/wallet/errors.h"
 
-extern char**
-    environ;  // NOLINT(readability-redundant-declaration): POSIX leaves the declaration to us
-
 namespace octroi::app {
 
-std::string find_config(const Common& common) {
-  if (!common.config.empty()) return common.config;
-  std::vector<std::string> places = {"octroi.yaml"};
-  if (auto xdg = get_env("XDG_CONFIG_HOME"); xdg && !xdg->empty()) {
-    places.push_back(*xdg + "/octroi/octroi.yaml");
-  } else if (auto home = get_env("HOME"); home && !home->empty()) {
-    places.push_back(*home + "/.config/octroi/octroi.yaml");
-  }
-  places.emplace_back("/etc/octroi/octroi.yaml");
-  std::error_code ec;
-  for (const auto& place : places) {
-    if (std::filesystem::exists(place, ec)) return place;
-  }
-  return {};
-}
-
-config::LoadOptions load_options() {
-  config::LoadOptions options;
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    const std::string_view text(*entry);
-    const auto equals = text.find('=');
-    if (equals == std::string_view::npos) continue;
-    const auto name = text.substr(0, equals);
-    if (name.starts_with("OCTROI_") || name == "HOME")
-      options.env.emplace(name, text.substr(equals + 1));
-  }
-  options.resolve = [](std::string_view reference) -> Result<Secret> {
-    if (reference.starts_with("file://")) return read_secret_file(std::string(reference.substr(7)));
-    if (auto value = get_env_secret(std::string(reference.substr(6)))) return std::move(*value);
-    return fail(config::Errc::unreadable, std::string(reference) + " is not set");
-  };
-  return options;
-}
+bool has_config(const Common& common) { return cli::find_config(common.call).has_value(); }
 
 std::optional<config::Loaded> load_config(const Common& common) {
-  const std::string file = find_config(common);
-  if (file.empty()) {
-    std::fputs(
-        "octroi: no configuration: give --config FILE, or write ./octroi.yaml (see "
-        "examples/octroi.yaml)\n",
-        stderr);
-    return std::nullopt;
-  }
-  auto loaded = config::load_file(file, load_options());
-  if (!loaded) {
-    std::fputs(config::to_text(loaded.error()).c_str(), stderr);
-    return std::nullopt;
-  }
-  if (!common.log_level.empty()) {
-    auto level = parse_log_level(common.log_level);
-    if (!level) {
-      std::fprintf(stderr, "octroi: --log-level: use trace, debug, info, warn, error or off\n");
-      return std::nullopt;
-    }
-    loaded->config.log.level = *level;
-  }
+  auto loaded = cli::load_config(common.call);
+  if (!loaded) return std::nullopt;
   if (auto applied = configure_log(loaded->config.log); !applied) {
-    std::fprintf(stderr, "octroi: log: %s\n", std::string(applied.error().message()).c_str());
+    common.call.err() << "octroi: log: " << applied.error().message() << "\n";
     return std::nullopt;
   }
-  return std::move(*loaded);
+  return loaded;
 }
 
 int exit_code_of(const Error& error) {

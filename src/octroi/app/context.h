@@ -30,10 +30,8 @@ inline constexpr int kWouldNotPay = 11;
 inline constexpr int kBlocked = 12;
 inline constexpr int kHttpError = 22;
 
-/// --config, ./octroi.yaml, $XDG_CONFIG_HOME/octroi/octroi.yaml, /etc/octroi/octroi.yaml. Empty:
-/// none is there.
-[[nodiscard]] std::string find_config(const Common& common);
-[[nodiscard]] config::LoadOptions load_options();
+/// Whether there is a configuration to load.
+[[nodiscard]] bool has_config(const Common& common);
 /// Loads, prints every problem to stderr, and applies the log settings. Empty after errors.
 [[nodiscard]] std::optional<config::Loaded> load_config(const Common& common);
 

@@ -290,7 +290,7 @@ Task<void> run_fetch(net::Loop* loop, const Common* common, const FetchFlags* fl
 int fetch_command(const Common& common, const FetchFlags& flags) {
   // Without a configuration a fetch still works; only paying needs a wallet.
   config::Config config;
-  if (!find_config(common).empty()) {
+  if (has_config(common)) {
     auto loaded = load_config(common);
     if (!loaded) return kUsage;
     config = std::move(loaded->config);

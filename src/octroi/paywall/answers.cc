@@ -47,9 +47,9 @@ void make_private(http::Headers& headers) {
 }
 
 bool is_kept_field(std::string_view name) {
-  static constexpr std::array<std::string_view, 8> kKept = {
+  static constexpr std::array<std::string_view, 7> kKept = {
       "Content-Type",  "Content-Encoding", "Content-Language", "ETag",
-      "Last-Modified", "Location",         "Cache-Control",    "Payment-Receipt"};
+      "Last-Modified", "Location",         "Cache-Control"};
   return std::any_of(kKept.begin(), kKept.end(),
                      [name](auto k) { return http::equal_ignoring_case(k, name); });
 }

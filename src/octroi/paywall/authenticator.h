@@ -92,8 +92,8 @@ class Authenticator {
   virtual Task<Result<Offer>> offer(const RequestContext& context) = 0;
   /// Whether Accept-Payment leaves this scheme in.
   [[nodiscard]] virtual bool wanted(const RequestContext& context) const = 0;
-  virtual void decorate(const Grant& grant, const RequestContext& context,
-                        http::ResponseHead& head) const = 0;
+  /// Adds the receipt of a success; `when` is the moment of the first answer, also on a replay.
+  virtual void decorate(const Grant& grant, http::ResponseHead& head, UnixMillis when) const = 0;
   virtual Task<Result<>> settle(const Grant& grant, ledger::StoredResponse response) = 0;
 };
 

@@ -25,6 +25,10 @@ bool has_body_to_bind(std::string_view method) {
   return method == "POST" || method == "PUT" || method == "PATCH";
 }
 
+/// Kept beside an answer instead of its receipt, which is made again on a replay: a receipt value is
+/// never stored.
+constexpr std::string_view kReceiptAt = "octroi-receipt-at";
+
 std::string new_request_id(Random& random) { return to_hex(random.bytes<12>()); }
 
 bool acceptable_request_id(std::string_view id) {
@@ -317,7 +321,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
         co_return;
       }
       if (auto* stored = std::get_if<ledger::StoredResponse>(&admission)) {
-        co_await replay(visit, std::move(*stored));
+        co_await replay(visit, *authenticator, accepted, std::move(*stored));
         co_return;
       }
       refusal = std::get<Refusal>(std::move(admission));
@@ -457,8 +461,10 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   options.on_head = [&](http::ResponseHead& head) {
     strip_upstream_payment(head.headers);
     if (grant != nullptr && head.status >= 200 && head.status < 300) {
-      authenticator->decorate(*grant, *visit.context, head);
+      const UnixMillis when = shared_.clock.now();
+      authenticator->decorate(*grant, head, when);
       if (head.headers.has("Payment-Receipt")) make_private(head.headers);
+      if (keep) stored.headers.emplace_back(kReceiptAt, to_rfc3339(when));
     }
     if (visit.used_payment_authorization) make_private(head.headers);
     head.headers.set("X-Request-Id", visit.request_id);
@@ -531,7 +537,8 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
       std::nullopt);
 }
 
-Task<void> Gate::replay(Visit& visit, ledger::StoredResponse stored) {
+Task<void> Gate::replay(Visit& visit, const Authenticator& authenticator, const Grant& grant,
+                        ledger::StoredResponse stored) {
   visit.outcome = Outcome::replayed;
   if (!stored.body_kept) {
     co_await refuse(visit,
@@ -544,7 +551,15 @@ Task<void> Gate::replay(Visit& visit, ledger::StoredResponse stored) {
   }
   http::ResponseHead head;
   head.status = stored.status;
-  for (const auto& [name, value] : stored.headers) head.headers.add(name, value);
+  std::optional<UnixMillis> receipt_at;
+  for (const auto& [name, value] : stored.headers) {
+    if (name == kReceiptAt) {
+      if (auto when = from_rfc3339(value)) receipt_at = *when;
+    } else {
+      head.headers.add(name, value);
+    }
+  }
+  if (receipt_at) authenticator.decorate(grant, head, *receipt_at);
   co_await answer(visit, std::move(head), std::move(stored.body), {});
 }
 

@@ -76,7 +76,8 @@ class Gate {
   Task<void> deliver(Visit& visit, Authenticator* authenticator, const Grant* grant);
   Task<void> challenge(Visit& visit, std::optional<Refusal> refusal,
                        const Authenticator* refused_by);
-  Task<void> replay(Visit& visit, ledger::StoredResponse stored);
+  Task<void> replay(Visit& visit, const Authenticator& authenticator, const Grant& grant,
+                    ledger::StoredResponse stored);
 
   Task<void> refuse(Visit& visit, Complaint complaint, std::optional<Millis> retry_after);
   Task<void> answer(Visit& visit, http::ResponseHead head, std::string body, std::string grpc_text);

@@ -163,8 +163,6 @@ Task<Result<L402Authenticator::Known>> L402Authenticator::first_sight(l402::Gran
   claim.idempotency_key = "l402";  // a token is shown many times: the same claim is never "spent"
   claim.now = now;
   claim.keep_until = keep_until(grant);
-  // The invoice's row first: it must not be pruned while the token lives.
-  OCTROI_CO_CHECK(co_await shared_.store.extend_invoice(grant.hash, claim.keep_until));
   OCTROI_CO_TRY(auto outcome, co_await shared_.store.consume(std::move(claim)));
   switch (outcome.state) {
     case ledger::ConsumeState::fresh:

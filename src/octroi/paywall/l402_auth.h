@@ -36,7 +36,7 @@ class L402Authenticator final : public Authenticator {
   Task<Admission> admit(const Grant& grant, const RequestContext& context) override;
   Task<Result<Offer>> offer(const RequestContext& context) override;
   [[nodiscard]] bool wanted(const RequestContext&) const override { return true; }
-  void decorate(const Grant&, const RequestContext&, http::ResponseHead&) const override {}
+  void decorate(const Grant&, http::ResponseHead&, UnixMillis) const override {}
   Task<Result<>> settle(const Grant& grant, ledger::StoredResponse response) override;
 
  private:

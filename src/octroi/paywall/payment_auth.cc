@@ -339,10 +339,10 @@ Task<Result<Offer>> PaymentAuthenticator::offer(const RequestContext& context) {
   co_return offer;
 }
 
-void PaymentAuthenticator::decorate(const Grant& grant, const RequestContext&,
-                                    http::ResponseHead& head) const {
-  auto receipt = mpp::format_receipt(
-      mpp::lightning::charge_receipt(grant.hash, grant.challenge_id, shared_.clock.now()));
+void PaymentAuthenticator::decorate(const Grant& grant, http::ResponseHead& head,
+                                    UnixMillis when) const {
+  auto receipt =
+      mpp::format_receipt(mpp::lightning::charge_receipt(grant.hash, grant.challenge_id, when));
   if (receipt) head.headers.set("Payment-Receipt", *receipt);
 }
 

@@ -32,8 +32,7 @@ class PaymentAuthenticator final : public Authenticator {
   Task<Admission> admit(const Grant& grant, const RequestContext& context) override;
   Task<Result<Offer>> offer(const RequestContext& context) override;
   [[nodiscard]] bool wanted(const RequestContext& context) const override;
-  void decorate(const Grant& grant, const RequestContext& context,
-                http::ResponseHead& head) const override;
+  void decorate(const Grant& grant, http::ResponseHead& head, UnixMillis when) const override;
   Task<Result<>> settle(const Grant& grant, ledger::StoredResponse response) override;
 
  private:

@@ -113,6 +113,7 @@ Task<Result<FetchResult>> Payer::fetch(FetchRequest request) {
   result.fee = payment.fee;
   OCTROI_CO_TRY(Proof proof, make_proof(offer, payment.preimage));
   request.http.headers.set(proof.field, proof.value.reveal_text());
+  result.proof = std::move(proof);
   request.follow_redirects = false;  // the credential stays with the host that sold it
   auto retried = co_await send(&request, &final_origin);
   if (!retried) {

@@ -46,7 +46,8 @@ struct FetchResult {
   std::optional<Scheme> scheme;  // of the payment
   Msat paid;
   Msat fee;
-  std::string receipt;  // Payment-Receipt, as received
+  std::string receipt;         // Payment-Receipt, as received
+  std::optional<Proof> proof;  // what was sent: secret
   // a dry run
   bool would_pay = false;
   std::optional<Offer> offer;      // what was, or would be, paid

@@ -1,0 +1,241 @@
+// Commands about a server's state: transaction list, token revoke, token list, migrate.
+//
+// A running server is asked over its admin listener, because it alone may write its store; when
+// nothing listens there the store is opened here, under the same lock.
+
+#include <cstdio>
+#include <limits>
+
+#include "octroi/adapters/sqlite/store.h"
+#include "octroi/app/commands.h"
+#include "octroi/app/context.h"
+#include "octroi/base/file.h"
+#include "octroi/base/log.h"
+#include "octroi/json/value.h"
+#include "octroi/json/writer.h"
+
+namespace octroi::app {
+
+namespace {
+
+enum class StateErrc : std::uint8_t { no_admin, admin_said_no, bad_argument };
+ErrorInfo error_info(StateErrc e) {
+  switch (e) {
+    case StateErrc::no_admin:
+      return {"cli.no-admin", ErrorKind::unavailable};
+    case StateErrc::admin_said_no:
+      return {"cli.admin-said-no", ErrorKind::refused};
+    case StateErrc::bad_argument:
+      return {"cli.bad-argument", ErrorKind::invalid};
+  }
+  return {"cli.unknown", ErrorKind::internal};
+}
+
+/// The server's answer, or no_admin when nobody listens.
+Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* config,
+                                    std::string method, std::string target) {
+  if (!config->admin.listen) co_return fail(StateErrc::no_admin, "admin.listen is not configured");
+  auto client = http::make_client(*loop, http::ClientConfig{});
+  http::Request request;
+  request.method = std::move(method);
+  OCTROI_CO_TRY(request.url, http::Url::parse("http://" + config->admin.listen->str() + target));
+  if (config->admin.token != nullptr) {
+    request.headers.set("Authorization",
+                        "Bearer " + std::string(config->admin.token->reveal_text()));
+  } else if (!config->admin.token_file.empty()) {
+    OCTROI_CO_TRY(auto token, read_secret_file(config->admin.token_file));
+    request.headers.set("Authorization", "Bearer " + std::string(token.reveal_text()));
+  }
+  auto response = co_await client->fetch(std::move(request), 64ULL << 20, Millis(10'000));
+  if (!response) {
+    if (response.error().is(http::Errc::connect_failed))
+      co_return fail(StateErrc::no_admin, "no server listens at admin.listen");
+    co_return fail(std::move(response).error());
+  }
+  if (response->status == 200) co_return std::move(response->body);
+  std::string detail = fmt::format("the server answered {}", response->status);
+  if (auto doc = json::parse(response->body)) {
+    if (auto text = doc->root().string("detail")) detail = std::string(*text);
+  }
+  co_return fail(StateErrc::admin_said_no, detail);
+}
+
+Result<std::unique_ptr<ledger::Store>> open_store(const config::Config& config) {
+  sqlite::SqliteOptions options;
+  options.path = config::sqlite_path(config);
+  return sqlite::open_sqlite_store(std::move(options), system_clock());
+}
+
+struct Call {
+  const Common& common;
+  const config::Config& config;
+  net::Loop& loop;
+  int code = kFailed;
+};
+
+int with_config(const Common& common, const std::function<Task<void>(Call*)>& work) {
+  auto loaded = load_config(common);
+  if (!loaded) return kUsage;
+  net::Loop loop;
+  Call call{common, loaded->config, loop};
+  run_on_loop(loop, work(&call));
+  return call.code;
+}
+
+int tell(Call* call, const Error& error) {
+  return call->code =
+             tell_error(call->common, error, error.kind() == ErrorKind::invalid ? kUsage : kFailed);
+}
+
+std::string row_json(const ledger::Transaction& t) {
+  json::Writer w;
+  w.begin_object()
+      .field("id", t.id)
+      .field("service", t.record.service)
+      .field("auth_type", std::string(ledger::to_string(t.record.scheme)))
+      .field("payment_hash", t.record.hash.hex())
+      .field("amount_msat", t.record.amount.count() /* raw: wire */)
+      .field("state", t.state == ledger::TransactionState::settled ? "settled" : "pending")
+      .field("created_at", to_rfc3339(t.record.created));
+  w.key("settled_at");
+  if (t.settled)
+    w.string(to_rfc3339(*t.settled));
+  else
+    w.null();
+  w.end_object();
+  return std::move(w).take();
+}
+
+Task<Result<std::string>> transactions_from_store(const config::Config* config,
+                                                  ledger::TransactionFilter filter) {
+  OCTROI_CO_TRY(auto store, open_store(*config));
+  OCTROI_CO_TRY(auto rows, co_await store->list_transactions(filter));
+  std::string out = "{\"transactions\":[";
+  for (std::size_t i = 0; i < rows.size(); ++i) out += (i == 0 ? "" : ",") + row_json(rows[i]);
+  co_return out + "]}";
+}
+
+void print_transactions(const std::string& text) {
+  auto doc = json::parse(text, {64, 64U << 20, false});
+  if (!doc) return;
+  auto rows = doc->root().array("transactions");
+  if (!rows) return;
+  std::printf("%-8s %-20s %-12s %-10s %14s  %s\n", "ID", "SERVICE", "SCHEME", "STATE", "MSAT",
+              "CREATED");
+  for (const json::Value row : rows->elements()) {
+    std::printf("%-8lld %-20s %-12s %-10s %14lld  %s\n",
+                static_cast<long long>(row.int64("id").value_or(0)),
+                std::string(row.string("service").value_or("")).c_str(),
+                std::string(row.string("auth_type").value_or("")).c_str(),
+                std::string(row.string("state").value_or("")).c_str(),
+                static_cast<long long>(row.int64("amount_msat").value_or(0)),
+                std::string(row.string("created_at").value_or("")).c_str());
+  }
+}
+
+Task<void> list_transactions(Call* call, TransactionQuery query) {
+  std::string target = fmt::format("/api/v1/transactions?limit={}", query.limit);
+  ledger::TransactionFilter filter;
+  filter.limit = query.limit;
+  filter.service = query.service;
+  if (!query.service.empty()) target += "&service=" + query.service;
+  if (!query.scheme.empty()) {
+    target += "&scheme=" + query.scheme;
+    filter.scheme = query.scheme == "l402"         ? ledger::Scheme::l402
+                    : query.scheme == "mpp_charge" ? ledger::Scheme::mpp_charge
+                                                   : ledger::Scheme::mpp_session;
+  }
+  if (!query.state.empty()) {
+    target += "&state=" + query.state;
+    filter.state = query.state == "settled" ? ledger::TransactionState::settled
+                                            : ledger::TransactionState::pending;
+  }
+  auto answer = co_await ask_admin(&call->loop, &call->config, "GET", target);
+  if (!answer && answer.error().is(StateErrc::no_admin))
+    answer = co_await transactions_from_store(&call->config, filter);
+  if (!answer) {
+    tell(call, answer.error());
+    co_return;
+  }
+  if (call->common.json)
+    std::printf("%s\n", answer->c_str());
+  else
+    print_transactions(*answer);
+  call->code = kDone;
+}
+
+Task<Result<std::string>> revoke_in_store(const config::Config* config, TokenId id) {
+  constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max() / 4;
+  OCTROI_CO_TRY(auto store, open_store(*config));
+  const UnixMillis now = system_clock().now();
+  OCTROI_CO_CHECK(co_await store->revoke_token(id, {kForever}, now));
+  json::Writer w;
+  w.begin_object().field("id", id.hex()).field("revoked_at", to_rfc3339(now)).end_object();
+  co_return std::move(w).take();
+}
+
+Task<void> revoke_token(Call* call, std::string text) {
+  auto id = TokenId::from_hex(text);
+  if (!id) {
+    tell(call,
+         Error(StateErrc::bad_argument,
+               "a token id is 64 hexadecimal digits; octroi transaction list --json shows them"));
+    co_return;
+  }
+  auto answer = co_await ask_admin(&call->loop, &call->config, "POST",
+                                   "/api/v1/tokens/" + id->hex() + "/revoke");
+  if (!answer && answer.error().is(StateErrc::no_admin))
+    answer = co_await revoke_in_store(&call->config, *id);
+  if (!answer) {
+    tell(call, answer.error());
+    co_return;
+  }
+  if (call->common.json)
+    std::printf("%s\n", answer->c_str());
+  else
+    std::printf("revoked %s\n", id->hex().c_str());
+  call->code = kDone;
+}
+
+}  // namespace
+
+int transaction_list_command(const Common& common, const TransactionQuery& query) {
+  return with_config(common, [&](Call* call) { return list_transactions(call, query); });
+}
+
+int token_revoke_command(const Common& common, const std::string& id) {
+  return with_config(common, [&](Call* call) { return revoke_token(call, id); });
+}
+
+int migrate_command(const Common& common, const std::string& direction, std::int64_t target) {
+  auto loaded = load_config(common);
+  if (!loaded) return kUsage;
+  sqlite::SqliteOptions options;
+  options.path = config::sqlite_path(loaded->config);
+  if (direction != "status") {
+    auto steps = sqlite::migrate_sqlite(options, target < 0 ? sqlite::kLatestSchema : target,
+                                        system_clock());
+    if (!steps) return tell_error(common, steps.error(), kFailed);
+    if (!common.json) std::printf("%d step%s\n", *steps, *steps == 1 ? "" : "s");
+  }
+  auto status = sqlite::sqlite_migration_status(options);
+  if (!status) return tell_error(common, status.error(), kFailed);
+  json::Writer w;
+  w.begin_object().key("migrations").begin_array();
+  for (const auto& m : *status) {
+    if (!common.json)
+      std::printf("%03lld %-24s %s\n", static_cast<long long>(m.version), m.name.c_str(),
+                  m.applied ? to_rfc3339(*m.applied).c_str() : "not applied");
+    w.begin_object().field("version", m.version).field("name", m.name).key("applied_at");
+    if (m.applied)
+      w.string(to_rfc3339(*m.applied));
+    else
+      w.null();
+    w.end_object();
+  }
+  w.end_array().end_object();
+  if (common.json) std::printf("%s\n", std::move(w).take().c_str());
+  return kDone;
+}
+
+}  // namespace octroi::app

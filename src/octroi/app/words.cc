@@ -1,0 +1,248 @@
+// The words of each command: options, help and examples.
+
+#include <memory>
+
+#include "octroi/app/commands.h"
+#include "octroi/app/context.h"
+
+namespace octroi::app {
+
+namespace {
+
+using cli::ExitCode;
+using cli::Invocation;
+using cli::OptionSet;
+
+ExitCode as_exit(int code) { return static_cast<ExitCode>(code); }
+
+void add_serve(cli::CommandLine& line) {
+  auto o = std::make_shared<ServeOptions>();
+  line.add(
+      {.name = "serve",
+       .summary = "Runs the doors that the configuration has.",
+       .examples = {{"octroi serve --config octroi.yaml",
+                     "until SIGTERM; SIGHUP reads the configuration again"}},
+       .options =
+           [o](OptionSet& set) {
+             set.choice("--only", o->only, {"paywall"}, "Run one door in this process.");
+           },
+       .run =
+           [o](const Invocation& call) { return as_exit(serve_command({call, call.json}, *o)); }});
+}
+
+void add_demo(cli::CommandLine& line) {
+  auto o = std::make_shared<DemoOptions>();
+  line.add({.name = "demo",
+            .summary =
+                "Shows a paid request from the 402 to the receipt; needs nothing but this program.",
+            .examples = {{"octroi demo", "the whole exchange"},
+                         {"octroi demo --keep", "leave it running, with commands to try"}},
+            .options =
+                [o](OptionSet& set) {
+                  set.flag("--keep", o->keep, "Leave it running and print what to try.");
+                },
+            .run =
+                [o](const Invocation& call) {
+                  return as_exit(demo_command({call, call.global.json}, *o));
+                }});
+}
+
+void fetch_options(OptionSet& set, const std::shared_ptr<FetchFlags>& f,
+                   const std::shared_ptr<std::vector<std::string>>& data,
+                   const std::shared_ptr<std::array<std::int64_t, 3>>& numbers) {
+  set.positional("URL", f->url, "What to fetch; https:// when no scheme is given.");
+  set.option("-X,--request,--method", f->method, "HTTP method.");
+  set.repeated("-H,--header", f->headers, "A field, 'Name: value'.");
+  set.repeated("-d,--data,--body", *data,
+               "Request body; @FILE or @- for standard input. Makes it a POST.");
+  set.option("-o,--output", f->output, "Write the body to this file; - is standard output.");
+  set.flag("-O,--remote-name", f->remote_name, "Write to a file named like the URL's last part.");
+  set.flag("-I,--head", f->head, "HEAD, and print the fields.");
+  set.flag("-i,--include", f->include, "Print status and fields before the body.");
+  set.flag("-L,--location", f->follow, "Follow redirects; never pays on another origin.");
+  set.flag("-f,--fail", f->fail, "Exit 22 when the status is 400 or more.");
+  set.flag("-s,--silent", f->silent, "Do not say what was paid.");
+  set.option("--max-redirs", (*numbers)[0], "How many redirects to follow.");
+  set.option("-m,--max-time", (*numbers)[1], "Seconds an HTTP exchange may take.");
+  set.option("--payment-timeout", (*numbers)[2], "Seconds a payment may take.");
+  set.option("--max-cost", f->max_cost,
+             "Most to pay, '1000 sat' or digits; only tightens the configured limit.");
+  set.option("--max-fee", f->max_fee, "Most to pay for routing.");
+  set.option("--max-size", f->max_size, "Largest answer taken.");
+  set.choice("--prefer-scheme", f->prefer, {"l402", "payment"},
+             "Which challenge to pay when there are several.");
+  set.flag("--no-pay", f->no_pay, "Never pay: print the 402.");
+  set.flag("--dry-run", f->dry_run,
+           "Decide, but do not pay: exit 10 when it would pay, 11 when not.");
+  set.repeated("--resolve", f->resolve,
+               "host:port:address[,address] instead of asking the resolver.");
+}
+
+void add_fetch(cli::CommandLine& line) {
+  auto f = std::make_shared<FetchFlags>();
+  auto data = std::make_shared<std::vector<std::string>>();
+  auto numbers =
+      std::make_shared<std::array<std::int64_t, 3>>(std::array<std::int64_t, 3>{10, 60, 60});
+  line.add(
+      {.name = "fetch",
+       .summary = "Fetches a URL, and pays when it is asked to, within limits.",
+       .examples = {{"octroi fetch https://api.example.com/v1/weather",
+                     "pays up to wallet.limits.per_payment"},
+                    {"octroi fetch --max-cost 20 --json URL", "at most 20 sat; one JSON object"},
+                    {"octroi fetch --dry-run URL", "what would be paid, without paying"}},
+       .options = [=](OptionSet& set) { fetch_options(set, f, data, numbers); },
+       .run =
+           [=](const Invocation& call) {
+             if (!data->empty()) {
+               std::string joined;
+               for (const auto& part : *data) joined += (joined.empty() ? "" : "&") + part;
+               f->data = joined;
+             }
+             f->max_redirects = static_cast<int>((*numbers)[0]);
+             f->max_time = static_cast<int>((*numbers)[1]);
+             f->payment_timeout = static_cast<int>((*numbers)[2]);
+             return as_exit(fetch_command({call, call.global.json}, *f));
+           }});
+}
+
+void add_wallet(cli::CommandLine& line) {
+  line.describe_group("wallet", "The paying side: pay, be paid, look, reconcile.");
+  struct Pay {
+    std::string invoice, max_fee;
+    std::int64_t timeout = 60;
+  };
+  auto p = std::make_shared<Pay>();
+  line.add(
+      {.name = "wallet pay",
+       .summary = "Pays a Lightning invoice, within the wallet's limits, and prints the preimage.",
+       .examples = {{"octroi wallet pay lnbc10u1…", "the invoice names the amount"}},
+       .options =
+           [p](OptionSet& set) {
+             set.positional("INVOICE", p->invoice, "BOLT11.");
+             set.option("--max-fee", p->max_fee, "Most to pay for routing.");
+             set.option("--timeout", p->timeout, "Seconds the payment may take.");
+           },
+       .run =
+           [p](const Invocation& call) {
+             return as_exit(wallet_pay_command({call, call.json}, p->invoice, p->max_fee,
+                                               static_cast<int>(p->timeout)));
+           },
+       .json_when_piped = true});
+  struct Make {
+    std::string amount = "0", memo, expiry = "15m";
+  };
+  auto m = std::make_shared<Make>();
+  line.add({.name = "wallet invoice",
+            .summary = "Makes an invoice on the wallet's node.",
+            .examples = {{"octroi wallet invoice --amount '10 sat'", "over ten satoshi"}},
+            .options =
+                [m](OptionSet& set) {
+                  set.option("--amount", m->amount, "'10 sat'; 0 lets the payer choose.");
+                  set.option("--memo", m->memo, "What the payer reads.");
+                  set.option("--expiry", m->expiry, "How long it can be paid.");
+                },
+            .run =
+                [m](const Invocation& call) {
+                  return as_exit(
+                      wallet_invoice_command({call, call.json}, m->amount, m->memo, m->expiry));
+                },
+            .json_when_piped = true});
+  line.add({.name = "wallet balance",
+            .summary = "What the wallet's node can spend.",
+            .examples = {{"octroi wallet balance --json", "{\"balance_msat\":…}"}},
+            .options = {},
+            .run =
+                [](const Invocation& call) {
+                  return as_exit(wallet_balance_command({call, call.json}));
+                },
+            .json_when_piped = true});
+  line.add(
+      {.name = "wallet reconcile",
+       .summary = "Asks the node what became of payments whose outcome is not known; never pays.",
+       .examples = {{"octroi wallet reconcile", "after exit code 9"}},
+       .options = {},
+       .run =
+           [](const Invocation& call) {
+             return as_exit(wallet_reconcile_command({call, call.json}));
+           },
+       .json_when_piped = true});
+}
+
+void add_state(cli::CommandLine& line) {
+  line.describe_group("transaction", "Payments to the paywall.");
+  line.describe_group("token", "L402 tokens.");
+  struct List {
+    TransactionQuery query;
+    std::int64_t limit = 50;
+  };
+  auto q = std::make_shared<List>();
+  line.add(
+      {.name = "transaction list",
+       .summary = "Lists challenges that were handed out and what became of them, newest first.",
+       .examples = {{"octroi transaction list --state settled", "what was paid"}},
+       .options =
+           [q](OptionSet& set) {
+             set.option("--service", q->query.service, "Only this service.");
+             set.choice("--scheme", q->query.scheme, {"l402", "mpp_charge", "mpp_session"},
+                        "Only this scheme.");
+             set.choice("--state", q->query.state, {"pending", "settled"}, "Only this state.");
+             set.option("--limit", q->limit, "How many, at most 1000.");
+           },
+       .run =
+           [q](const Invocation& call) {
+             q->query.limit = static_cast<int>(q->limit);
+             return as_exit(transaction_list_command({call, call.json}, q->query));
+           },
+       .json_when_piped = true});
+  auto id = std::make_shared<std::string>();
+  line.add(
+      {.name = "token revoke",
+       .summary = "Revokes an L402 token; returns when every worker of the server refuses it.",
+       .examples = {{"octroi token revoke 5f3c…",
+                     "the token id as transaction list --json shows it"}},
+       .options = [id](OptionSet& set) { set.positional("ID", *id, "64 hexadecimal digits."); },
+       .run =
+           [id](const Invocation& call) {
+             return as_exit(token_revoke_command({call, call.json}, *id));
+           },
+       .json_when_piped = true});
+  struct Migrate {
+    std::string direction = "status";
+    std::int64_t to = -1;
+  };
+  auto m = std::make_shared<Migrate>();
+  line.add({.name = "migrate",
+            .summary = "Shows or changes the schema of the store, while no server runs on it.",
+            .examples = {{"octroi migrate status", "what is applied"},
+                         {"octroi migrate up", "to the newest"},
+                         {"octroi migrate down --to 1", "back to a version"}},
+            .options =
+                [m](OptionSet& set) {
+                  set.positional("up|down|status", m->direction, "What to do.", false);
+                  set.option("--to", m->to, "The version to stop at.");
+                },
+            .run =
+                [m](const Invocation& call) {
+                  if (m->direction != "up" && m->direction != "down" && m->direction != "status") {
+                    call.err() << "octroi: migrate: say up, down or status\n";
+                    return ExitCode::usage;
+                  }
+                  if (m->direction == "down" && m->to < 0) {
+                    call.err() << "octroi: migrate down: say where to stop, --to VERSION\n";
+                    return ExitCode::usage;
+                  }
+                  return as_exit(migrate_command({call, call.json}, m->direction, m->to));
+                }});
+}
+
+}  // namespace
+
+void add_commands(cli::CommandLine& line) {
+  add_serve(line);
+  add_demo(line);
+  add_fetch(line);
+  add_wallet(line);
+  add_state(line);
+}
+
+}  // namespace octroi::app
