@@ -70,7 +70,7 @@ paywall:
       methods: [get, POST]
       upstream: { url: "https://Up.Example:9443/base/", server_name: other.example }
       price: 10 sat
-      prices: [ { path: ^/v1/dear, methods: post, price: 0.05 usd } ]
+      prices: [ { path: ^/v1/dear, methods: post, price: 5 sat } ]
       schemes: l402+mpp
       lsat: off
       token: { valid_for: never, capabilities: [read, write], constraints: { tier: gold } }
@@ -174,7 +174,7 @@ TEST(Bind, service) {
   EXPECT_EQ(s.price.msat, 10000_msat);
   ASSERT_EQ(s.prices.size(), 1U);
   EXPECT_EQ(s.prices[0].methods, (std::vector<std::string>{"POST"}));
-  EXPECT_EQ(s.prices[0].price.usd, MicroUsd::from_raw_unchecked(50'000));
+  EXPECT_EQ(s.prices[0].price.msat, 5000_msat);
   EXPECT_EQ(s.schemes, (std::vector<paywall::OfferScheme>{paywall::OfferScheme::l402,
                                                           paywall::OfferScheme::payment}));
   EXPECT_FALSE(s.lsat);
@@ -370,6 +370,8 @@ INSTANTIATE_TEST_SUITE_P(
         DiffRow{"map", "{ tier: gold }", "{ tier: iron }", "paywall.services[0].token.constraints",
                 true},
         DiffRow{"log", "level: debug", "level: info", "log.level", true},
+        DiffRow{"rates_gone", "rates: { btc_usd: 65000 usd, as_of: 2026-11-20, max_age: 7d }", "",
+                "rates", true},
         DiffRow{"door_gone",
                 "\nadmin: { listen: 127.0.0.1:9999, auth: { token: file:///nowhere/t } }", "",
                 "admin", false}),

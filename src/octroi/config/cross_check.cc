@@ -475,8 +475,8 @@ class CrossCheck {
     }
     if (!sells(s) || list.children.empty()) return;
     if (s.at("lsat").given && is_on(s.at("lsat")) && !sells_l402(s)) {
-      c_.error(s.at("lsat"), path + ".lsat", "is on, but the service does not offer l402",
-               "add l402 to schemes, or remove the line");
+      c_.warn(s.at("lsat"), path + ".lsat", "is on, but the service does not offer l402",
+              "add l402 to schemes, or remove the line");
     }
     if (s.at("token").given && !sells_l402(s)) {
       c_.warn(s.at("token"), path + ".token",

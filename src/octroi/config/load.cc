@@ -35,7 +35,7 @@ void compare(const Value& a, const Value& b, const std::string& path, bool resta
   const bool optional = field != nullptr && field->optional && a.type == Type::section;
   if (optional && a.given != b.given) {
     // A door or a node that appears or goes away is built at start.
-    out.push_back({path, false});
+    out.push_back({path, !restart && !field->built});
     return;
   }
   if (optional && !a.given) return;

@@ -26,6 +26,7 @@ std::string type_name(const Field& f) {
   if (f.type == Type::map)
     return f.item == Type::section ? "sections by name" : "mapping: " + element();
   if (f.type == Type::choice) return words();
+  if (f.type == Type::section) return "section, below";
   std::string out(describe(f.type));
   if (f.type == Type::duration && !f.choices.empty()) out += ", or " + words();
   if (f.type == Type::url && !f.choices.empty()) {
@@ -45,7 +46,9 @@ std::string default_of(const Field& f) {
 std::string notes_of(const Field& f) {
   std::string out;
   if (f.later) out += " *Not available in this version.*";
-  if (!f.later_choices.empty() && f.later_choices.size() < f.choices.size()) {
+  if (!f.choices.empty() && f.later_choices.size() == f.choices.size()) {
+    out += " *Not available in this version.*";
+  } else if (!f.later_choices.empty()) {
     std::string list;
     for (const std::string_view c : f.later_choices)
       list += fmt::format("{}`{}`", list.empty() ? "" : ", ", c);
@@ -56,7 +59,10 @@ std::string notes_of(const Field& f) {
 
 void row(std::string& out, const Field& f, bool restart) {
   out += fmt::format("| `{}` | {} | {} | {} | {}{} |\n", f.key, type_name(f), default_of(f),
-                     restart ? "restart" : "reload", f.doc, notes_of(f));
+                     restart   ? "restart"
+                     : f.built ? "restart to add or remove"
+                               : "reload",
+                     f.doc, notes_of(f));
 }
 
 bool has_table(const Field& f) { return !f.fields.empty(); }
@@ -69,7 +75,7 @@ void section(std::string& out, const Field& f, const std::string& path, int leve
                        shown, f.doc, notes_of(f));
   }
   out += "\n| key | type | default | change | meaning |\n|---|---|---|---|---|\n";
-  for (const Field& child : f.fields) row(out, child, restart || child.restart || child.optional);
+  for (const Field& child : f.fields) row(out, child, restart || child.restart);
   for (const Field& child : f.fields) {
     if (has_table(child)) {
       section(out, child,

@@ -100,7 +100,8 @@ Field tls_section() {
             .doc = "Certificate chain in PEM, leaf first.",
             .required = true},
            {.key = "key", .type = Type::secret, .doc = "Private key in PEM.", .required = true}},
-      .optional = true};
+      .optional = true,
+      .built = true};
 }
 
 Field upstream_section() {
@@ -536,7 +537,8 @@ Field paywall_section() {
                   .fields = service_fields(),
                   .item = Type::section,
                   .required = true}},
-      .optional = true};
+      .optional = true,
+      .built = true};
 }
 
 Field vault_section() {
@@ -589,6 +591,7 @@ Field vault_section() {
                   .doc = "When keys of this policy end."}},
             .item = Type::section}},
       .optional = true,
+      .built = true,
       .later = true};
 }
 
@@ -621,7 +624,8 @@ Field wallet_section() {
                                   .type = Type::bitcoin,
                                   .doc = "Most that routing may cost on top.",
                                   .fallback = "10 sat"}}}},
-          .optional = true};
+          .optional = true,
+          .built = true};
 }
 
 Field log_section() {
@@ -698,7 +702,8 @@ Field admin_section() {
                                           .required = true}},
                               .optional = true,
                               .later = true}}}},
-      .optional = true};
+      .optional = true,
+      .built = true};
 }
 
 Field make_schema() {
@@ -725,7 +730,7 @@ Field make_schema() {
            .item = Type::cidr},
           {.key = "store",
            .type = Type::url,
-           .doc = "The ledger: `sqlite:///path`. `postgresql://` is not available in this version.",
+           .doc = "The ledger: `sqlite:///path`.",
            .fallback = "sqlite:///var/lib/octroi/octroi.db",
            .choices = {"sqlite", "postgresql", "postgres"},
            .restart = true,
@@ -784,7 +789,7 @@ Field make_schema() {
                        .choices = {"on", "off", "public"}},
                       {.key = "otlp",
                        .type = Type::url,
-                       .doc = "OpenTelemetry collector. Not available in this version.",
+                       .doc = "OpenTelemetry collector.",
                        .choices = {"http", "https"},
                        .later_choices = {"http", "https"}},
                       {.key = "access_log",
