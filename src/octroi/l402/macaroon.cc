@@ -63,18 +63,21 @@ class Reader {
   bool failed_ = false;
 };
 
+enum class Section : std::uint8_t { head, caveat };
+
 /// One section that is not the empty one: location, identifier, vid. An optional field that is
-/// present but empty would be a second encoding of its absence.
-std::optional<CaveatView> read_section(Reader& in, bool vid_allowed) {
+/// present but empty would be a second encoding of its absence; only in the head, where no
+/// signature covers it, pymacaroons writes a location that way.
+std::optional<CaveatView> read_section(Reader& in, Section section) {
   CaveatView out;
   if (auto location = in.field(Tag::location)) {
-    if (location->empty()) return std::nullopt;
+    if (location->empty() && section == Section::caveat) return std::nullopt;
     out.location = as_text(*location);
   }
   auto id = in.field(Tag::identifier);
   if (!id) return std::nullopt;
   out.id = as_text(*id);
-  if (vid_allowed) {
+  if (section == Section::caveat) {
     if (auto vid = in.field(Tag::vid)) {
       if (vid->empty()) return std::nullopt;
       out.vid = as_text(*vid);
@@ -118,7 +121,7 @@ CaveatRange::Iterator::Iterator(ByteView rest) : rest_(rest), done_(false) { ++*
 
 CaveatRange::Iterator& CaveatRange::Iterator::operator++() {
   Reader in(rest_);
-  auto caveat = in.empty() ? std::nullopt : read_section(in, /*vid_allowed=*/true);
+  auto caveat = in.empty() ? std::nullopt : read_section(in, Section::caveat);
   if (!caveat) {
     done_ = true;
     return *this;
@@ -132,7 +135,7 @@ Result<MacaroonView> decode_macaroon(ByteView bytes) {
   if (bytes.size() > kMaxMacaroonSize) return fail(Errc::too_large, "macaroon: over 16 KiB");
   Reader in(bytes);
   if (!in.byte(kVersion)) return fail(Errc::malformed, "macaroon: not of version 2");
-  auto head = read_section(in, /*vid_allowed=*/false);
+  auto head = read_section(in, Section::head);
   if (!head)
     return fail(Errc::malformed, "macaroon: the first section is not a location and an identifier");
 
@@ -141,7 +144,7 @@ Result<MacaroonView> decode_macaroon(ByteView bytes) {
   out.identifier = as_bytes(head->id);
   const ByteView start = in.rest();
   while (!in.end_of_section()) {
-    auto caveat = read_section(in, /*vid_allowed=*/true);
+    auto caveat = read_section(in, Section::caveat);
     if (!caveat)
       return fail(Errc::malformed, "macaroon: a caveat section is cut off or out of order");
     if (++out.caveat_count > kMaxCaveats)

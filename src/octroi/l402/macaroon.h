@@ -4,9 +4,10 @@
 //   signature
 //
 // Numbers are base-128 varints. Decoding is strict: minimal varints, fields in this order, no empty
-// optional field, a 32-byte signature, nothing after it; so encode(decode(x)) is x for every x that
-// decodes. Field numbers and the derived root key are those of the macaroon libraries in use
-// (libmacaroons and its Go and Python ports), which the L402 draft's own text gets wrong.
+// optional field (but for the first location, which pymacaroons writes empty), a 32-byte signature,
+// nothing after it; so but for that location encode(decode(x)) is x for every x that decodes. Field
+// numbers and the derived root key are those of the macaroon libraries in use (libmacaroons and its
+// Go and Python ports), which the L402 draft's own text gets wrong.
 //
 // Errors   Errc::malformed, Errc::too_large.
 // Secrets  a macaroon is half of a bearer credential: never in a message or log.

@@ -12,6 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ByteView bytes(data, size);
   const auto macaroon = decode_macaroon(bytes);
   if (!macaroon) return 0;
+  // The one field with two spellings: a first location that is there and empty.
+  if (macaroon->location.empty() && bytes[1] == 1) return 0;
   MacaroonWriter writer(as_bytes("root"), macaroon->location, macaroon->identifier);
   std::size_t count = 0;
   for (const CaveatView& caveat : macaroon->caveats) {

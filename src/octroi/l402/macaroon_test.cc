@@ -68,6 +68,16 @@ TEST(Macaroon, EveryPrefixIsRefused) {
     EXPECT_FALSE(decode_macaroon(ByteView(good).first(n))) << n;
 }
 
+TEST(Macaroon, AnEmptyFirstLocationIsTheSameAsNone) {
+  Bytes bytes = *MacaroonWriter(as_bytes("root"), {}, as_bytes("id")).finish();
+  bytes.insert(bytes.begin() + 1, {1, 0});
+  auto macaroon = decode_macaroon(bytes);
+  ASSERT_TRUE(macaroon);
+  EXPECT_TRUE(signature_matches(*macaroon, as_bytes("root")));
+  const std::vector<std::string> one = {"x=y"};
+  EXPECT_TRUE(signature_matches(*decode_macaroon(*attenuate(bytes, one)), as_bytes("root")));
+}
+
 TEST(Macaroon, ThirdPartyCaveatsAreReadAndSaid) {
   const Bytes bytes = sample();
   auto macaroon = decode_macaroon(bytes);
