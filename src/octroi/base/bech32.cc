@@ -31,7 +31,7 @@ constexpr std::array<std::uint8_t, 128> kValues = [] {
   std::array<std::uint8_t, 128> values{};
   for (auto& v : values) v = kBad;
   for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
-    values[static_cast<std::size_t>(kAlphabet[i])] = static_cast<std::uint8_t>(i);
+    values[static_cast<std::uint8_t>(kAlphabet[i])] = static_cast<std::uint8_t>(i);
   }
   return values;
 }();
@@ -89,7 +89,7 @@ Result<Bech32> bech32_decode(std::string_view text, std::size_t max_size) {
   out.prefix = lower.substr(0, separator);
   Checksum checksum(out.prefix);
   for (const char c : std::string_view(lower).substr(separator + 1)) {
-    const std::uint8_t word = kValues[static_cast<std::size_t>(c)];
+    const std::uint8_t word = kValues[static_cast<std::uint8_t>(c)];
     if (word == kBad) return fail(Bech32Errc::bad_char);
     checksum.feed(word);
     out.words.push_back(word);

@@ -41,9 +41,9 @@ concept ErrorEnum = std::is_enum_v<E> && requires(E e) {
 
 class [[nodiscard]] Error {
  public:
+  /// Implicit, so that `fail(Errc::x)` reads well.
   template <ErrorEnum E>
-  Error(E e, std::string message =
-                 {})  // NOLINT(google-explicit-constructor): so that `fail(Errc::x)` reads well
+  Error(E e, std::string message = {})  // NOLINT(google-explicit-constructor)
       : info_(error_info(e)), message_(std::move(message)) {}
 
   [[nodiscard]] std::string_view code() const { return info_.code; }

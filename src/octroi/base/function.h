@@ -30,9 +30,15 @@ class UniqueFunction<R(Args...)> {
   };
   template <class F>
   struct Impl final : Base {
-    explicit Impl(F f) : f_(std::move(f)) {}
-    R call(Args... args) override { return f_(std::forward<Args>(args)...); }
-    F f_;
+    explicit Impl(F f) : callable(std::move(f)) {}
+    R call(Args... args) override {
+      if constexpr (std::is_void_v<R>) {
+        callable(std::forward<Args>(args)...);  // what it returns, if anything, is not wanted
+      } else {
+        return callable(std::forward<Args>(args)...);
+      }
+    }
+    F callable;
   };
   std::unique_ptr<Base> impl_;
 };

@@ -62,7 +62,7 @@ class Arena {
  public:
   static constexpr std::size_t kSmallest = 32;
   static constexpr std::size_t kLargest = 4096;
-  static constexpr std::size_t kChunk = 32 * 1024;
+  static constexpr std::size_t kChunk = std::size_t{32} * 1024;
 
   static bool fits(std::size_t size) { return size <= kLargest; }
 

@@ -19,6 +19,8 @@
 #include <utility>
 #include <variant>
 
+#include "octroi/task/frame_alloc.h"
+
 namespace octroi {
 
 template <class T = void>
@@ -39,6 +41,8 @@ struct PromiseBase {
   std::coroutine_handle<> continuation = std::noop_coroutine();
   static std::suspend_always initial_suspend() noexcept { return {}; }
   static FinalAwaiter final_suspend() noexcept { return {}; }
+  static void* operator new(std::size_t size) { return frame_alloc(size); }
+  static void operator delete(void* frame, std::size_t size) noexcept { frame_free(frame, size); }
 };
 
 template <class T>
