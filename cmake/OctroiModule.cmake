@@ -56,7 +56,10 @@ function(octroi_module name)
     add_executable(octroi_${name}_test ${tests})
     target_precompile_headers(octroi_${name}_test REUSE_FROM octroi_pch)
     target_link_libraries(octroi_${name}_test PRIVATE octroi_${name} ${test_deps} ${M_TEST_LIBS} GTest::gmock GTest::gtest_main)
-    target_compile_definitions(octroi_${name}_test PRIVATE)
+    if(OCTROI_RELEASE)
+      # The release preset is what users run; its tests, linked with optimisation, only on demand.
+      set_target_properties(octroi_${name}_test PROPERTIES EXCLUDE_FROM_ALL ON)
+    endif()
     set_property(GLOBAL APPEND PROPERTY OCTROI_TEST_TARGETS octroi_${name}_test)
     add_test(NAME ${name} COMMAND octroi_${name}_test --gtest_brief=1)
     set_tests_properties(${name} PROPERTIES

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "octroi/adapters/lnd/lnd_node.h"
 #include "octroi/adapters/sim/sim_node.h"
 #include "octroi/app/runtime.h"
 #include "octroi/lightning/health.h"
@@ -20,6 +21,15 @@ Result<OpenedNode> open_node(net::Loop& loop, const config::LightningSettings& s
     options.initial = settings.sim.initial;
     options.fee_ppm = settings.sim.fee_ppm;
     OCTROI_TRY(opened.node, sim::make_sim_node(loop, std::move(options), random, clock));
+    return opened;
+  }
+  if (settings.backend == "lnd") {
+    lnd::LndOptions options;
+    options.url = settings.lnd.url;
+    options.macaroon = settings.lnd.macaroon;
+    options.pay_macaroon = settings.lnd.pay_macaroon;
+    options.tls_cert_pem = settings.lnd.tls_cert_pem;
+    OCTROI_TRY(opened.node, lnd::make_lnd_node(loop, std::move(options)));
     return opened;
   }
   return fail(RuntimeErrc::unsupported, "lightning.backend: '" + settings.backend +

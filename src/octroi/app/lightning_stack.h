@@ -19,7 +19,6 @@ namespace octroi::app {
 
 /// A node of the configured backend, for the given loop.
 struct OpenedNode {
-  std::unique_ptr<http::Client> client;  // for REST backends; outlives the node
   std::unique_ptr<lightning::Node> node;
 };
 [[nodiscard]] Result<OpenedNode> open_node(net::Loop& loop,
