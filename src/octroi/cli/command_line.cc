@@ -195,8 +195,8 @@ struct CommandLine::Impl {
     return out;
   }
 
-  static std::string_view nearest_of(std::string_view word, const std::vector<std::string>& known) {
-    return config::nearest(word, {known.begin(), known.end()});
+  static std::string nearest_of(std::string_view word, const std::vector<std::string>& known) {
+    return std::string(config::nearest(word, {known.begin(), known.end()}));
   }
 };
 
@@ -265,7 +265,7 @@ int CommandLine::run(std::vector<std::string> args, Host& host) {
   const auto [place, unknown] = impl_->walk(args);
   const Impl::Known* target = impl_->find(place);
   if (target == nullptr && !unknown.empty()) {
-    const std::string_view close = Impl::nearest_of(unknown, Impl::child_names(*place));
+    const std::string close = Impl::nearest_of(unknown, Impl::child_names(*place));
     host.err << fmt::format("octroi: \"{}\" is not a command of {}\n", unknown,
                             Impl::path_of(place));
     host.err << (close.empty() ? fmt::format("    fix: see `{} --help`\n", Impl::path_of(place))

@@ -737,8 +737,7 @@ Field make_schema() {
            .later_choices = {"postgresql", "postgres"}},
           {.key = "shared",
            .type = Type::url,
-           .doc = "Redis for limits, replay and revocation across replicas. Not available in this "
-                  "version.",
+           .doc = "Redis for limits, replay and revocation across replicas.",
            .choices = {"redis", "rediss"},
            .restart = true,
            .later_choices = {"redis", "rediss"}},
