@@ -34,6 +34,8 @@ struct Literal {
   bool whole = true;
 };
 
+bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
 /// The longest literal every match must begin with. Conservative: an alternation anywhere, or a
 /// quantifier behind a character, ends what can be promised.
 Literal literal_of(std::string_view expression) {
@@ -41,7 +43,8 @@ Literal literal_of(std::string_view expression) {
   if (expression.find('|') != std::string_view::npos || expression.starts_with("(?"))
     return {"", false};
   for (std::size_t i = 0; i < expression.size(); ++i) {
-    char c = expression[i];
+    const char c = expression[i];
+    std::size_t begin = i;
     std::size_t width = 1;
     if (c == '\\') {
       // An escaped punctuation mark is itself; \d, \x41 and the like are left to RE2.
@@ -49,18 +52,20 @@ Literal literal_of(std::string_view expression) {
         if (i + 1 >= expression.size() || (expression[i + 1] != '/' && expression[i + 1] != '-'))
           return {out.prefix, false};
       }
-      c = expression[i + 1];
-      width = 2;
+      begin = i + 1;
     } else if (kMeta.find(c) != std::string_view::npos) {
       return {out.prefix, false};
     }
-    std::size_t next = i + width;
+    // A quantifier counts for the whole letter, which in UTF-8 may be several bytes.
+    while (begin + width < expression.size() && is_continuation(expression[begin + width])) ++width;
+    const std::string_view letter = expression.substr(begin, width);
+    const std::size_t next = begin + width;
     if (next < expression.size() && (expression[next] == '*' || expression[next] == '?' ||
                                      expression[next] == '{' || expression[next] == '+')) {
-      if (expression[next] == '+') out.prefix.push_back(c);
+      if (expression[next] == '+') out.prefix += letter;
       return {out.prefix, false};
     }
-    out.prefix.push_back(c);
+    out.prefix += letter;
     i = next - 1;
   }
   return out;
