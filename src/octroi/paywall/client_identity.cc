@@ -39,8 +39,10 @@ ClientIdentity identify(const net::Endpoint& peer, bool tls, const http::Headers
   id.through_trusted_proxy = true;
   if (auto proto = headers.get("X-Forwarded-Proto"))
     id.proto = http::equal_ignoring_case(*proto, "https") ? "https" : "http";
-  if (auto host = headers.get("X-Forwarded-Host"))
+  if (auto host = headers.get("X-Forwarded-Host")) {
     id.host = std::string(trim(host->substr(0, host->find(','))));
+    for (char& c : id.host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  }
 
   // Right to left: each trusted hop vouches for the one before it.
   const auto lines = headers.all("X-Forwarded-For");

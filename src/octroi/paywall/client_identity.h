@@ -18,7 +18,7 @@ struct ClientIdentity {
   net::IpAddress address;
   bool through_trusted_proxy = false;
   std::string proto;  // "http" or "https" as the client used it
-  std::string host;   // X-Forwarded-Host of a trusted proxy, else empty
+  std::string host;   // X-Forwarded-Host of a trusted proxy, lower-case, else empty
 
   /// Under which unpaid challenges are counted: the address, or its /64 for IPv6.
   [[nodiscard]] net::IpAddress unpaid_key() const { return address.masked(32, 64); }

@@ -38,12 +38,21 @@ Result<std::vector<Pattern>> compile_all(const std::vector<std::string>& express
   return out;
 }
 
+/// Hosts have no case; requests bring theirs in lower case.
+Result<Pattern> compile_host(const std::string& expression) {
+  OCTROI_TRY(auto pattern, Pattern::compile(expression, Anchor::both));
+  if (!pattern.is_literal()) return Pattern::compile("(?i)" + expression, Anchor::both);
+  std::string lower = expression;
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  return Pattern::compile(lower, Anchor::both);
+}
+
 Result<Service> compile(const ServiceSettings& settings, std::uint32_t index) {
   Service s;
   s.settings = settings;
   s.index = index;
   if (!settings.host.empty()) {
-    OCTROI_TRY(s.host, Pattern::compile(settings.host, Anchor::both));
+    OCTROI_TRY(s.host, compile_host(settings.host));
   }
   OCTROI_TRY(s.path, Pattern::compile(settings.path, Anchor::start));
   for (const auto& rule : settings.prices) {
