@@ -73,9 +73,10 @@ http::ResponseHead preflight_answer(const CorsPolicy& policy, const http::Reques
 void add_cors(const CorsPolicy& policy, const http::Headers& request, http::Headers& response) {
   if (!policy.enabled) return;
   const std::string origin = allowed_origin(policy, request);
+  // Also without permission: a cache must not give that answer to an origin that has it.
+  if (origin != "*" && !response.has_token("Vary", "Origin")) response.add("Vary", "Origin");
   if (origin.empty()) return;
   response.set("Access-Control-Allow-Origin", origin);
-  if (origin != "*" && !response.has_token("Vary", "Origin")) response.add("Vary", "Origin");
   merge_list(response, "Access-Control-Expose-Headers", policy.expose_headers);
   if (policy.credentials) response.set("Access-Control-Allow-Credentials", "true");
 }
