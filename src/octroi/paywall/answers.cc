@@ -28,8 +28,8 @@ std::string retry_after_seconds(Millis wait) {
 }
 
 void make_private(http::Headers& headers) {
-  if (headers.has_token("Cache-Control", "private") ||
-      headers.has_token("Cache-Control", "no-store"))
+  if (headers.has_token("Cache-Control", "no-store")) return;
+  if (headers.has_token("Cache-Control", "private") && !headers.has_token("Cache-Control", "public"))
     return;
   std::string value;
   for (auto line : headers.all("Cache-Control")) {
@@ -39,7 +39,9 @@ void make_private(http::Headers& headers) {
       line = comma == std::string_view::npos ? std::string_view{} : line.substr(comma + 1);
       while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
       while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
-      if (item.empty() || http::equal_ignoring_case(item, "public")) continue;
+      if (item.empty() || http::equal_ignoring_case(item, "public") ||
+          http::equal_ignoring_case(item, "private"))
+        continue;
       value += std::string(item) + ", ";
     }
   }
@@ -99,8 +101,13 @@ std::string upstream_target(const ServiceSettings& service, std::string_view raw
   std::string path = plain(raw_path, judged_path) || same_segments(raw_path, judged_path)
                          ? std::string(raw_path)
                          : encode_path(judged_path);
-  if (service.rewrite_strip && path.starts_with(*service.rewrite_strip)) {
-    path.erase(0, service.rewrite_strip->size());
+  if (service.rewrite_strip && judged_path.starts_with(*service.rewrite_strip)) {
+    // What is stripped was judged decoded: a spelling that hides it is replaced by the plain one.
+    if (path.starts_with(*service.rewrite_strip)) {
+      path.erase(0, service.rewrite_strip->size());
+    } else {
+      path = encode_path(judged_path.substr(service.rewrite_strip->size()));
+    }
     if (path.empty() || path.front() != '/') path.insert(path.begin(), '/');
   }
   if (service.rewrite_prefix) path.insert(0, *service.rewrite_prefix);
