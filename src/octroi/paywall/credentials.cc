@@ -1,13 +1,19 @@
 #include "octroi/paywall/credentials.h"
 
+#include <algorithm>
 #include <array>
+
+#include "octroi/mpp/auth_params.h"
 
 namespace octroi::paywall {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kIdentityFields = {
-    "X-Octroi-Token-Id", "X-Octroi-Session-Id", "X-Octroi-Service", "X-Octroi-Amount-Msat"};
+/// What never goes to the upstream from a client; the ordinary Authorization is put back.
+constexpr std::array<std::string_view, 10> kNeverForwarded = {
+    "Authorization",    "Payment-Authorization", "Macaroon",          "Grpc-Metadata-Macaroon",
+    "Accept-Payment",   "Payment-Receipt",       "X-Octroi-Token-Id", "X-Octroi-Session-Id",
+    "X-Octroi-Service", "X-Octroi-Amount-Msat"};
 
 std::string_view scheme_of(std::string_view value) {
   return value.substr(0, value.find_first_of(" \t"));
@@ -16,6 +22,22 @@ std::string_view scheme_of(std::string_view value) {
 bool is_payment_scheme(std::string_view scheme) {
   return http::equal_ignoring_case(scheme, "Payment") ||
          http::equal_ignoring_case(scheme, "L402") || http::equal_ignoring_case(scheme, "LSAT");
+}
+
+/// Whether one of a list of challenges (or credentials, which have the same form) is of ours.
+bool names_payment_scheme(std::string_view value) {
+  const std::array<std::string_view, 1> lines = {value};
+  const auto found = mpp::parse_auth_challenges(lines);
+  return std::any_of(found.begin(), found.end(),
+                     [](const mpp::AuthChallenge& c) { return is_payment_scheme(c.scheme); });
+}
+
+/// Gateways that make variables of fields (CGI, WSGI) read "_" and "-" as one character.
+bool is_spelled_like(std::string_view name, std::string_view field) {
+  return name.size() == field.size() &&
+         std::equal(name.begin(), name.end(), field.begin(), [](char a, char b) {
+           return a == '_' ? b == '-' : http::equal_ignoring_case({&a, 1}, {&b, 1});
+         });
 }
 
 void append_all(const http::Headers& headers, std::string_view name,
@@ -35,6 +57,7 @@ Credentials collect_credentials(const http::Headers& request) {
       out.l402.emplace_back(value);
     } else {
       out.ordinary.emplace_back(value);
+      out.mixed = out.mixed || names_payment_scheme(value);
     }
   }
   append_all(request, "Payment-Authorization", out.payment_authorization);
@@ -44,14 +67,12 @@ Credentials collect_credentials(const http::Headers& request) {
 }
 
 void strip_credentials(http::Headers& request, const Credentials& credentials) {
-  request.remove("Authorization");
-  request.remove("Payment-Authorization");
-  request.remove("Macaroon");
-  request.remove("Grpc-Metadata-Macaroon");
-  request.remove("Accept-Payment");
-  request.remove("Payment-Receipt");
-  for (auto name : kIdentityFields) request.remove(name);
-  if (!credentials.ordinary.empty()) request.add("Authorization", credentials.ordinary.front());
+  request.filter([](std::string_view name, std::string_view) {
+    return std::none_of(kNeverForwarded.begin(), kNeverForwarded.end(),
+                        [name](auto field) { return is_spelled_like(name, field); });
+  });
+  if (!credentials.ordinary.empty() && !credentials.mixed)
+    request.add("Authorization", credentials.ordinary.front());
 }
 
 void strip_upstream_payment(http::Headers& response) {
@@ -59,7 +80,7 @@ void strip_upstream_payment(http::Headers& response) {
   std::vector<std::string> keep;
   bool found = false;
   for (auto value : response.all("WWW-Authenticate")) {
-    if (is_payment_scheme(scheme_of(value))) {
+    if (is_payment_scheme(scheme_of(value)) || names_payment_scheme(value)) {
       found = true;
     } else {
       keep.emplace_back(value);

@@ -24,6 +24,9 @@ struct Credentials {
   std::vector<std::string> macaroon;
   /// Authorization fields of any other scheme.
   std::vector<std::string> ordinary;
+  /// An ordinary field holds a payment credential behind a comma, as where two fields were joined:
+  /// nobody can say what was meant.
+  bool mixed = false;
 
   [[nodiscard]] bool has_payment() const {
     return !payment.empty() || !payment_authorization.empty();

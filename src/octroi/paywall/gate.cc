@@ -217,7 +217,7 @@ Task<void> Gate::serve_route(Visit& visit) {
   }
 
   visit.credentials = collect_credentials(visit.request().headers);
-  if (visit.credentials.ordinary.size() > 1) {
+  if (visit.credentials.ordinary.size() > 1 || visit.credentials.mixed) {
     co_await refuse(
         visit,
         complaint({mpp::ProblemType::bad_request, "send one Authorization field of one scheme"},
