@@ -1,0 +1,52 @@
+#include "octroi/paywall/grpc.h"
+
+#include <gtest/gtest.h>
+
+namespace octroi::paywall {
+namespace {
+
+TEST(Grpc, IsRecognisedByItsContentType) {
+  struct Row {
+    const char* type;
+    bool grpc;
+  };
+  for (const Row& row :
+       {Row{"application/grpc", true}, Row{"application/grpc+proto", true},
+        Row{"Application/GRPC+json", true}, Row{"application/grpc;charset=x", true},
+        Row{"application/grpc ; a=b", true}, Row{"application/grpc-web", false},
+        Row{"application/grpcx", false}, Row{"application/json", false},
+        Row{"application/grp", false}, Row{"", false}}) {
+    http::Headers h;
+    h.add("Content-Type", row.type);
+    EXPECT_EQ(is_grpc(h), row.grpc) << row.type;
+  }
+  EXPECT_FALSE(is_grpc({}));
+}
+
+TEST(Grpc, MessagesArePercentEncoded) {
+  EXPECT_EQ(grpc_message("payment required"), "payment required");
+  EXPECT_EQ(grpc_message("100% \n\xC3\xA9"), "100%25 %0A%C3%A9");
+}
+
+TEST(Grpc, StatusOfEveryAnswerOfOurs) {
+  const std::pair<int, int> rows[] = {{400, 3},  {401, 16}, {402, 13}, {403, 7}, {404, 12},
+                                      {405, 12}, {409, 10}, {413, 3},  {429, 8}, {500, 13},
+                                      {502, 14}, {503, 14}, {504, 4},  {418, 2}};
+  for (const auto& [http, grpc] : rows) EXPECT_EQ(grpc_status(http), grpc) << http;
+}
+
+TEST(Grpc, AnswersKeepTheirFields) {
+  http::ResponseHead head;
+  head.status = 402;
+  head.headers.add("WWW-Authenticate", "L402 macaroon=\"x\"");
+  head.headers.add("Content-Type", "application/problem+json");
+  to_grpc(head, "payment required");
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(*head.headers.get("Content-Type"), "application/grpc");
+  EXPECT_EQ(*head.headers.get("grpc-status"), "13");
+  EXPECT_EQ(*head.headers.get("grpc-message"), "payment required");
+  EXPECT_EQ(head.headers.count("WWW-Authenticate"), 1U);
+}
+
+}  // namespace
+}  // namespace octroi::paywall
