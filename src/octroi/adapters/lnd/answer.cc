@@ -202,6 +202,7 @@ Result<lightning::NodeInfo> read_info(std::string_view body) {
   lightning::NodeInfo info;
   info.backend = "lnd";
   info.version = text_or_empty(root, "version");
+  info.version.resize(std::min(info.version.find(' '), info.version.size()));  // "… commit=…"
   info.alias = text_or_empty(root, "alias");
   info.public_key = text_or_empty(root, "identity_pubkey");
   if (info.public_key.size() != 66) return bad("identity_pubkey");

@@ -175,12 +175,14 @@ TEST_F(LndTest, TellsItsState) {
   lnd->on(
       "GET /v1/getinfo",
       {{.body =
-            R"({"version":"0.20.0-beta","alias":"m","identity_pubkey":")" + key.public_key().hex() +
+            R"({"version":"0.20.0-beta commit=v0","alias":"m","identity_pubkey":")" +
+            key.public_key().hex() +
             R"(","synced_to_chain":true,"num_active_channels":3,"chains":[{"chain":"bitcoin","network":"regtest"}]})"}});
   auto info = run_task(loop, node->info());
   ASSERT_TRUE(info) << info.error().message();
   EXPECT_EQ(info->network, lightning::Network::regtest);
   EXPECT_EQ(info->active_channels, 3);
+  EXPECT_EQ(info->version, "0.20.0-beta");
   EXPECT_EQ(info->public_key, key.public_key().hex());
   lnd->on("GET /v1/balance/channels",
           {{.body = R"({"balance":"12","local_balance":{"sat":"12","msat":"12345"}})"}});
