@@ -1,7 +1,8 @@
-// octroi/task/frame_alloc.h: memory of coroutine frames and other short-lived objects of a request, kept
-// on free lists of the thread that frees them: an allocation is a few instructions once warm.
+// octroi/task/frame_alloc.h: memory of coroutine frames and other short-lived objects of a request,
+// kept on free lists of the thread that frees them: an allocation is a few instructions once warm.
 //
-// Sizes    up to 2 KiB in steps of 64 bytes; larger ones and every size under a sanitizer go to the heap,
+// Sizes    up to 2 KiB in steps of 64 bytes; larger ones and every size under a sanitizer go to the
+// heap,
 //          so that a use after free is still seen.
 // Thread   any; a block freed on another thread changes its list.
 #pragma once
@@ -13,7 +14,8 @@
 namespace octroi::detail {
 
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer)
 #define OCTROI_FRAME_ALLOC_OFF 1
 #endif
 #endif
@@ -29,8 +31,8 @@ struct FrameList {
   FreeFrame* head = nullptr;
   std::size_t size = 0;
 };
-// Without a destructor, so that an access is one instruction; frame_alloc_slow has them emptied when the
-// thread ends.
+// Without a destructor, so that an access is one instruction; frame_alloc_slow has them emptied
+// when the thread ends.
 inline constinit thread_local std::array<FrameList, kFrameClasses> frame_lists{};
 
 /// From the heap, `size` bytes.
