@@ -537,7 +537,9 @@ TEST_F(RelayTest, LargeBodiesPassBothWaysInLittleMemory) {
   EXPECT_EQ(got, kSize);
   EXPECT_EQ(result->request_bytes, kSize);
   EXPECT_EQ(result->response_bytes, kSize);
-  EXPECT_LT(peak, before + 16 * 1024);
+#if defined(__has_feature) && !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+  EXPECT_LT(peak, before + 16 * 1024);  // sanitizers keep freed memory
+#endif
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "octroi/net/inbox.h"
 #include "octroi/net/loop.h"
 #include "octroi/net/readiness.h"
+#include "octroi/task/ready.h"
 
 namespace octroi::net {
 
@@ -225,11 +226,16 @@ void Loop::run() {
   impl.thread.store(std::this_thread::get_id());
   impl.running = true;
   while (!impl.stopping.load(std::memory_order_relaxed)) {
-    if (impl.deferred.empty()) {
-      impl.context.run_one();
-    } else {
-      impl.context.poll_one();
+    {
+      const RunScope scope;  // whom the callback wakes runs when it has returned
+      if (impl.deferred.empty()) {
+        impl.context.run_one();
+      } else {
+        impl.context.poll_one();
+      }
     }
+    if (impl.deferred.empty()) continue;
+    const RunScope scope;
     impl.deferred.run();
   }
   impl.running = false;
