@@ -69,7 +69,7 @@ TEST(Rfc3339, Refuses) {
 }
 
 TEST(Rfc3339, WritesWhatItReads) {
-  for (std::int64_t s = -62'167'219'200; s < 253'402'300'799; s += 86'399 * 997) {
+  for (std::int64_t s = -62'167'219'200; s < 253'402'300'799; s += 86'399L * 997) {
     const UnixMillis t = from_unix_seconds(s);
     ASSERT_EQ(from_rfc3339(to_rfc3339(t)).value(), t);
   }
