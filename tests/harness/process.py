@@ -38,8 +38,13 @@ def free_port() -> int:
                 return port
 
 
+class ProgramEnded(RuntimeError):
+    """It ended while something waited for it; there is nothing left to wait for."""
+
+
 def wait_for(condition: Callable[[], object], seconds: float, what: str, pause: float = 0.05) -> object:
-    """Calls `condition` until it returns something true; exceptions count as not yet."""
+    """Calls `condition` until it returns something true; exceptions count as not yet, except
+    that of a program that has ended."""
     deadline = time.monotonic() + seconds
     last: BaseException | None = None
     while True:
@@ -47,6 +52,8 @@ def wait_for(condition: Callable[[], object], seconds: float, what: str, pause: 
             value = condition()
             if value:
                 return value
+        except ProgramEnded:
+            raise
         except Exception as error:  # noqa: BLE001: whatever it is, it is reported at the deadline
             last = error
         if time.monotonic() > deadline:
@@ -98,7 +105,7 @@ class Program:
 
     def must_run(self) -> None:
         if not self.running():
-            raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{self.output()[-4000:]}")
+            raise ProgramEnded(f"{self.name} ended with {self.process.returncode}:\n{self.output()[-4000:]}")
 
     def stop(self, seconds: float = 15.0) -> int:
         """SIGTERM, then SIGKILL; returns the exit status."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import l402_client, payment
+from harness.process import wait_for
 
 from .conftest import upstream_saw_no_payment
 
@@ -91,15 +92,22 @@ def test_l402_requests_pays_payment(paid_over_lnd, network, leaks, upstream):
     one_delivery(upstream, "/payment/py")
 
 
+def settled_balance(node) -> int:
+    """The node's balance once nothing that earlier tests paid is on its way any more."""
+    wait_for(lambda: not any(one["pending_htlcs"] for one in node.call("GET", "/v1/channels")["channels"]), 10, "a quiet channel")
+    return node.balance_msat()
+
+
 def test_the_node_settled_what_octroi_counted(paid_over_lnd, network, lnd_payer):
     """What octroi says it earned is what the node received."""
-    before = network.merchant.balance_msat()
+    before = settled_balance(network.merchant)
     assert paid_over_lnd.request(
         "/payment/count", headers={"Authorization": paid_over_lnd.buy("/payment/count", lnd_payer)}
     ).status == 200
     token = paid_over_lnd.buy_token("/l402/count", lnd_payer)
     assert paid_over_lnd.request("/l402/count", headers={"Authorization": token}).status == 200
-    assert network.merchant.balance_msat() - before == 12_000 + 11_000
+    # The payer has its preimage a moment before the merchant's channel is settled.
+    wait_for(lambda: network.merchant.balance_msat() - before == 12_000 + 11_000, 10, "both payments on the merchant's side")
     assert paid_over_lnd.metric("octroi_paid_msat_total") == 12_000 + 11_000
 
 
