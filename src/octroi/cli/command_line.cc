@@ -39,7 +39,9 @@ class Options final : public OptionSet {
   }
   void choice(const std::string& names, std::string& target,
               const std::vector<std::string>& allowed, const std::string& help) override {
-    app_.add_option(names, target, help)->check(CLI::IsMember(allowed))->type_name(joined(allowed));
+    app_.add_option(names, target, help)
+        ->check(CLI::IsMember(allowed).description(""))
+        ->type_name(joined(allowed));
   }
   void repeated(const std::string& names, std::vector<std::string>& target,
                 const std::string& help) override {
@@ -73,7 +75,6 @@ class HelpFormatter final : public CLI::Formatter {
   HelpFormatter() {
     label("SUBCOMMAND", "COMMAND");
     label("SUBCOMMANDS", "COMMANDS");
-    label("Subcommands", "Commands");
     label("OPTIONS", "options");
     column_width(34);
   }
@@ -110,8 +111,9 @@ struct CommandLine::Impl {
     app.add_option("--log-level", global.log_level, "Overrides log.level.")
         ->take_last()
         ->check(CLI::IsMember(
-            std::vector<std::string>{"trace", "debug", "info", "warn", "error", "off"}))
-        ->type_name("LEVEL");
+                    std::vector<std::string>{"trace", "debug", "info", "warn", "error", "off"})
+                    .description(""))
+        ->type_name("trace|debug|info|warn|error|off");
     app.require_subcommand(0, 1);
     app.footer(
         "Examples:\n"
@@ -139,6 +141,7 @@ struct CommandLine::Impl {
       if (next == nullptr) {
         const auto group = groups.find(path);
         next = at->add_subcommand(word, group == groups.end() ? "" : group->second);
+        next->group("Commands");
         next->fallthrough();  // so that global options may follow the command
         next->require_subcommand(0, 1);
       }
@@ -283,7 +286,7 @@ int CommandLine::run(std::vector<std::string> args, Host& host) {
     std::reverse(args.begin(), args.end());  // as the library wants them
     impl_->app.parse(args);
   } catch (const CLI::CallForHelp&) {
-    host.out << impl_->deepest()->help();
+    host.out << impl_->app.help();
     return to_int(ExitCode::done);
   } catch (const CLI::ParseError& e) {
     return usage(e.what(), Impl::path_of(place));
@@ -292,7 +295,7 @@ int CommandLine::run(std::vector<std::string> args, Host& host) {
   const CLI::App* chosen = impl_->deepest();
   const Impl::Known* command = impl_->find(chosen);
   if (command == nullptr) {
-    host.err << chosen->help();
+    host.err << impl_->app.help();
     return to_int(ExitCode::usage);
   }
   Invocation call{host, impl_->global, false, std::move(rest)};

@@ -164,6 +164,7 @@ TEST_F(Cli, help_shows_options_and_examples) {
   EXPECT_EQ(s.code, 0);
   EXPECT_TRUE(s.err.empty());
   EXPECT_NE(s.out.find("--max-cost"), std::string::npos);
+  EXPECT_NE(s.out.find("Usage: octroi fetch [options] url"), std::string::npos) << s.out;
   EXPECT_NE(s.out.find("octroi fetch http://127.0.0.1/"), std::string::npos);
   EXPECT_NE(call({"--help"}).out.find("wallet"), std::string::npos);
   EXPECT_NE(call({"wallet", "-h"}).out.find("Money out."), std::string::npos);

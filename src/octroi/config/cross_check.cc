@@ -91,7 +91,9 @@ class CrossCheck {
         all.emplace_back(path, &v);
       } else {
         for (std::size_t i = 0; i < v.children.size(); ++i) {
-          all.emplace_back(v.children.size() == 1 ? path : fmt::format("{}[{}]", path, i),
+          all.emplace_back(v.children.size() == 1 && child.type != Type::section
+                               ? path
+                               : fmt::format("{}[{}]", path, i),
                            &v.children[i].value);
         }
       }
@@ -185,9 +187,13 @@ class CrossCheck {
     }
     for (std::size_t i = 0; i < v.children.size(); ++i) {
       const auto& [key, child] = v.children[i];
-      written_secrets(child, key.empty()    ? fmt::format("{}[{}]", path, i)
-                             : path.empty() ? key
-                                            : path + "." + key);
+      if (key.empty()) {
+        written_secrets(child, v.children.size() == 1 && child.type != Type::section
+                                   ? path
+                                   : fmt::format("{}[{}]", path, i));
+      } else {
+        written_secrets(child, path.empty() ? key : path + "." + key);
+      }
     }
   }
 

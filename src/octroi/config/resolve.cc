@@ -10,8 +10,12 @@
 namespace octroi::config {
 namespace {
 
-std::string join(const std::string& path, const std::string& key, std::size_t index) {
-  if (key.empty()) return fmt::format("{}[{}]", path, index);
+std::string join(const std::string& path, const Value& parent, std::size_t index) {
+  const std::string& key = parent.children[index].key;
+  // A list of one was most likely written as one value.
+  const bool alone =
+      parent.children.size() == 1 && parent.children[index].value.type != Type::section;
+  if (key.empty()) return alone ? path : fmt::format("{}[{}]", path, index);
   return path.empty() ? key : path + "." + key;
 }
 
@@ -32,7 +36,7 @@ class Resolver {
     for (std::size_t i = 0; i < value.children.size(); ++i) {
       auto& [key, child] = value.children[i];
       if (!backend.empty() && child.type == Type::section && key != backend) continue;
-      walk(child, join(path, key, i));
+      walk(child, join(path, value, i));
     }
   }
 
