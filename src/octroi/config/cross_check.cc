@@ -91,9 +91,7 @@ class CrossCheck {
         all.emplace_back(path, &v);
       } else {
         for (std::size_t i = 0; i < v.children.size(); ++i) {
-          all.emplace_back(v.children.size() == 1 && child.type != Type::section
-                               ? path
-                               : fmt::format("{}[{}]", path, i),
+          all.emplace_back(v.children.size() == 1 ? path : fmt::format("{}[{}]", path, i),
                            &v.children[i].value);
         }
       }
