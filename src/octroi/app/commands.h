@@ -44,7 +44,7 @@ struct FetchFlags {
   int max_redirects = 10;
   int max_time = 60;  // -m, seconds
   int payment_timeout = 60;
-  std::string max_cost;  // "1000 sat", or digits (sat)
+  std::string max_cost = "1000 sat";  // or digits (sat)
   std::string max_fee;
   std::string max_size = "64MiB";
   std::string prefer;  // l402 | payment

@@ -66,7 +66,7 @@ void fetch_options(OptionSet& set, const std::shared_ptr<FetchFlags>& f,
   set.option("-m,--max-time", (*numbers)[1], "Seconds an HTTP exchange may take.");
   set.option("--payment-timeout", (*numbers)[2], "Seconds a payment may take.");
   set.option("--max-cost", f->max_cost,
-             "Most to pay, '1000 sat' or digits; only tightens the configured limit.");
+             "Most to pay, '1000 sat' (the default) or digits; never above wallet.limits.");
   set.option("--max-fee", f->max_fee, "Most to pay for routing.");
   set.option("--max-size", f->max_size, "Largest answer taken.");
   set.choice("--prefer-scheme", f->prefer, {"l402", "payment"},

@@ -45,6 +45,12 @@ Task<Result<std::optional<InvoiceRecord>>> MemoryStore::find_invoice(PaymentHash
   co_return std::optional<InvoiceRecord>{it->second.record};
 }
 
+Task<Result<bool>> MemoryStore::is_consumed(PaymentHash hash) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  co_return consumed_.contains(hash);
+}
+
 Task<Result<>> MemoryStore::record_transactions(std::vector<TransactionRecord> rows) {
   const std::scoped_lock lock(mutex_);
   OCTROI_CO_CHECK(begin());

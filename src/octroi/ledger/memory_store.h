@@ -31,6 +31,7 @@ class MemoryStore final : public Store {
 
   Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) override;
   Task<Result<std::optional<InvoiceRecord>>> find_invoice(PaymentHash hash) override;
+  Task<Result<bool>> is_consumed(PaymentHash hash) override;
   Task<Result<>> record_transactions(std::vector<TransactionRecord> rows) override;
   Task<Result<bool>> settle(PaymentHash hash, UnixMillis when) override;
   Task<Result<std::vector<Transaction>>> list_transactions(TransactionFilter filter) override;

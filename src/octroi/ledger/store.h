@@ -143,6 +143,9 @@ class Store {
   /// Claims the hash once across schemes and intents. Also settles its transaction. An empty
   /// idempotency key never replays: whoever comes second gets `spent`.
   virtual Task<Result<ConsumeOutcome>> consume(ConsumeRequest request) = 0;
+  /// Whether the hash was claimed before, by whatever scheme. Only a hint for what to tell: consume()
+  /// decides.
+  virtual Task<Result<bool>> is_consumed(PaymentHash hash) = 0;
   /// The second step: what was answered, once. Errc::not_pending when this process did not consume
   /// the hash, or has finished it.
   virtual Task<Result<>> finish_consume(PaymentHash hash, StoredResponse response) = 0;

@@ -59,6 +59,14 @@ class StoreContract : public testing::TestWithParam<StoreUnderTest> {
 // --- invoices
 // ----------------------------------------------------------------------------------------
 
+TEST_P(StoreContract, AConsumedHashIsTold) {
+  ASSERT_TRUE(sync(store().record_invoices({invoice_of(1), invoice_of(2)})));
+  ASSERT_EQ(state_of(consume_of(1)), ConsumeState::fresh);
+  EXPECT_EQ(sync(store().is_consumed(hash_of(1))).value_or(false), true);
+  EXPECT_EQ(sync(store().is_consumed(hash_of(2))).value_or(true), false);
+  EXPECT_EQ(sync(store().is_consumed(hash_of(3))).value_or(true), false);
+}
+
 TEST_P(StoreContract, AnInvoiceIsFoundAsItWasRecorded) {
   InvoiceRecord made = invoice_of(1);
   made.node_index = 0xFFFF'FFFF'FFFF'FFFFULL;

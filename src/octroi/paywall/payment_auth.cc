@@ -152,6 +152,19 @@ Task<Verdict> PaymentAuthenticator::verify(const Credentials& credentials,
     r.result = result_label(r.problem.type);
     r.key_version = key_version;
     if (may_repeat(r.problem.type)) {
+      // A challenge that was spent is not to be paid again: it is as unknown as any other.
+      auto request = mpp::lightning::parse_charge_request(ours.request);
+      bool spent = true;
+      if (request && request->payment_hash) {
+        auto consumed = co_await shared_.store.is_consumed(*request->payment_hash);
+        spent = !consumed || *consumed;
+      }
+      if (spent) {
+        auto used = refusal(ProblemType::lightning_unknown_challenge,
+                            "this payment was already used; pay a fresh challenge", "spent");
+        used.key_version = key_version;
+        co_return used;
+      }
       if (auto line = mpp::format_challenge(ours)) {
         r.repeat_challenge = std::move(*line);
         r.problem.challenge_id = ours.id;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "octroi/l402/identifier.h"
+#include "octroi/l402/macaroon.h"
+#include "octroi/mpp/auth_params.h"
 #include "octroi/mpp/credential.h"
 #include "octroi/mpp/expiry.h"
 #include "octroi/mpp/lightning/charge.h"
@@ -23,12 +26,44 @@ Result<bolt11::Invoice> decode_payable(std::string_view text, UnixMillis now) {
   return std::move(*invoice);
 }
 
-Result<Offer> read_l402(l402::Challenge challenge, UnixMillis now) {
+/// What may stand in an Authorization field between scheme and colon.
+bool is_token_text(std::string_view text) {
+  return !text.empty() && text.size() <= 16 * 1024 &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '+' || c == '/' || c == '_' || c == '-' || c == '=' || c == '.';
+         });
+}
+
+/// `macaroon` is the field's name for it, `token` the specification's.
+std::optional<L402Challenge> as_l402(const mpp::AuthChallenge& challenge) {
+  const bool lsat = challenge.has_scheme("LSAT");
+  if ((!lsat && !challenge.has_scheme("L402")) || challenge.defect != mpp::AuthDefect::none)
+    return std::nullopt;
+  auto token = challenge.param("macaroon");
+  if (!token) token = challenge.param("token");
+  const auto invoice = challenge.param("invoice");
+  if (!token || !invoice || !is_token_text(*token)) return std::nullopt;
+  return L402Challenge{lsat, std::string(*token), std::string(*invoice)};
+}
+
+/// The payment hash in a token of the usual form; other servers' tokens may be anything.
+std::optional<PaymentHash> hash_in(std::string_view token) {
+  const auto bytes = from_base64_any(token);
+  if (!bytes) return std::nullopt;
+  const auto macaroon = l402::decode_macaroon(*bytes);
+  if (!macaroon) return std::nullopt;
+  const auto id = l402::decode_identifier(macaroon->identifier);
+  return id ? std::optional(id->hash) : std::nullopt;
+}
+
+Result<Offer> read_l402(L402Challenge challenge, UnixMillis now) {
   Offer offer;
   offer.scheme = Scheme::l402;
   offer.invoice_text = challenge.invoice;
   OCTROI_TRY(offer.invoice, decode_payable(challenge.invoice, now));
-  if (offer.invoice.payment_hash != challenge.id.hash) {
+  const auto hash = hash_in(challenge.token);
+  if (hash && *hash != offer.invoice.payment_hash) {
     return fail(Errc::bad_invoice,
                 "L402: the invoice is for another payment hash than the macaroon");
   }
@@ -97,8 +132,8 @@ ReadOffers read_offers(const http::Headers& response, UnixMillis now) {
     if (!known) out.offers.push_back(std::move(*offer));
   };
   const auto lines = response.all("WWW-Authenticate");
-  for (auto line : lines) {
-    for (auto& challenge : l402::parse_challenges(line)) take(read_l402(std::move(challenge), now));
+  for (const auto& challenge : mpp::parse_auth_challenges(lines)) {
+    if (auto l402 = as_l402(challenge)) take(read_l402(std::move(*l402), now));
   }
   if (auto challenges = mpp::parse_challenges(lines)) {
     for (auto& challenge : *challenges) take(read_charge(std::move(challenge), now));
@@ -114,9 +149,9 @@ const Offer* choose(const std::vector<Offer>& offers, std::optional<Scheme> pref
 }
 
 Result<Proof> make_proof(const Offer& offer, const Secret& preimage) {
-  if (const auto* challenge = std::get_if<l402::Challenge>(&offer.challenge)) {
-    return Proof{"Authorization", l402::format_credential(challenge->scheme, challenge->macaroon,
-                                                          preimage.reveal())};
+  if (const auto* challenge = std::get_if<L402Challenge>(&offer.challenge)) {
+    return Proof{"Authorization", Secret::take((challenge->lsat ? "LSAT " : "L402 ") +
+                                               challenge->token + ":" + to_hex(preimage.reveal()))};
   }
   const auto& challenge = std::get<mpp::Challenge>(offer.challenge);
   std::string payload = mpp::lightning::charge_payload_json(preimage);

@@ -13,19 +13,26 @@
 
 #include "octroi/bolt11/bolt11.h"
 #include "octroi/http/message.h"
-#include "octroi/l402/header.h"
 #include "octroi/lightning/node.h"
 #include "octroi/mpp/challenge.h"
 #include "octroi/wallet/errors.h"
 
 namespace octroi::wallet {
 
+/// An L402 or LSAT challenge as a payer needs it. The token is the server's own and is given back
+/// as it came; when it is a macaroon of the usual form, its payment hash must be the invoice's.
+struct L402Challenge {
+  bool lsat = false;
+  std::string token;
+  std::string invoice;
+};
+
 enum class Scheme : std::uint8_t { l402, payment };
 [[nodiscard]] std::string_view to_string(Scheme s);
 
 struct Offer {
   Scheme scheme = Scheme::l402;
-  std::variant<l402::Challenge, mpp::Challenge> challenge;
+  std::variant<L402Challenge, mpp::Challenge> challenge;
   std::string invoice_text;
   bolt11::Invoice invoice;  // decoded, signature checked
   Msat amount;

@@ -92,6 +92,11 @@ Result<std::optional<InvoiceRecord>> find_invoice(Database& db, const PaymentHas
       hash, amount, {q.integer(1)}, {q.integer(2)}, static_cast<std::uint64_t>(q.integer(3))}};
 }
 
+Result<bool> is_consumed(Database& db, const PaymentHash& hash) {
+  OCTROI_TRY(Query q, db.query("SELECT 1 FROM consumed WHERE hash = ?", hash.bytes()));
+  return q.step();
+}
+
 namespace {
 Result<> record_transaction(Database& db, const TransactionRecord& r) {
   std::optional<ByteView> token;

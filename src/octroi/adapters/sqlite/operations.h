@@ -16,6 +16,7 @@ namespace octroi::sqlite {
                                        const std::vector<ledger::InvoiceRecord>& invoices);
 [[nodiscard]] Result<std::optional<ledger::InvoiceRecord>> find_invoice(Database& db,
                                                                         const PaymentHash& hash);
+[[nodiscard]] Result<bool> is_consumed(Database& db, const PaymentHash& hash);
 [[nodiscard]] Result<> record_transactions(Database& db,
                                            const std::vector<ledger::TransactionRecord>& rows);
 [[nodiscard]] Result<bool> settle(Database& db, const PaymentHash& hash, UnixMillis when);

@@ -71,6 +71,9 @@ class SqliteStore final : public Store {
     return reader_.call<std::optional<InvoiceRecord>>(
         [hash](Database& db) { return sqlite::find_invoice(db, hash); });
   }
+  Task<Result<bool>> is_consumed(PaymentHash hash) override {
+    return reader_.call<bool>([hash](Database& db) { return sqlite::is_consumed(db, hash); });
+  }
   Task<Result<>> record_transactions(std::vector<TransactionRecord> rows) override {
     return writer_.call<>(
         [v = std::move(rows)](Database& db) { return sqlite::record_transactions(db, v); });
