@@ -301,17 +301,4 @@ Config bind(const Value& root, const Context& context) {
   return out;
 }
 
-std::string macaroon_hex(const Secret& secret) {
-  const ByteView raw = secret.reveal();
-  if (const auto decoded = from_hex(secret.reveal_text()); decoded && !raw.empty())
-    return to_hex(*decoded);
-  // Version 2 begins with 2 and ends with field 6, length 32 and the signature.
-  if (raw.size() < 40 || raw[0] != 2) return {};
-  const std::size_t n = raw.size();
-  if (raw[n - 34] == 6 && raw[n - 33] == 32) return to_hex(raw);
-  // A reference drops one trailing line break; a signature may end with that very byte.
-  if (raw[n - 33] == 6 && raw[n - 32] == 32) return to_hex(raw) + "0a";
-  return {};
-}
-
 }  // namespace octroi::config

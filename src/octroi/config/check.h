@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "octroi/config/lnd_macaroon.h"
 #include "octroi/config/load.h"
 
 namespace octroi::config {
@@ -49,8 +50,5 @@ void cross_check(const Value& root, Context& context);
 
 /// REQUIRES a tree without errors.
 [[nodiscard]] Config bind(const Value& root, const Context& context);
-
-/// lnd's macaroon file as hex; accepts hex text too. Empty when it is neither.
-[[nodiscard]] std::string macaroon_hex(const Secret& secret);
 
 }  // namespace octroi::config

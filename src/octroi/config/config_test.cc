@@ -287,6 +287,46 @@ TEST(Bind, macaroon_of_lnd_in_either_form) {
   EXPECT_EQ(macaroon_hex(Secret()), "");
 }
 
+/// A macaroon as lnd makes it, with one operation.
+std::string lnd_macaroon(const std::string& entity, const std::string& action) {
+  const auto block = [](char tag, const std::string& text) {
+    return std::string(1, tag) + static_cast<char>(text.size()) + text;
+  };
+  const std::string identifier =
+      "\x03" + block('\x0a', std::string(16, 'n')) + block('\x12', "0") +
+      block('\x1a', block('\x0a', entity) + block('\x12', "read") + block('\x12', action));
+  return "\x02" + block('\x01', "lnd") + block('\x02', identifier) + std::string("\0\0", 2) +
+         block('\x06', std::string(32, 's'));
+}
+
+TEST(Bind, rights_of_a_macaroon) {
+  const auto rights = [](const std::string& bytes) {
+    return macaroon_can_pay(Secret(std::string_view(bytes)));
+  };
+  EXPECT_EQ(rights(lnd_macaroon("offchain", "write")), true);
+  EXPECT_EQ(rights(lnd_macaroon("uri", "/routerrpc.Router/SendPaymentV2")), true);
+  EXPECT_EQ(rights(lnd_macaroon("offchain", "list")), false);
+  EXPECT_EQ(rights(lnd_macaroon("invoices", "write")), false);
+  EXPECT_EQ(rights(to_hex(as_bytes(lnd_macaroon("invoices", "write")))), false);
+  EXPECT_EQ(rights("0201036c6e64"), std::nullopt);
+  EXPECT_EQ(rights("nothing"), std::nullopt);
+  const std::string whole = to_hex(as_bytes(lnd_macaroon("offchain", "write")));
+  for (std::size_t n = 0; n < whole.size(); ++n)
+    (void)rights(whole.substr(0, n));  // no length reads past the end
+}
+
+TEST(Bind, a_wallet_that_may_not_pay_is_told) {
+  World world;
+  world.secrets["env://M"] = lnd_macaroon("invoices", "write");
+  world.secrets["env://P"] = lnd_macaroon("offchain", "write");
+  const std::string text =
+      "wallet: {lightning: {backend: lnd, lnd: {url: 'https://127.0.0.1:8080', macaroon: env://M";
+  const Loaded without = world.must(text + "}}}\n");
+  ASSERT_EQ(without.warnings.size(), 1U);
+  EXPECT_EQ(without.warnings[0].path, "wallet.lightning.lnd.macaroon");
+  EXPECT_TRUE(world.must(text + ", pay_macaroon: env://P}}}\n").warnings.empty());
+}
+
 TEST(Load, without_a_resolver_references_stay_unresolved) {
   LoadOptions options;
   const auto loaded = load(kFull, "octroi.yaml", options);

@@ -651,6 +651,7 @@ class CrossCheck {
                "add lightning: { backend: sim } below wallet, or an lnd node");
     } else {
       lightning(v.at("lightning"), "wallet.lightning");
+      may_pay(v.at("lightning"));
     }
     const Value& l = v.at("limits");
     const auto order = [&](std::string_view small, std::string_view large) {
@@ -665,6 +666,17 @@ class CrossCheck {
     order("per_payment", "per_minute");
     order("per_minute", "per_day");
     pays_itself();
+  }
+
+  void may_pay(const Value& node) {
+    if (node.at("backend").str() != "lnd") return;
+    const Value& own = node.at("lnd.pay_macaroon");
+    const Value& paying = own.given ? own : node.at("lnd.macaroon");
+    if (!paying.secret || macaroon_can_pay(*paying.secret) != false) return;
+    c_.warn(paying,
+            own.given ? "wallet.lightning.lnd.pay_macaroon" : "wallet.lightning.lnd.macaroon",
+            "does not allow payments (no offchain:write), and the wallet pays",
+            "set pay_macaroon to one from `lncli bakemacaroon offchain:write offchain:read`");
   }
 
   void pays_itself() {
