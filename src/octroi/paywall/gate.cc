@@ -28,6 +28,8 @@ bool has_body_to_bind(std::string_view method) {
 /// Kept beside an answer instead of its receipt, which is made again on a replay: a receipt value is
 /// never stored.
 constexpr std::string_view kReceiptAt = "octroi-receipt-at";
+/// Kept beside the answer to a HEAD: there is no body to give to a GET with the same credential.
+constexpr std::string_view kHeadOnly = "octroi-head-only";
 
 std::string new_request_id(Random& random) { return to_hex(random.bytes<12>()); }
 
@@ -472,6 +474,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     visit.status = head.status;
     if (!keep) return;
     stored.status = head.status;
+    if (request.method == "HEAD") stored.headers.emplace_back(kHeadOnly, "1");
     for (const auto field : head.headers) {
       if (is_kept_field(field.name)) stored.headers.emplace_back(field.name, field.value);
     }
@@ -540,7 +543,9 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
 Task<void> Gate::replay(Visit& visit, const Authenticator& authenticator, const Grant& grant,
                         ledger::StoredResponse stored) {
   visit.outcome = Outcome::replayed;
-  if (!stored.body_kept) {
+  const bool head_only = std::any_of(stored.headers.begin(), stored.headers.end(),
+                                     [](const auto& field) { return field.first == kHeadOnly; });
+  if (!stored.body_kept || (head_only && visit.request().method != "HEAD")) {
     co_await refuse(visit,
                     complaint({mpp::ProblemType::internal_payment_error,
                                "this payment was consumed and its answer is no longer here; the "
@@ -555,7 +560,7 @@ Task<void> Gate::replay(Visit& visit, const Authenticator& authenticator, const 
   for (const auto& [name, value] : stored.headers) {
     if (name == kReceiptAt) {
       if (auto when = from_rfc3339(value)) receipt_at = *when;
-    } else {
+    } else if (name != kHeadOnly) {
       head.headers.add(name, value);
     }
   }
