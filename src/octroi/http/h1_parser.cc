@@ -417,44 +417,71 @@ bool ChunkDecoder::size_digit(char c) noexcept {
   return true;
 }
 
+/// RFC 9112 section 7.1.1, without the white space it merely tolerates.
+bool ChunkDecoder::extension_byte(char c) noexcept {
+  if (c != '\r' && ++extensions_ > kMaxExtensions) {
+    fault_ = Fault::long_extensions;
+    return false;
+  }
+  const bool token = is_class(c, detail::kTokenChar);
+  const bool plain = (c >= ' ' && c <= '~') || c == '\t';  // within quotes
+  const bool may_end =
+      state_ == State::extension_name || state_ == State::value_token || state_ == State::value_end;
+  if (may_end && c == '\r') return go(State::size_lf);
+  if (may_end && c == ';') return go(State::extension_first);
+  switch (state_) {
+    case State::extension_first:
+      return token && go(State::extension_name);
+    case State::extension_name:
+      return c == '=' ? go(State::value_first) : token;
+    case State::value_first:
+      return c == '"' ? go(State::value_quoted) : token && go(State::value_token);
+    case State::value_token:
+      return token;
+    case State::value_quoted:
+      if (c == '"') return go(State::value_end);
+      if (c == '\\') return go(State::value_escaped);
+      return plain;
+    case State::value_escaped:
+      return plain && go(State::value_quoted);
+    case State::value_end:
+    case State::size_first:
+    case State::size:
+    case State::size_lf:
+    case State::data:
+    case State::data_cr:
+    case State::data_lf:
+      break;
+  }
+  return false;
+}
+
 /// Every byte that is not data. False: malformed.
 bool ChunkDecoder::framing_byte(char c) noexcept {
   switch (state_) {
     case State::size_first:
-      state_ = State::size;
       left_ = 0;
       digits_ = 0;
-      return size_digit(c);
+      return go(State::size) && size_digit(c);
     case State::size:
-      if (c == '\r') {
-        state_ = State::size_lf;
-        return true;
-      }
-      if (c == ';') {
-        state_ = State::extension;
-        return true;
-      }
+      if (c == '\r') return go(State::size_lf);
+      if (c == ';') return go(State::extension_first);
       return size_digit(c);
-    case State::extension:
-      if (c == '\r') {
-        state_ = State::size_lf;
-        return true;
-      }
-      if (++extensions_ > kMaxExtensions) {
-        fault_ = Fault::long_extensions;
-        return false;
-      }
-      return is_field_value({&c, 1});
+    case State::extension_first:
+    case State::extension_name:
+    case State::value_first:
+    case State::value_token:
+    case State::value_quoted:
+    case State::value_escaped:
+    case State::value_end:
+      return extension_byte(c);
     case State::size_lf:
       last_ = left_ == 0;
-      state_ = State::data;
-      return c == '\n';
+      return go(State::data) && c == '\n';
     case State::data_cr:
-      state_ = State::data_lf;
-      return c == '\r';
+      return go(State::data_lf) && c == '\r';
     case State::data_lf:
-      state_ = State::size_first;
-      return c == '\n';
+      return go(State::size_first) && c == '\n';
     case State::data:
       break;
   }

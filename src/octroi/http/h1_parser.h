@@ -173,10 +173,29 @@ class ChunkDecoder {
   [[nodiscard]] Fault fault() const noexcept { return fault_; }
 
  private:
-  enum class State : std::uint8_t { size_first, size, extension, size_lf, data, data_cr, data_lf };
+  enum class State : std::uint8_t {
+    size_first,
+    size,
+    extension_first,  // the first character of an extension's name
+    extension_name,
+    value_first,
+    value_token,
+    value_quoted,
+    value_escaped,  // after a backslash
+    value_end,      // after the closing quote
+    size_lf,
+    data,
+    data_cr,
+    data_lf
+  };
   static constexpr std::uint32_t kMaxExtensions = 16 * 1024;  // a message
   [[nodiscard]] bool framing_byte(char c) noexcept;
   [[nodiscard]] bool size_digit(char c) noexcept;
+  [[nodiscard]] bool extension_byte(char c) noexcept;
+  [[nodiscard]] bool go(State next) noexcept {
+    state_ = next;
+    return true;
+  }
 
   State state_ = State::size_first;
   std::uint8_t digits_ = 0;
