@@ -177,9 +177,12 @@ Task<void> Api::handle(http::Exchange& exchange) {
     co_await send(exchange, 200, "text/plain", "ok\n");
   } else if (reading && path == "/readyz") {
     co_await ready(exchange);
-  } else if (reading && path == "/metrics" && (wiring_.metrics_public || authorized(request))) {
+  } else if (reading && path == "/metrics" && wiring_.metrics_on &&
+             (wiring_.metrics_public || authorized(request))) {
     co_await send(exchange, 200, "text/plain; version=0.0.4; charset=utf-8",
                   wiring_.metrics.exposition());
+  } else if (path == "/metrics" && !wiring_.metrics_on) {
+    co_await send_problem(exchange, 404, "telemetry.metrics is off");
   } else if (!authorized(request)) {
     co_await send_problem(exchange, 401, "send the admin token: Authorization: Bearer <token>");
   } else {

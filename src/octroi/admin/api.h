@@ -40,6 +40,7 @@ struct Wiring {
   MetricRegistry& metrics;
   Clock& clock;
   std::shared_ptr<const Secret> token;
+  bool metrics_on = true;  // false: /metrics does not exist
   bool metrics_public = false;
   std::vector<Check> checks;
   /// JSON object text for /api/v1/info.

@@ -253,6 +253,7 @@ Task<Result<>> Runtime::start_admin() {
                        metrics_,
                        system_clock(),
                        admin_token_,
+                       loaded_.config.telemetry.metrics,
                        loaded_.config.telemetry.metrics_public,
                        std::move(checks),
                        [this] { return Info::tell(this); },

@@ -405,8 +405,8 @@ Fields service_fields() {
        .choices = {"on", "off"}},
       {.key = "price",
        .type = Type::price,
-       .doc = "Price of a request. In sat, msat, btc, or in usd with `rates`. `0 sat` asks for a "
-              "proof without payment."},
+       .doc = "Price of a request. In sat, msat, btc, or in usd with `rates`. `0 sat` is relayed "
+              "without a challenge."},
       prices_list(),
       {.key = "schemes",
        .type = Type::list,
@@ -520,13 +520,15 @@ Field paywall_section() {
                   .doc = "Unpaid, unexpired challenges that a client may hold under each scheme; "
                          "429 beyond. 0 is no bound.",
                   .fallback = "64",
-                  .max = 1'000'000},
+                  .max = 1'000'000,
+                  .restart = true},
                  {.key = "invoice_pool",
                   .type = Type::integer,
                   .doc = "Ready invoices kept for each amount in demand. 0 asks the node for each "
                          "challenge.",
                   .fallback = "32",
-                  .max = 4096},
+                  .max = 4096,
+                  .restart = true},
                  {.key = "block",
                   .type = Type::list,
                   .doc = "Addresses and networks that get 403 from every service.",
@@ -602,7 +604,7 @@ Field wallet_section() {
           .fields = {lightning_section("The payer's node.", "agent"),
                      {.key = "store",
                       .type = Type::path,
-                      .doc = "Directory of paid credentials and the payment journal.",
+                      .doc = "Directory of the payment journal.",
                       .fallback = "~/.local/state/octroi"},
                      {.key = "limits",
                       .type = Type::section,
@@ -687,7 +689,8 @@ Field admin_section() {
                               .type = Type::secret,
                               .doc = "Bootstrap token. A `file://` that does not exist is made on "
                                      "the first start.",
-                              .derived = "`admin.token` beside the store, made on the first start"},
+                              .derived = "`admin.token` beside the store, made on the first start",
+                              .restart = true},
                              {.key = "oauth",
                               .type = Type::section,
                               .doc = "Tokens of an OAuth 2.1 issuer.",
@@ -794,7 +797,8 @@ Field make_schema() {
                       {.key = "access_log",
                        .type = Type::text,
                        .doc = "`stdout`, `off` or a file.",
-                       .fallback = "stdout"}}},
+                       .fallback = "stdout"}},
+           .restart = true},
       }};
 }
 

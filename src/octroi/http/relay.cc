@@ -144,7 +144,12 @@ void Relay::prepare_head() {
 
 /// Opens a connection and sends the head, and what of the body is at hand.
 Task<Result<>> Relay::send_request(bool fresh) {
-  OCTROI_CO_TRY(upstream_, co_await client_.open_with(options_.upstream, options_.timeouts, fresh));
+  if (options_.connection && !fresh) {
+    upstream_ = std::move(options_.connection);
+  } else {
+    OCTROI_CO_TRY(upstream_,
+                  co_await client_.open_with(options_.upstream, options_.timeouts, fresh));
+  }
   if (gone_) co_return fail(Errc::closed, "the client left");
   RequestHead& head = exchange_.request();
   std::optional<std::uint64_t> length = 0;

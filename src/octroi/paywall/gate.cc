@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "octroi/base/log.h"
+#include "octroi/crypto/hash.h"
 #include "octroi/mpp/binding.h"
 #include "octroi/mpp/digest.h"
 #include "octroi/paywall/cors.h"
@@ -25,8 +26,8 @@ bool has_body_to_bind(std::string_view method) {
   return method == "POST" || method == "PUT" || method == "PATCH";
 }
 
-/// Kept beside an answer instead of its receipt, which is made again on a replay: a receipt value is
-/// never stored.
+/// Kept beside an answer instead of its receipt, which is made again on a replay: a receipt value
+/// is never stored.
 constexpr std::string_view kReceiptAt = "octroi-receipt-at";
 /// Kept beside the answer to a HEAD: there is no body to give to a GET with the same credential.
 constexpr std::string_view kHeadOnly = "octroi-head-only";
@@ -40,7 +41,7 @@ bool acceptable_request_id(std::string_view id) {
   });
 }
 
-}
+}  // namespace
 
 // ------------------------------------------------------------------------------------------------
 
@@ -91,7 +92,8 @@ struct Gate::Visit {
   std::string path;  // decoded, normalised
   Credentials credentials;
   const Service* service = nullptr;
-  std::optional<std::string> body;  // read ahead, when it is bound
+  std::optional<std::string> body;                 // read ahead, when it is bound
+  std::unique_ptr<http::ClientExchange> upstream;  // opened before a payment is consumed
   std::optional<RequestContext> context;
   bool grpc = false;
   bool used_payment_authorization = false;
@@ -305,17 +307,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
                     {"key_version", accepted.key_version}})
           .add();
       if (!co_await within_rates(visit, &accepted)) co_return;
-      const http::Origin origin{service.settings.upstream.scheme, service.settings.upstream.host,
-                                service.settings.upstream.port};
-      if (upstream_down(origin)) {
-        visit.outcome = Outcome::upstream;
-        co_await refuse(visit,
-                        complaint({mpp::ProblemType::internal_payment_error,
-                                   "the upstream cannot be reached; nothing was consumed"},
-                                  503),
-                        kUpstreamDown);
-        co_return;
-      }
+      if (!co_await reach_upstream(visit, accepted)) co_return;
       auto admission = co_await authenticator->admit(accepted, *visit.context);
       if (std::holds_alternative<Proceed>(admission)) {
         visit.outcome = Outcome::paid;
@@ -362,6 +354,32 @@ Task<void> Gate::serve_priced(Visit& visit) {
   co_await challenge(visit, std::move(refusal), refused_by);
 }
 
+/// A charge is spent once and for one request, so nothing is consumed before the upstream is known
+/// to listen. A credential that was spent before needs no upstream.
+Task<bool> Gate::reach_upstream(Visit& visit, const Grant& grant) {
+  const ServiceSettings& s = visit.service->settings;
+  const http::Origin origin{s.upstream.scheme, s.upstream.host, s.upstream.port};
+  bool down = upstream_down(origin);
+  if (!down && grant.kind != ledger::Scheme::l402) {
+    auto consumed = co_await shared_.store.is_consumed(grant.hash);
+    if (consumed && !*consumed) {
+      auto opened = co_await upstreams_.client_for(s).open_with(
+          origin, {s.timeouts.connect, s.timeouts.first_byte, s.timeouts.idle}, false);
+      down = !opened;
+      if (opened) visit.upstream = std::move(*opened);
+      mark_upstream(origin, down);
+    }
+  }
+  if (!down) co_return true;
+  visit.outcome = Outcome::upstream;
+  co_await refuse(visit,
+                  complaint({mpp::ProblemType::internal_payment_error,
+                             "the upstream cannot be reached; nothing was consumed"},
+                            503),
+                  kUpstreamDown);
+  co_return false;
+}
+
 /// Bodies of POST, PUT and PATCH are bound into Payment challenges, so they are read before
 /// anything is decided; over the limit the request is refused rather than left unbound.
 Task<bool> Gate::read_bound_body(Visit& visit) {
@@ -396,12 +414,22 @@ Task<bool> Gate::read_bound_body(Visit& visit) {
   co_return false;
 }
 
+/// Who counts as one client: with `by: token` the holder of an ordinary credential (by its hash),
+/// else the masked address.
+std::string Gate::quota_client(const Visit& visit) {
+  if (visit.service->settings.free.by != CountBy::ip && !visit.credentials.ordinary.empty()) {
+    const auto digest = crypto::sha256(as_bytes(visit.credentials.ordinary.front()));
+    return "t" + to_hex(ByteView(digest).first(16));
+  }
+  return visit.client.quota_key().str();
+}
+
 Task<bool> Gate::admit_free(Visit& visit) {
   const FreeQuota& free = visit.service->settings.free;
   if (free.requests <= 0 || !visit.credentials.none()) co_return false;
-  auto taken = co_await shared_.store.take_free(visit.service->settings.name.str(),
-                                                visit.client.quota_key().str(), free.requests,
-                                                free.per, visit.started);
+  auto taken =
+      co_await shared_.store.take_free(visit.service->settings.name.str(), quota_client(visit),
+                                       free.requests, free.per, visit.started);
   if (!taken) {
     OCTROI_LOG(warn, kModule, "free quota unavailable", {{"error", taken.error().message()}});
     co_return false;  // fail closed: the price is asked
@@ -456,6 +484,8 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   options.forwarded_host = visit.client.host.empty() ? request.authority : visit.client.host;
   options.max_body = s.max_body;
   options.buffered_body = std::move(visit.body);
+  options.connection = std::move(visit.upstream);
+  options.repeat_idempotent = grant == nullptr;  // what was paid for once is asked for once
   options.timeouts = {s.timeouts.connect, s.timeouts.first_byte, s.timeouts.idle};
 
   const bool keep = grant != nullptr && grant->kind != ledger::Scheme::l402;

@@ -281,7 +281,9 @@ Task<ledger::ConsumeOutcome> PaymentAuthenticator::wait_for_answer(ledger::Consu
   net::Loop* loop = net::Loop::current();
   ledger::ConsumeOutcome outcome;
   outcome.state = ledger::ConsumeState::pending;
-  for (Millis waited{0}; loop != nullptr && waited < kReplayWait; waited += kReplayPoll) {
+  if (loop == nullptr) co_return outcome;
+  // By the loop's time: sleeps take longer than they say, and two hundred add up.
+  for (const Millis until = loop->now() + kReplayWait; loop->now() < until;) {
     co_await loop->sleep(kReplayPoll);
     auto again = co_await shared_.store.consume(request);
     if (!again) break;
