@@ -62,6 +62,18 @@ TEST_F(Charge, ASecondUseIsAnUnknownChallenge) {
   EXPECT_EQ(seen.size(), 1U);
 }
 
+TEST_F(Charge, ASpentChallengeIsNeverRepeated) {
+  start(payment_only());
+  const auto asked = get();
+  EXPECT_EQ(show(proof(asked)).status, 200);
+  const auto wrong = proof_with(*payment_of(asked), std::array<std::uint8_t, 32>{1});
+  const auto r = show(wrong);
+  EXPECT_EQ(r.status, 402);
+  // Repeating it would invite its holder to pay an invoice that opens nothing any more.
+  EXPECT_EQ(problem(r), "lightning/unknown-challenge");
+  EXPECT_NE(challenge_lines(r), challenge_lines(asked));
+}
+
 TEST_F(Charge, TheSameIdempotencyKeyGetsTheSameAnswer) {
   start(payment_only());
   upstream_says(201, {{"Content-Type", "text/x"}, {"ETag", "\"1\""}, {"Set-Cookie", "a=b"}},
