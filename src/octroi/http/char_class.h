@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include <emmintrin.h>
+
 namespace octroi::http {
 
 namespace detail {
@@ -67,6 +69,32 @@ inline constexpr std::array<char, 256> kLower = make_lower();
     if (lower(text[i]) != lower_text[i]) return false;
   }
   return true;
+}
+
+/// Whether a byte of [begin, end) may not stand in a field value. The bytes from `readable` up to
+/// begin may be read too and must be free of controls themselves: so a short value costs one
+/// comparison.
+[[nodiscard]] inline bool has_control(const char* begin, const char* end,
+                                      const char* readable) noexcept {
+  const auto any = [](const char* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+    const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+    const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+    return _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del)) != 0;
+  };
+  if (begin == end) return false;
+  if (end - readable >= 16) {
+    for (const char* p = begin; end - p > 16; p += 16) {
+      if (any(p)) return true;
+    }
+    return any(end - 16);
+  }
+  for (const char* p = begin; p != end; ++p) {
+    const auto u = static_cast<unsigned char>(*p);
+    if ((u < 0x20 && u != '\t') || u == 0x7f) return true;
+  }
+  return false;
 }
 
 /// Calls `each(token)` for every non-empty member of a comma-separated list, spaces trimmed; stops

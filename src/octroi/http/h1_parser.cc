@@ -251,7 +251,8 @@ Fault HeadParser::field_line(std::size_t begin, std::size_t size) {
   while (value < end && (line[value] == ' ' || line[value] == '\t')) ++value;
   while (end > value && (line[end - 1] == ' ' || line[end - 1] == '\t')) --end;
   const std::string_view text(line + value, end - value);
-  if (!is_field_value(text)) {
+  // The name before it has been checked, so the whole line may be looked at.
+  if (has_control(line + value, line + end, line)) {
     return text.find('\r') != std::string_view::npos ? Fault::bad_line_end : Fault::bad_field_value;
   }
   Headers::Entry entry;
@@ -417,14 +418,15 @@ bool ChunkDecoder::size_digit(char c) noexcept {
   return true;
 }
 
-/// RFC 9112 section 7.1.1, without the white space it merely tolerates.
+/// RFC 9112 section 7.1.1, without the white space it merely tolerates and without backslashes,
+/// which parsers disagree about.
 bool ChunkDecoder::extension_byte(char c) noexcept {
   if (c != '\r' && ++extensions_ > kMaxExtensions) {
     fault_ = Fault::long_extensions;
     return false;
   }
   const bool token = is_class(c, detail::kTokenChar);
-  const bool plain = (c >= ' ' && c <= '~') || c == '\t';  // within quotes
+  const bool plain = (c >= ' ' && c <= '~' && c != '\\') || c == '\t';  // within quotes
   const bool may_end =
       state_ == State::extension_name || state_ == State::value_token || state_ == State::value_end;
   if (may_end && c == '\r') return go(State::size_lf);
@@ -440,10 +442,7 @@ bool ChunkDecoder::extension_byte(char c) noexcept {
       return token;
     case State::value_quoted:
       if (c == '"') return go(State::value_end);
-      if (c == '\\') return go(State::value_escaped);
       return plain;
-    case State::value_escaped:
-      return plain && go(State::value_quoted);
     case State::value_end:
     case State::size_first:
     case State::size:
@@ -472,7 +471,6 @@ bool ChunkDecoder::framing_byte(char c) noexcept {
     case State::value_first:
     case State::value_token:
     case State::value_quoted:
-    case State::value_escaped:
     case State::value_end:
       return extension_byte(c);
     case State::size_lf:

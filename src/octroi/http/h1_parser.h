@@ -181,8 +181,7 @@ class ChunkDecoder {
     value_first,
     value_token,
     value_quoted,
-    value_escaped,  // after a backslash
-    value_end,      // after the closing quote
+    value_end,  // after the closing quote
     size_lf,
     data,
     data_cr,

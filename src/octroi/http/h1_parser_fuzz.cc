@@ -6,8 +6,8 @@
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
-
 #include <llhttp.h>
+
 #include "octroi/http/char_class.h"
 #include "octroi/http/h1_body.h"
 #include "octroi/http/h1_writer.h"

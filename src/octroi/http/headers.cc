@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include <emmintrin.h>
-
 #include "octroi/http/char_class.h"
 
 namespace octroi::http {
@@ -13,31 +11,8 @@ bool is_token(std::string_view text) noexcept {
   return !text.empty() && all_class(text, detail::kTokenChar);
 }
 
-namespace {
-bool is_value_char(char c) noexcept {
-  const auto u = static_cast<unsigned char>(c);
-  return (u >= 0x20 && u != 0x7f) || u == '\t';
-}
-}  // namespace
-
 bool is_field_value(std::string_view text) noexcept {
-  // Sixteen bytes at a time: SSE2 is part of x86-64.
-  const char* p = text.data();
-  const char* const end = p + text.size();
-  const __m128i space = _mm_set1_epi8(0x1f);
-  const __m128i tab = _mm_set1_epi8('\t');
-  const __m128i del = _mm_set1_epi8(0x7f);
-  for (; end - p >= 16; p += 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, space), bytes);  // <= 0x1f
-    const __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), control),
-                                     _mm_cmpeq_epi8(bytes, del));
-    if (_mm_movemask_epi8(bad) != 0) return false;
-  }
-  for (; p != end; ++p) {
-    if (!is_value_char(*p)) return false;
-  }
-  return true;
+  return !has_control(text.data(), text.data() + text.size(), text.data());
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
@@ -75,18 +50,13 @@ bool Headers::add(std::string_view name, std::string_view value) {
 }
 
 bool Headers::set(std::string_view name, std::string_view value) {
+  const auto is_it = [this, name](const Entry& e) { return equal_ignoring_case(name_of(e), name); };
+  const auto first = std::ranges::find_if(entries_, is_it);
+  if (first == entries_.end()) return add(name, value);
   if (!is_token(name) || !is_field_value(value)) return false;
-  if (!has(name)) return add(name, value);
-  const Entry replacement = store(name, value);
-  const std::string_view wanted = name_of(replacement);
-  bool placed = false;
-  std::erase_if(entries_, [&](Entry& e) {
-    if (!equal_ignoring_case(name_of(e), wanted)) return false;
-    if (placed) return true;
-    e = replacement;
-    placed = true;
-    return false;
-  });
+  // The later ones go before the bytes move, as the name may lie among them.
+  entries_.erase(std::remove_if(first + 1, entries_.end(), is_it), entries_.end());
+  *first = store(name, value);
   return true;
 }
 

@@ -64,8 +64,18 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
 }
 
 std::string IpAddress::str() const {
+  if (v4_) {
+    // Written on every relayed request, where inet_ntop's printf would cost a tenth of the request.
+    std::array<char, 15> text{};
+    char* p = text.data();
+    for (std::size_t i = 0; i < 4; ++i) {
+      if (i > 0) *p++ = '.';
+      p = std::to_chars(p, text.data() + text.size(), bytes_[i]).ptr;
+    }
+    return {text.data(), static_cast<std::size_t>(p - text.data())};
+  }
   std::array<char, INET6_ADDRSTRLEN> text{};
-  inet_ntop(v4_ ? AF_INET : AF_INET6, bytes_.data(), text.data(), text.size());
+  inet_ntop(AF_INET6, bytes_.data(), text.data(), text.size());
   return text.data();
 }
 
