@@ -59,8 +59,10 @@ std::map<std::string, std::string> query_of(std::string_view query) {
     const auto item = query.substr(0, amp);
     query = amp == std::string_view::npos ? std::string_view{} : query.substr(amp + 1);
     const auto equals = item.find('=');
-    if (equals == std::string_view::npos) continue;
-    out[percent_decode(item.substr(0, equals))] = percent_decode(item.substr(equals + 1));
+    if (item.empty()) continue;
+    // A name alone is a parameter too: one that is not known must not pass for none.
+    out[percent_decode(item.substr(0, equals))] =
+        equals == std::string_view::npos ? std::string{} : percent_decode(item.substr(equals + 1));
   }
   return out;
 }
