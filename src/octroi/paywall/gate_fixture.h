@@ -151,7 +151,8 @@ class GateTest : public testing::Test, public UpstreamClients {
   }
 
   void start(PaywallSettings settings) {
-    upstream_ = listen([this](http::Exchange& x) { return serve_upstream(this, &x); });
+    upstream_ =
+        listen([this](http::Exchange& x) { return serve_upstream(this, &x); }, upstream_limits);
     point_at_upstream(settings);
     unpaid.emplace(settings.max_unpaid);
     shared_.emplace(Shared{store, invoices, &settlements, *unpaid, rates, rows, &access, metrics,
@@ -300,6 +301,7 @@ class GateTest : public testing::Test, public UpstreamClients {
   RateLimiter rates;
   std::optional<UnpaidBound> unpaid;
   std::vector<Seen> seen;
+  http::ServerLimits upstream_limits;
   /// How the upstream answers.
   std::function<Task<void>(http::Exchange&)> upstream_answer = [](http::Exchange& x) {
     return plain_answer(&x);
@@ -372,8 +374,9 @@ class GateTest : public testing::Test, public UpstreamClients {
   [[nodiscard]] http::Client& client_for(const ServiceSettings&) override {
     return *upstream_client;
   }
-  std::unique_ptr<http::Server> listen(http::Handler handler) {
+  std::unique_ptr<http::Server> listen(http::Handler handler, http::ServerLimits limits = {}) {
     http::ServerConfig config;
+    config.limits = limits;
     config.listen = *net::Endpoint::parse("127.0.0.1:0");
     auto server = http::listen(loop, config, std::move(handler));
     EXPECT_TRUE(server) << server.error().message();
