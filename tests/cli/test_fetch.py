@@ -189,7 +189,7 @@ def test_shapes_of_other_servers(octroi_binary, workdir, sim_file, leaks, payer,
     try:
         answer = fetch("--json", wall.url + "/x")
         assert (answer["status"], answer["paid_msat"]) == (200, 10_000)
-        if "opaque" in str(lines(_Probe())):
+        if " opaque" in str(lines(_Probe())):
             echo = json.loads(payment.unb64url(wall.credentials[0][1].split(" ")[1].rstrip("=")))["challenge"]
             assert {"opaque", "digest"} <= set(echo)
     finally:

@@ -50,6 +50,7 @@ struct FetchFlags {
   std::string prefer;  // l402 | payment
   bool no_pay = false;
   bool dry_run = false;
+  std::string cacert;                // --cacert, a PEM file
   std::vector<std::string> resolve;  // host:port:address[,address]
 };
 int fetch_command(const Common& common, const FetchFlags& flags);

@@ -246,9 +246,11 @@ int present(const Common& common, const FetchFlags& flags, const wallet::FetchRe
 
 Task<void> run_fetch(net::Loop* loop, const Common* common, const FetchFlags* flags,
                      const config::Config* config, wallet::FetchRequest request,
-                     std::vector<Resolve> resolves, int* code) {
+                     std::vector<Resolve> resolves,
+                     std::shared_ptr<const net::TlsClientContext> tls, int* code) {
   http::ClientConfig client_config;
   client_config.timeouts.first_byte = request.timeout;
+  client_config.tls = std::move(tls);
   const bool private_targets = request.private_targets;
   client_config.guard = [private_targets](const std::string&,
                                           const net::IpAddress& address) -> Result<> {
@@ -307,10 +309,20 @@ int fetch_command(const Common& common, const FetchFlags& flags) {
     if (!parsed) return tell_error(common, parsed.error(), kUsage);
     resolves.push_back(std::move(*parsed));
   }
+  std::shared_ptr<const net::TlsClientContext> tls;
+  if (!flags.cacert.empty()) {
+    net::TlsClientOptions options;
+    auto pem = read_file(flags.cacert);
+    if (!pem) return tell_error(common, pem.error(), kUsage);
+    options.ca_pem = std::move(*pem);
+    auto made = net::make_tls_client(std::move(options));
+    if (!made) return tell_error(common, made.error(), kUsage);
+    tls = std::move(*made);
+  }
   int code = kFailed;
   net::Loop loop;
   run_on_loop(loop, run_fetch(&loop, &common, &flags, &config, std::move(*request),
-                              std::move(resolves), &code));
+                              std::move(resolves), std::move(tls), &code));
   return code;
 }
 

@@ -74,6 +74,8 @@ void fetch_options(OptionSet& set, const std::shared_ptr<FetchFlags>& f,
   set.flag("--no-pay", f->no_pay, "Never pay: print the 402.");
   set.flag("--dry-run", f->dry_run,
            "Decide, but do not pay: exit 10 when it would pay, 11 when not.");
+  set.option("--cacert", f->cacert,
+             "Trust the certificates in this PEM file instead of the system's.");
   set.repeated("--resolve", f->resolve,
                "host:port:address[,address] instead of asking the resolver.");
 }

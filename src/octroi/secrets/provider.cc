@@ -99,7 +99,10 @@ Result<Fetched> EnvProvider::fetch(const Reference& reference) {
 
 Result<Fetched> FileProvider::fetch(const Reference& reference) {
   OCTROI_TRY(Secret content, read_whole(reference.locator, reference));
-  warn_when_others_can_read(reference.locator);
+  // A certificate is for everybody; only a file that holds more than certificates is a secret.
+  const bool certificate = content.reveal_text().starts_with("-----BEGIN CERTIFICATE-----") &&
+                           content.reveal_text().find("PRIVATE KEY") == std::string_view::npos;
+  if (!certificate) warn_when_others_can_read(reference.locator);
   if (reference.field.empty()) return Fetched{std::move(content), {}, {}};
   auto selected = select_json(content, reference.field);
   if (!selected) return fail(std::move(selected).error().within(reference.text));
