@@ -531,7 +531,7 @@ TEST_F(RelayTest, LargeBodiesPassBothWaysInLittleMemory) {
     }
   };
   start([](Wire* w, int) { return Large::go(w); });
-  const std::size_t before = resident_kib();
+  [[maybe_unused]] const std::size_t before = resident_kib();
   std::size_t peak = 0;
   const std::uint64_t got = net::run_until(loop, Large::ask(&loop, server_->local(), &peak));
   EXPECT_EQ(got, kSize);
