@@ -202,6 +202,12 @@ void compare_llhttp(const Reading& ours, std::string_view bytes, bool request) {
       theirs.error == HPE_INVALID_CONSTANT || theirs.error == HPE_INVALID_URL) {
     return;
   }
+  // llhttp 8.1 takes what follows an extension's value and a semicolon for a chunk size.
+  if (theirs.error == HPE_INVALID_CHUNK_SIZE && ours.framing.kind == BodyKind::chunked) {
+    const std::string_view after = bytes.substr(bytes.find("\r\n\r\n"));
+    const std::size_t value = after.find('=');
+    if (value != std::string_view::npos && after.find(';', value) != std::string_view::npos) return;
+  }
   REQUIRE(theirs.reading.headers_done);
   if (request) {
     REQUIRE(theirs.method == ours.method);
