@@ -3,7 +3,7 @@
 
 #include "octroi/http/client.h"
 #include "octroi/http/wire_test.h"
-#include "octroi/net/tls_identity_test.h"
+#include "octroi/net/tls_identity.h"
 
 namespace octroi::http {
 namespace {
@@ -15,14 +15,14 @@ Task<void> say_scheme(Exchange* x) {
 class HttpTls : public testing::Test {
  protected:
   std::shared_ptr<const net::TlsServerContext> context(const net::Identity& id) {
-    return *net::make_tls_server(id.cert_pem(), id.key_pem(), {"http/1.1"});
+    return *net::make_tls_server(id.certificate, id.key, {"http/1.1"});
   }
   net::Identity issue(const char* name, int days = 30) {
-    return net::make_identity("x", name, days, &ca, false);
+    return std::move(*net::make_identity({"x", name, days, false, &ca}));
   }
   std::unique_ptr<Client> client() {
     net::TlsClientOptions options;
-    options.ca_pem = ca.cert_pem();
+    options.ca_pem = ca.certificate;
     ClientConfig config;
     config.tls = *net::make_tls_client(std::move(options));
     config.max_idle_per_origin = 0;  // a handshake each time
@@ -38,7 +38,7 @@ class HttpTls : public testing::Test {
     return r ? r->body : std::string(r.error().code());
   }
   net::Loop loop;
-  net::Identity ca = net::make_identity("ca", nullptr, 30, nullptr, true);
+  net::Identity ca = std::move(*net::make_identity({"ca", "", 30, true, nullptr}));
 };
 
 TEST_F(HttpTls, OnlyAValidCertificateOfTheRightNameIsBelieved) {
@@ -52,7 +52,8 @@ TEST_F(HttpTls, OnlyAValidCertificateOfTheRightNameIsBelieved) {
   rows.push_back({"good", issue("DNS:api.test"), "api.test", "https tls"});
   rows.push_back({"another name", issue("DNS:api.test"), "other.test", "http.tls_failed"});
   rows.push_back({"expired", issue("DNS:api.test", -1), "api.test", "http.tls_failed"});
-  rows.push_back({"unknown issuer", net::make_identity("x", "DNS:api.test", 30, nullptr, false),
+  rows.push_back({"unknown issuer",
+                  std::move(*net::make_identity({"x", "DNS:api.test", 30, false, nullptr})),
                   "api.test", "http.tls_failed"});
   for (const Row& row : rows) {
     auto server =

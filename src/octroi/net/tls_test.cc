@@ -4,10 +4,17 @@
 
 #include "octroi/net/memory_stream.h"
 #include "octroi/net/run_until.h"
-#include "octroi/net/tls_identity_test.h"
+#include "octroi/net/tls_identity.h"
 
 namespace octroi::net {
 namespace {
+
+Identity make(const char* name, const char* alt_names, int days, const Identity* issuer,
+              bool authority) {
+  auto made = make_identity({name, alt_names, days, authority, issuer});
+  EXPECT_TRUE(made);
+  return std::move(*made);
+}
 
 struct Outcome {
   std::string client = "none";  // error code, or "ok"
@@ -68,13 +75,13 @@ Task<Outcome> converse(Loop* loop, std::shared_ptr<const TlsServerContext> serve
 class TlsTest : public testing::Test {
  protected:
   std::shared_ptr<const TlsServerContext> serve(const Identity& id) {
-    auto context = make_tls_server(id.cert_pem(), id.key_pem(), {"h2", "http/1.1"});
+    auto context = make_tls_server(id.certificate, id.key, {"h2", "http/1.1"});
     EXPECT_TRUE(context) << context.error().message();
     return *context;
   }
   std::shared_ptr<const TlsClientContext> trust_ca(std::vector<std::string> alpn = {"http/1.1"}) {
     TlsClientOptions options;
-    options.ca_pem = ca.cert_pem();
+    options.ca_pem = ca.certificate;
     options.alpn = std::move(alpn);
     return *make_tls_client(std::move(options));
   }
@@ -85,9 +92,9 @@ class TlsTest : public testing::Test {
   }
 
   Loop loop;
-  Identity ca = make_identity("test ca", nullptr, 30, nullptr, true);
-  Identity good = make_identity("api", "DNS:api.example.com,DNS:*.wild.example,IP:127.0.0.1,IP:::1",
-                                30, &ca, false);
+  Identity ca = make("test ca", "", 30, nullptr, true);
+  Identity good =
+      make("api", "DNS:api.example.com,DNS:*.wild.example,IP:127.0.0.1,IP:::1", 30, &ca, false);
 };
 
 TEST_F(TlsTest, EchoesMuchDataBothWays) {
@@ -125,10 +132,10 @@ TEST_F(TlsTest, NamesMustMatch) {
 }
 
 TEST_F(TlsTest, BadCertificatesAreRefused) {
-  const Identity expired = make_identity("api", "DNS:api.example.com", -1, &ca, false);
-  const Identity self_signed = make_identity("api", "DNS:api.example.com", 30, nullptr, false);
-  const Identity other_ca = make_identity("other ca", nullptr, 30, nullptr, true);
-  const Identity stranger = make_identity("api", "DNS:api.example.com", 30, &other_ca, false);
+  const Identity expired = make("api", "DNS:api.example.com", -1, &ca, false);
+  const Identity self_signed = make("api", "DNS:api.example.com", 30, nullptr, false);
+  const Identity other_ca = make("other ca", "", 30, nullptr, true);
+  const Identity stranger = make("api", "DNS:api.example.com", 30, &other_ca, false);
   EXPECT_EQ(run(expired, trust_ca(), "api.example.com").client, "net.tls_certificate");
   EXPECT_EQ(run(self_signed, trust_ca(), "api.example.com").client, "net.tls_certificate");
   EXPECT_EQ(run(stranger, trust_ca(), "api.example.com").client, "net.tls_certificate");
@@ -139,10 +146,10 @@ TEST_F(TlsTest, BadCertificatesAreRefused) {
 }
 
 TEST_F(TlsTest, APinAcceptsExactlyThatCertificate) {
-  const Identity self_signed = make_identity("lnd", "DNS:localhost", 30, nullptr, false);
-  const Identity twin = make_identity("lnd", "DNS:localhost", 30, nullptr, false);
+  const Identity self_signed = make("lnd", "DNS:localhost", 30, nullptr, false);
+  const Identity twin = make("lnd", "DNS:localhost", 30, nullptr, false);
   TlsClientOptions options;
-  options.pinned_certificate_pem = self_signed.cert_pem();
+  options.pinned_certificate_pem = self_signed.certificate;
   const auto client = *make_tls_client(std::move(options));
   EXPECT_EQ(run(self_signed, client, "some.other.name").client, "ok");
   EXPECT_EQ(run(twin, client, "localhost").client, "net.tls_certificate");
@@ -150,12 +157,11 @@ TEST_F(TlsTest, APinAcceptsExactlyThatCertificate) {
 }
 
 TEST_F(TlsTest, ContextsRefuseWhatCannotWork) {
-  const Identity other = make_identity("x", nullptr, 30, nullptr, false);
-  EXPECT_TRUE(make_tls_server("", good.key_pem(), {}).error().is(Errc::tls_certificate));
+  const Identity other = make("x", "", 30, nullptr, false);
+  EXPECT_TRUE(make_tls_server("", good.key, {}).error().is(Errc::tls_certificate));
   EXPECT_TRUE(
-      make_tls_server(good.cert_pem(), Secret("junk"), {}).error().is(Errc::tls_certificate));
-  EXPECT_TRUE(
-      make_tls_server(good.cert_pem(), other.key_pem(), {}).error().is(Errc::tls_certificate));
+      make_tls_server(good.certificate, Secret("junk"), {}).error().is(Errc::tls_certificate));
+  EXPECT_TRUE(make_tls_server(good.certificate, other.key, {}).error().is(Errc::tls_certificate));
   TlsClientOptions bad_ca;
   bad_ca.ca_pem = "not a certificate";
   EXPECT_FALSE(make_tls_client(std::move(bad_ca)));
