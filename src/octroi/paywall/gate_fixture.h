@@ -113,6 +113,7 @@ struct Seen {
   std::string authority;
   http::Headers headers;
   std::string body;
+  http::Headers trailers = {};
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -337,6 +338,15 @@ class GateTest : public testing::Test, public UpstreamClients {
     co_await net::Loop::current()->sleep(Millis(30));
     x->abort();
   }
+  /// Agrees to an upgrade, speaks and leaves.
+  static Task<void> tunnel(http::Exchange* x) {
+    http::ResponseHead head;
+    head.status = 101;
+    head.headers.add("Upgrade", "websocket");
+    auto stream = co_await x->upgrade(std::move(head));
+    if (!stream) co_return;
+    std::ignore = co_await net::write_all(**stream, as_bytes("through the tunnel"), Millis(5'000));
+  }
   /// Sends until nobody listens.
   static Task<void> endless(http::Exchange* x) {
     std::ignore = co_await x->start({}, std::nullopt);
@@ -394,6 +404,7 @@ class GateTest : public testing::Test, public UpstreamClients {
     Seen seen{head.method, head.target, head.authority, head.headers, {}};
     auto body = co_await http::read_all(x->body(), 64ULL << 20);
     if (body) seen.body = std::move(*body);
+    seen.trailers = x->body().trailers();
     self->seen.push_back(std::move(seen));
     co_await self->upstream_answer(*x);
   }

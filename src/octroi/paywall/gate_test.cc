@@ -372,18 +372,43 @@ TEST_F(GateStory, UpstreamErrorsWithoutPayment) {
   EXPECT_EQ(access.records.back().outcome, "upstream_failed");
 }
 
-TEST_F(GateStory, UpgradesAndTrailersCarryNoCredential) {
+TEST_F(GateStory, TrailersCarryNoCredential) {
   auto s = service();
   s.auth = false;
   start(s);
-  const auto r = raw(
-      "POST /v1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
-      "Trailer: Payment-Authorization\r\n\r\n1\r\nx\r\n0\r\nPayment-Authorization: Payment abc\r\n"
-      "Authorization: L402 a:b\r\n\r\n");
+  const auto r =
+      raw("POST /v1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+          "1\r\nx\r\n0\r\nPayment-Authorization: Payment abc\r\nAuthorization: L402 a:b\r\n"
+          "X-Checksum: kept\r\n\r\n");
   EXPECT_TRUE(r.starts_with("HTTP/1.1 200")) << r;
   ASSERT_EQ(seen.size(), 1U);
-  EXPECT_FALSE(seen[0].headers.has("Payment-Authorization"));
+  EXPECT_TRUE(seen[0].trailers.has("X-Checksum"));
+  for (const char* name : {"Payment-Authorization", "Authorization"}) {
+    EXPECT_FALSE(seen[0].headers.has(name)) << name;
+    EXPECT_FALSE(seen[0].trailers.has(name)) << name;
+  }
+}
+
+TEST_F(GateStory, AnUpgradeIsPaidForOnceAndTunnelled) {
+  auto s = service();
+  s.schemes = {OfferScheme::payment};
+  start(s);
+  const std::string upgrade = "Connection: close, Upgrade\r\nUpgrade: websocket\r\n";
+  const auto unpaid = raw("GET /v1/data HTTP/1.1\r\nHost: h\r\n" + upgrade + "\r\n");
+  EXPECT_TRUE(unpaid.starts_with("HTTP/1.1 402")) << unpaid.substr(0, 40);
+  EXPECT_TRUE(seen.empty());
+  upstream_answer = [](http::Exchange& x) { return tunnel(&x); };
+  const auto credential = buy();
+  const std::string paid = "GET /v1/data HTTP/1.1\r\nHost: h\r\nAuthorization: " + credential +
+                           "\r\n" + upgrade + "\r\n";
+  const auto r = raw(paid);
+  EXPECT_TRUE(r.starts_with("HTTP/1.1 101")) << r.substr(0, 40);
+  EXPECT_TRUE(r.ends_with("through the tunnel"));
+  EXPECT_EQ(r.find("\r\nPayment-Receipt:"), std::string::npos);
+  ASSERT_EQ(seen.size(), 1U);
   EXPECT_FALSE(seen[0].headers.has("Authorization"));
+  EXPECT_TRUE(raw(paid).starts_with("HTTP/1.1 402"));
+  EXPECT_EQ(seen.size(), 1U);
 }
 
 TEST_F(GateStory, ReloadLeavesRequestsInFlightAlone) {
