@@ -29,7 +29,8 @@ std::string retry_after_seconds(Millis wait) {
 
 void make_private(http::Headers& headers) {
   if (headers.has_token("Cache-Control", "no-store")) return;
-  if (headers.has_token("Cache-Control", "private") && !headers.has_token("Cache-Control", "public"))
+  if (headers.has_token("Cache-Control", "private") &&
+      !headers.has_token("Cache-Control", "public"))
     return;
   std::string value;
   for (auto line : headers.all("Cache-Control")) {
