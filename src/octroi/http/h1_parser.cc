@@ -506,7 +506,7 @@ ChunkDecoder::Piece ChunkDecoder::next(std::string_view in) noexcept {
 }
 
 bool is_forbidden_trailer(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 30> kForbidden = {"age",
+  static constexpr std::array<std::string_view, 36> kForbidden = {"age",
                                                                   "authorization",
                                                                   "authentication-info",
                                                                   "cache-control",
@@ -535,7 +535,13 @@ bool is_forbidden_trailer(std::string_view name) noexcept {
                                                                   "trailer",
                                                                   "transfer-encoding",
                                                                   "upgrade",
-                                                                  "www-authenticate"};
+                                                                  "www-authenticate",
+                                                                  "macaroon",
+                                                                  "grpc-metadata-macaroon",
+                                                                  "x-octroi-token-id",
+                                                                  "x-octroi-session-id",
+                                                                  "x-octroi-service",
+                                                                  "x-octroi-amount-msat"};
   return std::ranges::any_of(kForbidden,
                              [name](std::string_view f) { return equals_lower(name, f); });
 }

@@ -120,6 +120,11 @@ Result<std::string> normalise_path(std::string_view raw_path) {
     if (beside_escaped_slash && is_dot_or_empty(segment.text)) {
       return bad_path("'%2F' beside an empty or dot segment can be read in two ways");
     }
+    // Some servers cut ";parameters" off before they resolve dots: "..;x" is ".." to them.
+    if (const auto cut = segment.text.find(';');
+        cut != std::string_view::npos && is_dot_or_empty(segment.text.substr(0, cut))) {
+      return bad_path("a dot or empty segment with parameters can be read in two ways");
+    }
     directory = is_dot_or_empty(segment.text);
     if (segment.text == "..") {
       if (kept.empty()) return bad_path("'..' leads above the root");

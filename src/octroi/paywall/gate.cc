@@ -414,27 +414,28 @@ Task<bool> Gate::read_bound_body(Visit& visit) {
   co_return false;
 }
 
-/// Who counts as one client: with `by: token` the holder of an ordinary credential (by its hash),
-/// else the masked address.
-std::string Gate::quota_client(const Visit& visit) {
-  if (visit.service->settings.free.by != CountBy::ip && !visit.credentials.ordinary.empty()) {
-    const auto digest = crypto::sha256(as_bytes(visit.credentials.ordinary.front()));
-    return "t" + to_hex(ByteView(digest).first(16));
-  }
-  return visit.client.quota_key().str();
-}
-
+/// Counted by address always; with `by: token` also by the ordinary credential, whose holder then
+/// cannot take what others behind the same address have left. Nobody verified that credential, so
+/// it never stands for the address: a new one for each request would be free for ever.
 Task<bool> Gate::admit_free(Visit& visit) {
   const FreeQuota& free = visit.service->settings.free;
   if (free.requests <= 0 || !visit.credentials.none()) co_return false;
-  auto taken =
-      co_await shared_.store.take_free(visit.service->settings.name.str(), quota_client(visit),
-                                       free.requests, free.per, visit.started);
-  if (!taken) {
-    OCTROI_LOG(warn, kModule, "free quota unavailable", {{"error", taken.error().message()}});
-    co_return false;  // fail closed: the price is asked
+  std::vector<std::string> clients = {visit.client.quota_key().str()};
+  if (free.by != CountBy::ip && !visit.credentials.ordinary.empty()) {
+    const auto digest = crypto::sha256(as_bytes(visit.credentials.ordinary.front()));
+    clients.insert(clients.begin(), "t" + to_hex(ByteView(digest).first(16)));
   }
-  co_return *taken;
+  for (std::string& client : clients) {
+    auto taken =
+        co_await shared_.store.take_free(visit.service->settings.name.str(), std::move(client),
+                                         free.requests, free.per, visit.started);
+    if (!taken) {
+      OCTROI_LOG(warn, kModule, "free quota unavailable", {{"error", taken.error().message()}});
+      co_return false;  // fail closed: the price is asked
+    }
+    if (!*taken) co_return false;
+  }
+  co_return true;
 }
 
 /// Every matching rule must have room; when one has not, the others get their token back.

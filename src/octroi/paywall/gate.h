@@ -72,7 +72,6 @@ class Gate {
   Task<void> serve_priced(Visit& visit);
   Task<bool> read_bound_body(Visit& visit);
   Task<bool> admit_free(Visit& visit);
-  [[nodiscard]] static std::string quota_client(const Visit& visit);
   Task<bool> within_rates(Visit& visit, const Grant* grant);
   Task<bool> reach_upstream(Visit& visit, const Grant& grant);
   Task<void> deliver(Visit& visit, Authenticator* authenticator, const Grant* grant);

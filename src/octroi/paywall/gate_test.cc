@@ -76,6 +76,17 @@ TEST_F(GateStory, WhatIsFree) {
   EXPECT_EQ(get("/v1/data", {{"Authorization", proof}}).status, 200);
 }
 
+// Nobody verified an ordinary credential here: a new one each time must not be free each time.
+TEST_F(GateStory, AFreeQuotaByTokenIsNotWidenedByNewTokens) {
+  auto s = service();
+  s.free = {2, Millis(3'600'000), CountBy::token};
+  start(with({s}));
+  EXPECT_EQ(get("/v1/data", {{"Authorization", "Bearer a"}}).status, 200);
+  EXPECT_EQ(get("/v1/data", {{"Authorization", "Bearer b"}}).status, 200);
+  EXPECT_EQ(get("/v1/data", {{"Authorization", "Bearer c"}}).status, 402);
+  EXPECT_EQ(get().status, 402);
+}
+
 TEST_F(GateStory, AFreeQuotaIsCountedByNeighbourhood) {
   auto s = service();
   s.free = {2, Millis(3'600'000), CountBy::ip};
