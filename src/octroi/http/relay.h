@@ -28,7 +28,6 @@ struct RelayOptions {
   /// Opened before, so that a door knows the upstream can be reached before it takes anything for
   /// the request; null: the relay opens one itself.
   std::unique_ptr<ClientExchange> connection;
-  bool add_content_length_zero = false;  // reserved for picky upstreams
   /// A repeatable request is sent again when the pool's connection turned out to be dead. Off for
   /// paid requests: they go out again only when not one byte of them had been written.
   bool repeat_idempotent = true;

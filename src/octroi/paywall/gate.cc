@@ -299,13 +299,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
       const Grant accepted = std::move(*grant);
       visit.scheme = authenticator->scheme() == OfferScheme::l402 ? "l402" : "payment";
       visit.challenge_id = accepted.challenge_id;
-      shared_.metrics
-          .counter("octroi_verifications_total", "Credentials judged",
-                   {{"service", service.settings.name.str()},
-                    {"scheme", visit.scheme},
-                    {"result", "accepted"},
-                    {"key_version", accepted.key_version}})
-          .add();
+      count_verification(visit, *authenticator, "accepted", accepted.key_version);
       if (!co_await within_rates(visit, &accepted)) co_return;
       if (!co_await reach_upstream(visit, accepted)) co_return;
       auto admission = co_await authenticator->admit(accepted, *visit.context);
@@ -323,13 +317,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
       refusal = std::get<Refusal>(std::move(verdict));
     }
     refused_by = authenticator;
-    shared_.metrics
-        .counter("octroi_verifications_total", "Credentials judged",
-                 {{"service", service.settings.name.str()},
-                  {"scheme", authenticator->scheme() == OfferScheme::l402 ? "l402" : "payment"},
-                  {"result", std::string(refusal->result)},
-                  {"key_version", refusal->key_version}})
-        .add();
+    count_verification(visit, *authenticator, refusal->result, refusal->key_version);
     if (refusal->status != 402) {
       co_await refuse(visit, complaint(refusal->problem, refusal->status), refusal->retry_after);
       co_return;
@@ -352,6 +340,17 @@ Task<void> Gate::serve_priced(Visit& visit) {
     co_return;
   }
   co_await challenge(visit, std::move(refusal), refused_by);
+}
+
+void Gate::count_verification(const Visit& visit, const Authenticator& authenticator,
+                              std::string_view result, const std::string& key_version) {
+  shared_.metrics
+      .counter("octroi_verifications_total", "Credentials judged",
+               {{"service", visit.service->settings.name.str()},
+                {"scheme", authenticator.scheme() == OfferScheme::l402 ? "l402" : "payment"},
+                {"result", std::string(result)},
+                {"key_version", key_version}})
+      .add();
 }
 
 /// A charge is spent once and for one request, so nothing is consumed before the upstream is known

@@ -73,6 +73,8 @@ class Gate {
   Task<bool> read_bound_body(Visit& visit);
   Task<bool> admit_free(Visit& visit);
   Task<bool> within_rates(Visit& visit, const Grant* grant);
+  void count_verification(const Visit& visit, const Authenticator& authenticator,
+                          std::string_view result, const std::string& key_version);
   Task<bool> reach_upstream(Visit& visit, const Grant& grant);
   Task<void> deliver(Visit& visit, Authenticator* authenticator, const Grant* grant);
   Task<void> challenge(Visit& visit, std::optional<Refusal> refusal,
