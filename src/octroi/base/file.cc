@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -230,6 +231,27 @@ Result<Secret> load_or_create_secret_file(const std::string& path, FileSize size
   temporary.keep();
   OCTROI_CHECK(sync_folder(path));
   return secret;
+}
+
+Result<> make_private_file(const std::string& path) {
+  const Descriptor made(
+      ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!made.valid() && errno != EEXIST) return system_error("make", path, errno);
+  return {};
+}
+
+Result<FileLock> FileLock::wait_for(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return system_error("open the lock file", path, errno);
+  FileLock lock(fd);
+  while (::flock(fd, LOCK_EX) != 0) {
+    if (errno != EINTR) return system_error("lock", path, errno);
+  }
+  return lock;
+}
+
+FileLock::~FileLock() {
+  if (fd_ >= 0) ::close(fd_);
 }
 
 }  // namespace octroi

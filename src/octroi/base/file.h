@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "octroi/base/bytes.h"
 #include "octroi/base/function.h"
@@ -50,5 +51,23 @@ struct FileSize {
 /// but cannot be read, is empty or has another size is an error, and the file is left as it is.
 [[nodiscard]] Result<Secret> load_or_create_secret_file(const std::string& path, FileSize size,
                                                         UniqueFunction<Secret()> make);
+
+/// Makes an empty file (0600) where nothing is. One that is there is not even opened: closing a
+/// second descriptor of a file drops the POSIX locks that this process holds on it through SQLite.
+[[nodiscard]] Result<> make_private_file(const std::string& path);
+
+/// A lock between processes and threads, as long as it lives. It also ends with the process.
+class FileLock {
+ public:
+  /// Waits for whoever has it. The file is made (0600) when missing and is never removed.
+  [[nodiscard]] static Result<FileLock> wait_for(const std::string& path);
+  FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileLock& operator=(FileLock&&) = delete;
+  ~FileLock();
+
+ private:
+  explicit FileLock(int fd) : fd_(fd) {}
+  int fd_;
+};
 
 }  // namespace octroi

@@ -1,8 +1,10 @@
 #include "octroi/base/file.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -157,6 +159,35 @@ TEST_F(FileTest, RacersAgreeOnOneValue) {
     for (const auto& value : seen) EXPECT_EQ(value, seen[0]);
   }
   EXPECT_EQ(entries(), 20U);
+}
+
+TEST_F(FileTest, APrivateFileIsMadeAndNeverChanged) {
+  ASSERT_TRUE(make_private_file(path("db")));
+  struct stat st{};
+  ASSERT_EQ(stat(path("db").c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 0777U, 0600U);
+  put(path("db"), "rows");
+  ASSERT_TRUE(make_private_file(path("db")));
+  EXPECT_EQ(read_file(path("db")).value(), "rows");
+  EXPECT_EQ(make_private_file(path("none/db")).error().code(), "file.not_found");
+}
+
+TEST_F(FileTest, ALockHasOneHolder) {
+  int inside = 0;
+  int most = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 50; ++round) {
+        const auto lock = FileLock::wait_for(path("lock"));
+        ASSERT_TRUE(lock);
+        most = std::max(most, ++inside);  // plain ints: tsan sees it when two are inside
+        --inside;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(most, 1);
 }
 
 TEST(Env, CopiesAndScrubs) {

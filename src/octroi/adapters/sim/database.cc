@@ -1,8 +1,8 @@
 #include "octroi/adapters/sim/database.h"
 
-#include <fcntl.h>
 #include <sqlite3.h>
-#include <unistd.h>
+
+#include "octroi/base/file.h"
 
 namespace octroi::sim {
 namespace {
@@ -70,14 +70,18 @@ tl::unexpected<Error> Database::error() const {
   return fail(lightning::Errc::unavailable, std::string("sim file: ") + sqlite3_errmsg(db_.get()));
 }
 
+namespace {
+tl::unexpected<Error> refused(const Error& e) {
+  return fail(lightning::Errc::unavailable, "sim.file: " + std::string(e.message()));
+}
+}  // namespace
+
 Result<Database> Database::open(const std::string& file) {
   // SQLite would make the file readable for everybody; its journal files take the mode of this one.
-  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) {
-    return fail(lightning::Errc::unavailable,
-                "sim.file: cannot open or make it; does its directory exist?");
-  }
-  ::close(fd);
+  if (auto made = make_private_file(file); !made) return refused(made.error());
+  // SQLite answers "locked" at once to the second of two that turn a new file to WAL.
+  auto turn = FileLock::wait_for(file + ".lock");
+  if (!turn) return refused(turn.error());
   sqlite3* raw = nullptr;
   const int rc =
       sqlite3_open_v2(file.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);

@@ -3,11 +3,10 @@
 #include <filesystem>
 #include <utility>
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "octroi/adapters/sqlite/database.h"
+#include "octroi/base/file.h"
 
 namespace octroi::sqlite {
 
@@ -23,7 +22,7 @@ constexpr std::int64_t kMinute = 60'000;
 constexpr std::int64_t kDay = 86'400'000;
 
 const char* const kSchema =
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;"
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
     "CREATE TABLE IF NOT EXISTS spends("
     " hash BLOB PRIMARY KEY, host TEXT NOT NULL, scheme TEXT NOT NULL,"
     " amount_msat INTEGER NOT NULL CHECK(amount_msat >= 0),"
@@ -35,6 +34,10 @@ const char* const kSchema =
 
 Error unavailable(const Error& e) {
   return {SpendErrc::unavailable, "the wallet's journal: " + std::string(e.message())};
+}
+
+Error store_refused(const Error& e) {
+  return {SpendErrc::unavailable, "wallet.store: " + std::string(e.message())};
 }
 
 SpendEntry read_entry(const Query& q) {
@@ -168,10 +171,10 @@ Result<std::unique_ptr<ledger::SpendJournal>> open_spend_journal(const std::stri
                   "wallet.store: cannot make the folder '" + folder.string() + "'");
     }
   }
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0)
-    return fail(SpendErrc::unavailable, "wallet.store: cannot open '" + path + "' for writing");
-  ::close(fd);
+  // SQLite answers "locked" at once to the second of two that turn a new file to WAL.
+  auto turn = FileLock::wait_for(path + ".lock");
+  if (!turn) return fail(store_refused(turn.error()));
+  if (auto made = make_private_file(path); !made) return fail(store_refused(made.error()));
   auto db = Database::open(path, Access::read_write, "");
   if (!db) return fail(unavailable(db.error()));
   if (auto made = db->script(kSchema); !made) return fail(unavailable(made.error()));

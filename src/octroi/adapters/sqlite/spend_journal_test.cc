@@ -145,5 +145,36 @@ TEST_F(SpendJournalTest, ProcessesShareOneLimit) {
   EXPECT_EQ(total, 25);
 }
 
+// Agents start several commands at once, also the first time: making the file is no race.
+TEST_F(SpendJournalTest, ProcessesMayMakeTheFileAtOnce) {
+  constexpr int kRounds = 20;
+  constexpr int kProcesses = 8;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string fresh = (dir_ / ("wallet" + std::to_string(round)) / "journal.db").string();
+    std::array<int, 2> gate{};
+    ASSERT_EQ(::pipe(gate.data()), 0);
+    std::vector<pid_t> children;
+    for (int p = 0; p < kProcesses; ++p) {
+      const pid_t pid = ::fork();
+      if (pid == 0) {
+        ::close(gate[1]);
+        char nothing = 0;
+        std::ignore = ::read(gate[0], &nothing, 1);  // ends for all at once, when the parent closes
+        auto journal = open_spend_journal(fresh);
+        const auto n = static_cast<std::uint8_t>(p + 1);
+        ::_exit(journal && (*journal)->reserve(spend(n, 1), SpendLimits{}) ? 0 : 1);
+      }
+      children.push_back(pid);
+    }
+    ::close(gate[0]);
+    ::close(gate[1]);
+    for (const pid_t pid : children) {
+      int status = 0;
+      ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+      EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "round " << round;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace octroi::sqlite
