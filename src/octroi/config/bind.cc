@@ -55,6 +55,12 @@ paywall::Scope scope(const std::string& word) {
   return paywall::Scope::path;
 }
 
+paywall::UpstreamProtocol protocol(const std::string& word) {
+  if (word == "http1") return paywall::UpstreamProtocol::http1;
+  if (word == "h2") return paywall::UpstreamProtocol::h2;
+  return paywall::UpstreamProtocol::automatic;
+}
+
 paywall::UpstreamSettings upstream(const Value& v) {
   const Url& url = v.at("url").url();
   paywall::UpstreamSettings out;
@@ -65,6 +71,7 @@ paywall::UpstreamSettings upstream(const Value& v) {
   while (out.base_path.ends_with('/')) out.base_path.pop_back();
   out.ca_pem = pem(v.at("ca"));
   out.server_name = v.at("server_name").str();
+  out.protocol = protocol(v.at("protocol").str());
   return out;
 }
 

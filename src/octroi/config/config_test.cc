@@ -68,7 +68,7 @@ paywall:
       description: Rain
       match: { host: "api\\.example\\.com", path: "^/v1/" }
       methods: [get, POST]
-      upstream: { url: "https://Up.Example:9443/base/", server_name: other.example }
+      upstream: { url: "https://Up.Example:9443/base/", server_name: other.example, protocol: h2 }
       price: 10 sat
       prices: [ { path: ^/v1/dear, methods: post, price: 5 sat } ]
       schemes: l402+mpp
@@ -171,6 +171,7 @@ TEST(Bind, service) {
   EXPECT_EQ(s.upstream.port, 9443);
   EXPECT_EQ(s.upstream.base_path, "/base");
   EXPECT_EQ(s.upstream.server_name, "other.example");
+  EXPECT_EQ(s.upstream.protocol, paywall::UpstreamProtocol::h2);
   EXPECT_EQ(s.price.msat, 10000_msat);
   ASSERT_EQ(s.prices.size(), 1U);
   EXPECT_EQ(s.prices[0].methods, (std::vector<std::string>{"POST"}));

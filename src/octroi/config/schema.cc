@@ -124,7 +124,15 @@ Field upstream_section() {
                  {.key = "server_name",
                   .type = Type::text,
                   .doc = "Name that the upstream's certificate must carry.",
-                  .derived = "the host of the URL"}},
+                  .derived = "the host of the URL"},
+                 {.key = "protocol",
+                  .type = Type::choice,
+                  .doc = "The HTTP that the upstream is spoken to. `auto`: over https what TLS "
+                         "agrees on, over http HTTP/1.1, but HTTP/2 for gRPC calls. `h2` over http "
+                         "needs no agreement (prior knowledge, \"h2c\"); over https an upstream "
+                         "without HTTP/2 is refused.",
+                  .fallback = "auto",
+                  .choices = {"auto", "http1", "h2"}}},
       .shorthand = "url",
       .required = true};
 }

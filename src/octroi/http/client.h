@@ -29,10 +29,18 @@ struct ClientTimeouts {
   Millis idle{60'000};        // between two reads of the body
 };
 
+/// Which HTTP is spoken on a connection.
+enum class Protocol : std::uint8_t {
+  http1,
+  h2,         // over cleartext with prior knowledge; over TLS a server without it is refused
+  automatic,  // over TLS what ALPN gives, HTTP/2 first; over cleartext HTTP/1.1
+};
+
 struct Origin {
   std::string scheme;  // "http" or "https"
   std::string host;
   std::uint16_t port = 0;
+  Protocol protocol = Protocol::http1;
   auto operator<=>(const Origin&) const = default;
 };
 [[nodiscard]] Origin origin_of(const Url& url);

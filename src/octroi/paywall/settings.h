@@ -67,6 +67,13 @@ struct UpstreamTimeouts {
   Millis idle{60'000};
 };
 
+/// Which HTTP an upstream is spoken to.
+enum class UpstreamProtocol : std::uint8_t {
+  automatic,  // https: what TLS agrees on (ALPN); http: HTTP/1.1, but HTTP/2 for gRPC
+  http1,
+  h2,  // over cleartext with prior knowledge; over TLS an upstream without it is refused
+};
+
 struct UpstreamSettings {
   std::string scheme = "http";
   std::string host;
@@ -74,6 +81,7 @@ struct UpstreamSettings {
   std::string base_path;    // prefix put before the path, without trailing slash
   std::string ca_pem;       // own CA for https; empty: the system's
   std::string server_name;  // name to verify; empty: host
+  UpstreamProtocol protocol = UpstreamProtocol::automatic;
 };
 
 struct CorsPolicy {
