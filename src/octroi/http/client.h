@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -52,6 +53,8 @@ struct ClientConfig {
   std::size_t max_head = 64 * 1024;
   /// Null: the system's certificate store. Verification is never off.
   std::shared_ptr<const net::TlsClientContext> tls;
+  /// Name asked for and verified in TLS; empty: the origin's host.
+  std::string server_name;
   /// Decides about each resolved address before a connection is made (the SSRF guard); an error
   /// refuses. Every address of a name must pass, and the connection goes to one that did.
   std::function<Result<>(const std::string& host, const net::IpAddress& address)> guard;
@@ -81,6 +84,11 @@ class ClientExchange {
   [[nodiscard]] virtual bool sent() const noexcept = 0;
   /// Whether the connection came from the pool: one that the peer closed meanwhile may be retried.
   [[nodiscard]] virtual bool reused() const noexcept = 0;
+  /// How long the connection had rested in the pool before it was lent.
+  [[nodiscard]] virtual Millis rested() const noexcept { return Millis(0); }
+  /// False when the server is known to have left. Costs a call into the kernel; worth it before a
+  /// request that cannot be repeated.
+  [[nodiscard]] virtual bool alive() noexcept { return true; }
   /// Whether any byte of an answer has arrived.
   [[nodiscard]] virtual bool answered() const noexcept { return true; }
   /// Cuts the connection: whoever waits on this exchange fails with Errc::closed, from the loop.
@@ -114,6 +122,9 @@ class Client {
     std::ignore = fresh;
     return open(std::move(origin));
   }
+  /// Closes idle connections to origins that are not among these (ascending); those that are lent
+  /// end with their exchange. An origin that is opened again is pooled again.
+  virtual void keep_only(std::span<const Origin> origins) { std::ignore = origins; }
   /// Sends and reads at most `max_body` bytes. No redirects, no retries but for an unsent request
   /// on a connection that the pool held too long. `deadline` covers everything.
   virtual Task<Result<Response>> fetch(Request request, std::uint64_t max_body,

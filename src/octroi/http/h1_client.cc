@@ -60,6 +60,7 @@ struct Connection {
   }
 
   void begin_idle(Millis keep_alive) {
+    idle_since = stream->loop().now();
     in.rest();
     out.held().rest();
     idle.armed = true;
@@ -89,6 +90,7 @@ struct Connection {
   h1::HeadParser parser;
   BodyReader body;
   h1::Output out;
+  Millis idle_since{0};
   Idle idle;
 };
 
@@ -96,12 +98,14 @@ struct Pool {
   Origin origin;
   std::string authority;
   std::vector<std::unique_ptr<Connection>> idle;  // the last one was used last
+  bool closing = false;                           // nothing comes back any more
 };
 
 class H1Exchange final : public ClientExchange, public BodySource {
  public:
   H1Exchange(std::unique_ptr<Connection> connection, ClientTimeouts timeouts, bool reused)
       : connection_(std::move(connection)), timeouts_(timeouts), reused_(reused) {
+    if (reused_) rested_ = connection_->stream->loop().now() - connection_->idle_since;
     connection_->out.forget_sent();
   }
   ~H1Exchange() override;
@@ -118,6 +122,10 @@ class H1Exchange final : public ClientExchange, public BodySource {
     return connection_ == nullptr || connection_->out.any_sent();
   }
   [[nodiscard]] bool reused() const noexcept override { return reused_; }
+  [[nodiscard]] Millis rested() const noexcept override { return rested_; }
+  [[nodiscard]] bool alive() noexcept override {
+    return !dead_ && connection_ != nullptr && !connection_->stream->peer_gone();
+  }
   [[nodiscard]] bool answered() const noexcept override { return answered_; }
   void abort() noexcept override {
     dead_ = true;
@@ -141,6 +149,7 @@ class H1Exchange final : public ClientExchange, public BodySource {
   ClientTimeouts timeouts_;
   std::string method_;
   bool reused_;
+  Millis rested_{0};
   bool dead_ = false;     // the connection must not be used again
   bool chunked_ = false;  // the request's body
   bool request_done_ = false;
@@ -161,6 +170,7 @@ class ClientImpl final : public Client {
   }
   Task<Result<std::unique_ptr<ClientExchange>>> open_with(Origin origin, ClientTimeouts timeouts,
                                                           bool fresh) override;
+  void keep_only(std::span<const Origin> origins) override;
   Task<Result<Response>> fetch(Request request, std::uint64_t max_body, Millis deadline) override;
   Task<Result<int>> stream_lines(Request request, std::function<Task<bool>(std::string)> on_line,
                                  Millis idle) override;
@@ -394,7 +404,16 @@ Pool& ClientImpl::pool_of(Origin origin) {
     std::string authority = authority_of(origin);
     found = pools_.emplace(origin, Pool{origin, std::move(authority), {}}).first;
   }
+  found->second.closing = false;
   return found->second;
+}
+
+void ClientImpl::keep_only(std::span<const Origin> origins) {
+  for (auto& [origin, pool] : pools_) {
+    if (std::ranges::binary_search(origins, origin)) continue;
+    pool.closing = true;
+    pool.idle.clear();
+  }
 }
 
 void ClientImpl::put_back(std::unique_ptr<Connection> connection) {
@@ -402,6 +421,7 @@ void ClientImpl::put_back(std::unique_ptr<Connection> connection) {
   // Bytes after the answer belong to no request of ours.
   if (!connection->in.empty() || config_.max_idle_per_origin == 0) return;
   Pool& pool = connection->pool;
+  if (pool.closing) return;
   if (pool.idle.size() >= config_.max_idle_per_origin) pool.idle.erase(pool.idle.begin());
   connection->begin_idle(config_.keep_alive);
   pool.idle.push_back(std::move(connection));
@@ -468,8 +488,10 @@ Task<Result<std::unique_ptr<net::Stream>>> ClientImpl::connect(Origin origin, Mi
     if (origin.scheme != "https") co_return std::move(stream);
     auto context = tls();
     if (!context) co_return fail(Errc::tls_failed, std::string(context.error().message()));
-    auto secured = co_await net::tls_connect(std::move(*stream), *context, origin.host,
-                                             std::max(deadline - loop_.now(), Millis(1)));
+    auto secured =
+        co_await net::tls_connect(std::move(*stream), *context,
+                                  config_.server_name.empty() ? origin.host : config_.server_name,
+                                  std::max(deadline - loop_.now(), Millis(1)));
     if (!secured) co_return fail(Errc::tls_failed, std::string(secured.error().message()));
     co_return std::move(secured);
   }

@@ -60,6 +60,7 @@ class Relay {
  private:
   void prepare_head();
   void add_forwarded();
+  Task<Result<std::unique_ptr<ClientExchange>>> open(bool fresh);
   Task<Result<>> send_request(bool fresh);
   Task<Result<>> send_buffered();
   static Task<void> pump_request(Relay* self);
@@ -93,6 +94,7 @@ class Relay {
   bool upgrade_ = false;
   bool expects_ = false;
   bool gone_ = false;
+  bool reached_ = false;  // by an attempt before this one
   int status_ = 0;
   std::uint64_t request_bytes_ = 0;
   std::uint64_t response_bytes_ = 0;
@@ -142,15 +144,30 @@ void Relay::prepare_head() {
   add_forwarded();
 }
 
+Task<Result<std::unique_ptr<ClientExchange>>> Relay::open(bool fresh) {
+  if (options_.connector == nullptr) {
+    return client_.open_with(options_.upstream, options_.timeouts, fresh);
+  }
+  if (!fresh) return options_.connector->connect();
+  const bool reused = upstream_ != nullptr && upstream_->reused();
+  upstream_.reset();
+  return options_.connector->reconnect(reused);
+}
+
 /// Opens a connection and sends the head, and what of the body is at hand.
 Task<Result<>> Relay::send_request(bool fresh) {
-  if (options_.connection && !fresh) {
+  const bool opened_before = options_.connection != nullptr && !fresh;
+  if (opened_before) {
     upstream_ = std::move(options_.connection);
   } else {
-    OCTROI_CO_TRY(upstream_,
-                  co_await client_.open_with(options_.upstream, options_.timeouts, fresh));
+    OCTROI_CO_TRY(upstream_, co_await open(fresh));
   }
   if (gone_) co_return fail(Errc::closed, "the client left");
+  // What cannot be repeated deserves a look at the connection before the first byte is spent on it.
+  if (!options_.repeat_idempotent && (opened_before || upstream_->reused()) &&
+      !upstream_->alive()) {
+    co_return fail(Errc::closed, "the server closed the connection before the request");
+  }
   RequestHead& head = exchange_.request();
   std::optional<std::uint64_t> length = 0;
   if (options_.buffered_body) {
@@ -224,20 +241,24 @@ Task<Result<ResponseHead>> Relay::final_head() {
 }
 
 RelayResult Relay::ended(RelayState state, std::optional<Error> error) const {
-  return {state, status_, std::move(error), request_bytes_, response_bytes_};
+  const bool fault =
+      error && !gone_ && !refused_ && (state == RelayState::failed || state == RelayState::torn);
+  return {state, status_, std::move(error), request_bytes_, response_bytes_, fault};
 }
 
 RelayResult Relay::unanswered(Error error) const {
-  const bool reached = upstream_ != nullptr && upstream_->sent();
+  const bool reached = reached_ || (upstream_ != nullptr && upstream_->sent());
   return ended(reached ? RelayState::failed : RelayState::refused, std::move(error));
 }
 
 bool Relay::may_repeat(const Error& error) const {
-  if (gone_ || refused_ || body_touched_ || upstream_ == nullptr || !upstream_->reused())
-    return false;
+  if (gone_ || refused_ || body_touched_ || upstream_ == nullptr) return false;
   if (upstream_->answered() || !error.is(Errc::closed)) return false;
-  return !upstream_->sent() ||
-         (options_.repeat_idempotent && is_idempotent(exchange_.request().method));
+  // Not one byte went out: as good as never opened.
+  if (!upstream_->sent()) return true;
+  if (!options_.repeat_idempotent || !is_idempotent(exchange_.request().method)) return false;
+  return upstream_->reused() ||
+         (options_.connector != nullptr && options_.connector->has_another());
 }
 
 Task<RelayResult> Relay::run() {
@@ -254,6 +275,7 @@ Task<RelayResult> Relay::run() {
     auto head = sent ? co_await final_head() : Result<ResponseHead>(tl::unexpect, sent.error());
     if (head) co_return co_await pass_on(std::move(*head));
     if (!fresh && may_repeat(head.error())) {
+      reached_ = upstream_->sent();
       pump_.cancel();
       continue;
     }

@@ -15,8 +15,21 @@
 
 namespace octroi::http {
 
+/// Where a relay gets its connections when there is more than one place to go.
+class Connector {
+ public:
+  virtual ~Connector() = default;
+  virtual Task<Result<std::unique_ptr<ClientExchange>>> connect() = 0;
+  /// The connection given last ended before any answer: a new one, never from a pool. `reused`
+  /// tells that it had come from the pool, where servers close without blame.
+  virtual Task<Result<std::unique_ptr<ClientExchange>>> reconnect(bool reused) = 0;
+  /// Whether reconnect() could go to a place that was not tried.
+  [[nodiscard]] virtual bool has_another() const noexcept = 0;
+};
+
 struct RelayOptions {
-  Origin upstream;
+  Origin upstream;                  // not looked at when there is a connector
+  Connector* connector = nullptr;   // outlives the relay
   std::optional<std::string> host;  // Host sent upstream; empty: the upstream's own authority
   std::string forwarded_for;        // appended to X-Forwarded-For; empty: none
   std::string forwarded_proto;
@@ -28,8 +41,9 @@ struct RelayOptions {
   /// Opened before, so that a door knows the upstream can be reached before it takes anything for
   /// the request; null: the relay opens one itself.
   std::unique_ptr<ClientExchange> connection;
-  /// A repeatable request is sent again when the pool's connection turned out to be dead. Off for
-  /// paid requests: they go out again only when not one byte of them had been written.
+  /// A repeatable request is sent again, once, when the pool's connection turned out to be dead, or
+  /// any connection died before its answer and there is another place to ask. Off for paid
+  /// requests: they go out again only when not one byte of them had been written.
   bool repeat_idempotent = true;
   /// Edits the final head before it goes to the client (receipts, caches, CORS).
   std::function<void(ResponseHead&)> on_head;
@@ -51,6 +65,7 @@ struct RelayResult {
   std::optional<Error> error;
   std::uint64_t request_bytes = 0;
   std::uint64_t response_bytes = 0;
+  bool upstream_fault = false;  // the upstream broke off, was late or spoke no HTTP
 };
 
 /// Edits the exchange's request head in place (hop-by-hop fields, X-Forwarded-*, Expect).
