@@ -1,11 +1,13 @@
 // octroi/http/char_class.h: which bytes may stand where in a message. Internal to http.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <string_view>
 
-#include <emmintrin.h>
+#include <tmmintrin.h>
 
 namespace octroi::http {
 
@@ -37,6 +39,38 @@ constexpr std::array<std::uint8_t, 256> make_classes() {
 }
 inline constexpr std::array<std::uint8_t, 256> kCharClasses = make_classes();
 
+/// The class as two tables of sixteen: a byte belongs to it when the entries of its low and of its
+/// high half share a bit, so that sixteen bytes are looked up at once.
+struct NibbleTables {
+  alignas(16) std::array<std::uint8_t, 16> low{};
+  alignas(16) std::array<std::uint8_t, 16> high{};
+};
+constexpr NibbleTables make_nibbles(CharClass which) {
+  NibbleTables tables;
+  for (unsigned c = 0; c < 128; ++c) {
+    if ((kCharClasses[c] & which) == 0) continue;
+    auto& entry = tables.low[c & 0x0f];
+    entry = static_cast<std::uint8_t>(entry | (1U << (c >> 4)));
+  }
+  for (unsigned h = 0; h < 8; ++h) tables.high[h] = static_cast<std::uint8_t>(1U << h);
+  return tables;
+}
+template <CharClass which>
+inline constexpr NibbleTables kNibbles = make_nibbles(which);
+
+/// A bit for each of the sixteen bytes at `p` that is not of the class.
+[[nodiscard]] inline unsigned not_of_class(const char* p, const NibbleTables& tables) noexcept {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m128i half = _mm_set1_epi8(0x0f);
+  const auto* low = reinterpret_cast<const __m128i*>(tables.low.data());
+  const auto* high = reinterpret_cast<const __m128i*>(tables.high.data());
+  const __m128i by_low = _mm_shuffle_epi8(_mm_load_si128(low), _mm_and_si128(bytes, half));
+  const __m128i by_high =
+      _mm_shuffle_epi8(_mm_load_si128(high), _mm_and_si128(_mm_srli_epi16(bytes, 4), half));
+  const __m128i none = _mm_cmpeq_epi8(_mm_and_si128(by_low, by_high), _mm_setzero_si128());
+  return static_cast<unsigned>(_mm_movemask_epi8(none));
+}
+
 constexpr std::array<char, 256> make_lower() {
   std::array<char, 256> table{};
   for (unsigned i = 0; i < table.size(); ++i) {
@@ -55,6 +89,23 @@ inline constexpr std::array<char, 256> kLower = make_lower();
     if (!is_class(c, which)) return false;
   }
   return true;
+}
+/// How many characters of the class [begin, end) begins with. The bytes up to `readable` may be
+/// read too.
+template <detail::CharClass which>
+[[nodiscard]] std::size_t class_length(const char* begin, const char* end,
+                                       const char* readable) noexcept {
+  const char* p = begin;
+  while (p < end && readable - p >= 16) {
+    const unsigned others = detail::not_of_class(p, detail::kNibbles<which>);
+    if (others != 0) {
+      p += std::countr_zero(others);
+      break;
+    }
+    p += 16;
+  }
+  while (p < end && is_class(*p, which)) ++p;
+  return static_cast<std::size_t>(std::min(p, end) - begin);
 }
 /// ASCII lower case.
 [[nodiscard]] inline char lower(char c) noexcept {

@@ -132,6 +132,7 @@ void HeadParser::reset() noexcept {
 
 Step HeadParser::parse(std::string_view bytes) {
   base_ = bytes.data();
+  readable_ = base_ + bytes.size();
   for (;;) {
     const std::size_t window = std::min(bytes.size(), limits_.head);
     const auto* lf =
@@ -204,8 +205,12 @@ Fault HeadParser::request_target(std::string_view target) {
   if (target.size() > limits_.target) return Fault::target_too_long;
   const std::string_view method = at(method_part_);
   if (method == "CONNECT") return Fault::method_not_served;
-  if (target.empty() || (target != "*" && !all_class(target, detail::kTargetChar)))
+  const char* const target_end = target.data() + target.size();
+  if (target.empty() ||
+      (target != "*" &&
+       class_length<detail::kTargetChar>(target.data(), target_end, readable_) != target.size())) {
     return Fault::bad_target;
+  }
   target_part_ = part(target);
   if (target.front() == '/') return Fault::none;
   if (target == "*") return method == "OPTIONS" ? Fault::none : Fault::bad_target;
@@ -243,8 +248,7 @@ Fault HeadParser::field_line(std::size_t begin, std::size_t size) {
   if (fields_.size() == limits_.fields) return Fault::too_many_fields;
   const char* const line = base_ + begin;
   if (line[0] == ' ' || line[0] == '\t') return Fault::folded_field;
-  std::size_t colon = 0;
-  while (colon < size && is_class(line[colon], detail::kTokenChar)) ++colon;
+  const std::size_t colon = class_length<detail::kTokenChar>(line, line + size, readable_);
   if (colon == 0 || colon == size || line[colon] != ':') return Fault::bad_field_name;
   std::size_t value = colon + 1;
   std::size_t end = size;
@@ -394,8 +398,10 @@ void HeadParser::copy_fields(Headers& out) const {
   if (fields_.empty()) return;
   const std::uint32_t first = fields_.front().name;
   const std::uint32_t last = fields_.back().value + fields_.back().value_size;
+  // With room for what a gateway adds.
+  if (out.buffer_.capacity() < last - first) out.buffer_.reserve(last - first + 384);
   out.buffer_.assign(base_ + first, last - first);
-  if (out.entries_.capacity() < fields_.size()) out.entries_.reserve(fields_.size() + 8);
+  if (out.entries_.capacity() < fields_.size()) out.entries_.reserve(fields_.size() + 12);
   const bool skip_host = kind_ == Kind::request && hosts_ != 0;
   for (std::size_t i = 0; i < fields_.size(); ++i) {
     if (skip_host && i == host_index_) continue;

@@ -143,6 +143,7 @@ class HeadParser {
   std::uint64_t length_ = 0;
   Signals signals_;
   const char* base_ = nullptr;
+  const char* readable_ = nullptr;  // the end of the bytes at base_
   // Offsets of the start line's parts: the buffer may move between calls.
   struct Part {
     std::size_t at = 0;

@@ -17,13 +17,16 @@ bool is_field_value(std::string_view text) noexcept {
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
+  if (a.empty()) return true;
+  // Names of one size mostly differ in their last letter already ("X-Forwarded-For", "-Host").
+  if (lower(a.back()) != lower(b.back())) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (lower(a[i]) != lower(b[i])) return false;
   }
   return true;
 }
 
-Headers::Entry Headers::store(std::string_view name, std::string_view value) {
+std::optional<Headers::Entry> Headers::store(std::string_view name, std::string_view value) {
   Entry e;
   e.name = static_cast<std::uint32_t>(buffer_.size());
   e.name_size = static_cast<std::uint32_t>(name.size());
@@ -32,31 +35,36 @@ Headers::Entry Headers::store(std::string_view name, std::string_view value) {
   const std::size_t needed = buffer_.size() + name.size() + value.size();
   if (needed <= buffer_.capacity()) {
     buffer_.append(name).append(value);
-    return e;
+  } else {
+    // The views may point into the buffer that is about to move.
+    std::string grown;
+    grown.reserve(std::max<std::size_t>({needed, buffer_.capacity() * 2, 512}));
+    grown.append(buffer_).append(name).append(value);
+    buffer_.swap(grown);
   }
-  // The views may point into the buffer that is about to move.
-  std::string grown;
-  grown.reserve(std::max<std::size_t>({needed, buffer_.capacity() * 2, 512}));
-  grown.append(buffer_).append(name).append(value);
-  buffer_.swap(grown);
-  return e;
+  // Behind its name a short value is looked at with one comparison too.
+  const char* const text = buffer_.data() + e.value;
+  if (!has_control(text, text + value.size(), buffer_.data() + e.name)) return e;
+  buffer_.resize(e.name);
+  return std::nullopt;
 }
 
-bool Headers::add(std::string_view name, std::string_view value) {
-  if (!is_token(name) || !is_field_value(value)) return false;
+bool Headers::append(std::string_view name, std::string_view value) {
+  const auto entry = store(name, value);
+  if (!entry) return false;
   if (entries_.capacity() == 0) entries_.reserve(16);
-  entries_.push_back(store(name, value));
+  entries_.push_back(*entry);
   return true;
 }
 
-bool Headers::set(std::string_view name, std::string_view value) {
+bool Headers::replace(std::string_view name, std::string_view value) {
   const auto is_it = [this, name](const Entry& e) { return equal_ignoring_case(name_of(e), name); };
   const auto first = std::ranges::find_if(entries_, is_it);
-  if (first == entries_.end()) return add(name, value);
-  if (!is_token(name) || !is_field_value(value)) return false;
+  if (first == entries_.end()) return append(name, value);
+  if (!is_field_value(value)) return false;
   // The later ones go before the bytes move, as the name may lie among them.
   entries_.erase(std::remove_if(first + 1, entries_.end(), is_it), entries_.end());
-  *first = store(name, value);
+  if (const auto entry = store(name, value)) *first = *entry;
   return true;
 }
 

@@ -6,10 +6,12 @@
 // section 5.  Thread: a value.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace octroi::http {
@@ -26,6 +28,26 @@ struct Field {
 /// ASCII, as field names are.
 [[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
 
+/// A field name that stands in the code as a literal: its syntax is checked by the compiler.
+class FieldName {
+ public:
+  consteval FieldName(const char* literal) : text_(literal) {  // NOLINT: literals become names
+    for (const char c : text_) {
+      const bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+      if (!alnum && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos)
+        throw "not a field name";  // NOLINT: stops the compiler, never runs
+    }
+    if (text_.empty()) throw "not a field name";  // NOLINT
+  }
+  [[nodiscard]] constexpr std::string_view text() const noexcept { return text_; }
+
+ private:
+  std::string_view text_;
+};
+/// A name that is known only when the program runs.
+template <class T>
+concept RuntimeName = std::convertible_to<const T&, std::string_view> && !std::is_array_v<T>;
+
 namespace h1 {
 class HeadParser;
 }
@@ -34,9 +56,17 @@ class Headers {
  public:
   Headers() = default;
   /// Appends; false (and nothing appended) when name or value breaks the syntax.
-  bool add(std::string_view name, std::string_view value);
+  bool add(FieldName name, std::string_view value) { return append(name.text(), value); }
+  template <RuntimeName Name>
+  bool add(const Name& name, std::string_view value) {
+    return is_token(name) && append(name, value);
+  }
   /// Replaces every field of that name by this one.
-  bool set(std::string_view name, std::string_view value);
+  bool set(FieldName name, std::string_view value) { return replace(name.text(), value); }
+  template <RuntimeName Name>
+  bool set(const Name& name, std::string_view value) {
+    return is_token(name) && replace(name, value);
+  }
   std::size_t remove(std::string_view name);
   void clear() noexcept;
 
@@ -89,7 +119,11 @@ class Headers {
   [[nodiscard]] std::string_view value_of(const Entry& e) const noexcept {
     return {buffer_.data() + e.value, e.value_size};
   }
-  [[nodiscard]] Entry store(std::string_view name, std::string_view value);
+  // The name is a token.
+  bool append(std::string_view name, std::string_view value);
+  bool replace(std::string_view name, std::string_view value);
+  /// Nothing is stored when the value breaks the syntax.
+  [[nodiscard]] std::optional<Entry> store(std::string_view name, std::string_view value);
 
   std::string buffer_;
   std::vector<Entry> entries_;

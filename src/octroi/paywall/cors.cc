@@ -7,7 +7,10 @@ namespace octroi::paywall {
 namespace {
 
 std::string join(const std::vector<std::string>& items) {
+  std::size_t size = 0;
+  for (const auto& item : items) size += item.size() + 2;
   std::string out;
+  out.reserve(size);
   for (const auto& item : items) {
     if (!out.empty()) out += ", ";
     out += item;
@@ -32,6 +35,11 @@ std::string allowed_origin(const CorsPolicy& policy, const http::Headers& reques
 /// Adds the names that the field does not list yet.
 void merge_list(http::Headers& headers, std::string_view field,
                 const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  if (!headers.has(field)) {
+    headers.add(field, join(names));
+    return;
+  }
   std::string merged;
   for (auto line : headers.all(field)) {
     if (!merged.empty()) merged += ", ";
