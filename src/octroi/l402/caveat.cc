@@ -9,6 +9,7 @@ namespace {
 constexpr std::string_view kServices = "services";
 constexpr std::string_view kCapabilities = "_capabilities";
 constexpr std::string_view kValidUntil = "_valid_until";
+constexpr std::string_view kMaxRequests = "_max_requests";
 
 /// Decimal digits without sign or leading zero.
 template <class Int>
@@ -132,6 +133,8 @@ class Checker {
       return read_capabilities(condition->value);
     if (is_about(condition->name, service_.name, kValidUntil))
       return read_valid_until(condition->value);
+    if (is_about(condition->name, service_.name, kMaxRequests))
+      return read_max_requests(condition->value);
     return {};
   }
 
@@ -140,7 +143,7 @@ class Checker {
     if (!tier) return fail(Errc::caveat_denied, "services: the token is not for this service");
     if (*tier < service_.tier)
       return fail(Errc::caveat_denied, "services: the token's tier is too low");
-    CaveatGrant grant{.tier = *tier, .valid_until = std::nullopt};
+    CaveatGrant grant{.tier = *tier, .valid_until = std::nullopt, .max_requests = max_requests_};
     if (valid_until_) {
       grant.valid_until = from_unix_seconds(*valid_until_);
       if (now >= *grant.valid_until)
@@ -180,6 +183,14 @@ class Checker {
     return {};
   }
 
+  Result<> read_max_requests(std::string_view value) {
+    const auto number = parse_number<std::int64_t>(value);
+    if (!number) return bad_value("max_requests");
+    if (max_requests_ && *number > *max_requests_) return widened("max_requests");
+    max_requests_ = number;
+    return {};
+  }
+
   [[nodiscard]] Result<> check_constraint(const Fact& fact) const {
     std::optional<std::string_view> last;
     for (const CaveatView& caveat : caveats_) {
@@ -200,6 +211,7 @@ class Checker {
   std::optional<std::string_view> services_;
   std::optional<std::string_view> capabilities_;
   std::optional<std::int64_t> valid_until_;
+  std::optional<std::int64_t> max_requests_;
 };
 
 }  // namespace

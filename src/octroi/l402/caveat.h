@@ -3,11 +3,14 @@
 //   services=weather:0,maps:1          what the token opens; names and tiers 0…255
 //   weather_capabilities=read,write    what it may do there
 //   weather_valid_until=1700000000     unix seconds, exclusive
+//   weather_max_requests=100           how many requests the token opens in all; counted by the
+//                                      caller
 //   max_size=1000                      a constraint: any other condition that the request has a
-//   Fact for
+//                                      Fact for
 //
 // Attenuation: a condition may be repeated, and every later one may only restrict the one before
-// it: `services` and capabilities to a subset (tiers never rise), `valid_until` never later; a
+// it: `services` and capabilities to a subset (tiers never rise), `valid_until` never later,
+// `max_requests` never more; a
 // constraint of decimal digits is an upper bound that never rises, any other constraint is a comma
 // list of allowed values that never grows. The last one of a condition is what the request must
 // satisfy. Conditions about other services, and conditions nobody knows, are skipped, as the field
@@ -57,6 +60,7 @@ struct ServiceView {
 struct CaveatGrant {
   std::uint8_t tier = 0;
   std::optional<UnixMillis> valid_until;  // exclusive
+  std::optional<std::int64_t> max_requests;
 };
 
 /// Checks every caveat against the request. A token without `services` opens nothing.

@@ -16,7 +16,8 @@ bool is_constraint_value(std::string_view value) {
 /// Conditions with a meaning of their own would change what the token opens.
 bool is_reserved(std::string_view condition) {
   return condition == "services" || condition == "preimage" ||
-         condition.ends_with("_capabilities") || condition.ends_with("_valid_until");
+         condition.ends_with("_capabilities") || condition.ends_with("_valid_until") ||
+         condition.ends_with("_max_requests");
 }
 
 }  // namespace
@@ -37,13 +38,15 @@ Result<> check_terms(const TokenTerms& terms) {
     if (!is_caveat_name(condition) || is_reserved(condition)) {
       return fail(Errc::bad_mint,
                   "token.constraints: a condition must be a name, and not services, preimage, "
-                  "*_capabilities or *_valid_until");
+                  "*_capabilities, *_valid_until or *_max_requests");
     }
     if (!is_constraint_value(value)) {
       return fail(Errc::bad_mint,
                   "token.constraints: a value must be printable ASCII and not empty");
     }
   }
+  if (terms.max_requests && *terms.max_requests <= 0)
+    return fail(Errc::bad_mint, "token.max_requests: must be positive");
   if (terms.valid_until && terms.valid_until->value < 0)
     return fail(Errc::bad_mint, "token.valid_for: ends before 1970");
   return {};
@@ -70,6 +73,8 @@ Result<Bytes> mint(const RootKeys& keys, const PaymentHash& hash, const TokenId&
     writer.add(caveat);
   }
   for (const auto& [condition, value] : terms.constraints) writer.add(condition + "=" + value);
+  if (terms.max_requests)
+    writer.add(service + "_max_requests=" + std::to_string(*terms.max_requests));
   if (terms.valid_until)
     writer.add(service + "_valid_until=" + std::to_string(terms.valid_until->seconds()));
   return std::move(writer).finish();

@@ -23,6 +23,7 @@ struct TokenTerms {
   std::uint8_t tier = 0;
   std::vector<std::string> capabilities{};           // empty: no capabilities caveat
   std::map<std::string, std::string> constraints{};  // condition to value
+  std::optional<std::int64_t> max_requests{};        // empty: no such caveat
   std::optional<UnixMillis> valid_until{};           // whole seconds, rounded down; empty: for ever
 };
 

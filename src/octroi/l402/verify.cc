@@ -30,6 +30,7 @@ Result<Grant> verify_one(ByteView encoded, const VerifyInput& in, const RootKeys
                .hash = id.hash,
                .tier = caveats.tier,
                .valid_until = caveats.valid_until,
+               .max_requests = caveats.max_requests,
                .key_index = key_index};
 }
 

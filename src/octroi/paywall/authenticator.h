@@ -23,7 +23,9 @@
 #include "octroi/paywall/client_identity.h"
 #include "octroi/paywall/credentials.h"
 #include "octroi/paywall/route.h"
+#include "octroi/paywall/service_metrics.h"
 #include "octroi/paywall/settings.h"
+#include "octroi/pricing/price_source.h"
 #include "octroi/task/task.h"
 
 namespace octroi::paywall {
@@ -32,6 +34,7 @@ namespace octroi::paywall {
 struct RequestContext {
   const Service& service;
   const CompiledRule& rule;
+  ServiceMetrics& metrics;
   std::string method;  // as sent
   std::string path;    // decoded, normalised
   std::string query;
@@ -39,9 +42,11 @@ struct RequestContext {
   std::string idempotency_key;
   const http::Headers& headers;
   ClientIdentity client;
-  Msat price;
   UnixMillis now;
   std::string request_id;
+  /// What a new challenge asks; told only when one is about to be made. A credential is judged by
+  /// the amount of its own challenge.
+  pricing::Quote quote = {};
 };
 
 /// A proof that verified.
@@ -50,11 +55,13 @@ struct Grant {
   ledger::Scheme kind = ledger::Scheme::l402;
   PaymentHash hash;
   Msat amount;
-  std::string challenge_id;         // Payment
-  std::optional<TokenId> token_id;  // L402
-  ledger::Digest payload{};         // Payment: what a replay must repeat
-  UnixMillis expires;               // until when the proof could be shown again
-  std::string key_version;          // which ring key verified, for metrics
+  std::string challenge_id;                  // Payment
+  std::optional<TokenId> token_id;           // L402
+  ledger::Digest payload{};                  // Payment: what a replay must repeat
+  UnixMillis expires;                        // until when the proof could be shown again
+  std::optional<std::size_t> key;            // which key of the ring verified, for metrics
+  std::optional<std::int64_t> max_requests;  // L402: how many the token opens in all
+  bool zero_amount = false;  // Payment: nothing was paid, so there is no hash to consume
   bool via_payment_authorization = false;
 };
 
@@ -65,8 +72,8 @@ struct Refusal {
   /// The holder's own unpaid challenge, byte for byte: given again instead of a new one.
   std::optional<std::string> repeat_challenge;
   std::optional<Millis> retry_after;
-  std::string_view result = "refused";  // label of octroi_verifications_total
-  std::string key_version;
+  Judged result = Judged::refused;
+  std::optional<std::size_t> key;
 };
 using Verdict = std::variant<Grant, Refusal>;
 
@@ -77,8 +84,8 @@ using Admission = std::variant<Proceed, ledger::StoredResponse, Refusal>;
 /// The challenge of one scheme: its WWW-Authenticate lines, all about one invoice.
 struct Offer {
   std::vector<std::string> lines;
-  PaymentHash hash;
-  std::string challenge_id;  // Payment
+  std::optional<PaymentHash> hash;  // empty: it asks for nothing, so there is no invoice
+  std::string challenge_id;         // Payment
 };
 
 class Authenticator {
@@ -90,7 +97,7 @@ class Authenticator {
   virtual Task<Admission> admit(const Grant& grant, const RequestContext& context) = 0;
   /// A new challenge with an invoice of its own.
   virtual Task<Result<Offer>> offer(const RequestContext& context) = 0;
-  /// Whether Accept-Payment leaves this scheme in.
+  /// Whether the scheme can express the quote, and Accept-Payment leaves it in.
   [[nodiscard]] virtual bool wanted(const RequestContext& context) const = 0;
   /// Adds the receipt of a success; `when` is the moment of the first answer, also on a replay.
   virtual void decorate(const Grant& grant, http::ResponseHead& head, UnixMillis when) const = 0;

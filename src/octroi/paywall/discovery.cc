@@ -44,10 +44,15 @@ std::vector<std::string> operations(const ServiceSettings& s, const PriceRule* r
   return out;
 }
 
-/// The amount as the charge intent writes it: whole satoshis; null when a rate decides at request
-/// time.
-void write_amount(json::Writer& w, const Price& price) {
-  if (price.usd) {
+/// A price as people read it.
+std::string told(const ServiceSettings& s, const Price& price) {
+  return s.price_source.empty() ? format(price) : "quoted for each request";
+}
+
+/// The amount as the charge intent writes it: whole satoshis; null when a rate or a source of
+/// prices decides at request time.
+void write_amount(json::Writer& w, const ServiceSettings& s, const Price& price) {
+  if (price.usd || !s.price_source.empty()) {
     w.key("amount").null();
   } else {
     w.field("amount", fmt::format("{}", to_sat_ceil(price.msat).count() /* raw: wire */));
@@ -58,7 +63,7 @@ void write_offers(json::Writer& w, const ServiceSettings& s, const Price& price)
   w.key("x-payment-info").begin_object().key("offers").begin_array();
   if (offers(s, OfferScheme::payment)) {
     w.begin_object().field("intent", "charge").field("method", "lightning");
-    write_amount(w, price);
+    write_amount(w, s, price);
     w.field("currency", "sat");
     if (!s.description.empty()) w.field("description", s.description);
     w.end_object();
@@ -71,7 +76,7 @@ void write_operation(json::Writer& w, const std::string& method, const ServiceSe
   w.key(method).begin_object();
   w.field("summary", s.description.empty() ? s.name.str() : s.description);
   w.key("tags").begin_array().string(s.name.str()).end_array();
-  const bool paid = s.auth && !price.is_zero();
+  const bool paid = s.auth;
   if (paid && offers(s, OfferScheme::payment)) write_offers(w, s, price);
   if (method == "post" || method == "put" || method == "patch") {
     w.key("requestBody")
@@ -89,7 +94,7 @@ void write_operation(json::Writer& w, const std::string& method, const ServiceSe
     w.key("402").begin_object();
     w.field("description",
             fmt::format("Payment required: {}. The WWW-Authenticate fields hold the challenges.",
-                        format(price)));
+                        told(s, price)));
     w.end_object();
   }
   w.end_object().end_object();
@@ -163,10 +168,10 @@ std::string make_llms(const PaywallSettings& settings) {
     out +=
         fmt::format("- {}{}{}\n", s.name.str(), s.description.empty() ? "" : ": ", s.description);
     for (const auto& rule : s.prices) {
-      out += fmt::format("  - {}: {}\n", openapi_path(s.path, rule.path), format(rule.price));
+      out += fmt::format("  - {}: {}\n", openapi_path(s.path, rule.path), told(s, rule.price));
     }
     if (s.auth) {
-      out += fmt::format("  - {}: {} by {}\n", openapi_path(s.path, ""), format(s.price),
+      out += fmt::format("  - {}: {} by {}\n", openapi_path(s.path, ""), told(s, s.price),
                          scheme_names(s));
     } else {
       out += fmt::format("  - {}: free\n", openapi_path(s.path, ""));

@@ -77,21 +77,45 @@ TEST(Discovery, TemplatesDeclareTheirParameter) {
 TEST(Discovery, FreeIsNotSoldAndL402HasNoPaymentOffer) {
   auto free = service("free", "^/free$");
   free.auth = false;
-  auto zero = service("zero", "^/zero$");
-  zero.price.msat = 0_msat;
   auto l402 = service("l402", "^/l402$");
   l402.schemes = {OfferScheme::l402};
-  const auto d = openapi(with({free, zero, l402}));
+  const auto d = openapi(with({free, l402}));
   const auto paths = *d.root().object("paths");
-  for (const char* path : {"/free", "/zero"}) {
-    const auto get = paths.object(path)->object("get");
-    ASSERT_TRUE(get) << path;
-    EXPECT_FALSE(get->object("x-payment-info")) << path;
-    EXPECT_FALSE(get->object("responses")->object("402")) << path;
-  }
+  const auto unsold = paths.object("/free")->object("get");
+  ASSERT_TRUE(unsold);
+  EXPECT_FALSE(unsold->object("x-payment-info"));
+  EXPECT_FALSE(unsold->object("responses")->object("402"));
   const auto get = paths.object("/l402")->object("get");
   EXPECT_FALSE(get->object("x-payment-info"));
   EXPECT_TRUE(get->object("responses")->object("402"));
+}
+
+// Nothing is to be paid, but a proof is asked for.
+TEST(Discovery, AZeroPriceIsAnOffer) {
+  auto zero = service("zero", "^/zero$");
+  zero.price.msat = 0_msat;
+  const auto d = openapi(with({zero}));
+  const auto get = d.root().object("paths")->object("/zero")->object("get");
+  EXPECT_TRUE(get->object("responses")->object("402"));
+  const auto offers = get->object("x-payment-info")->array("offers");
+  ASSERT_TRUE(offers);
+  EXPECT_EQ(*(*offers->elements().begin()).string("amount"), "0");
+}
+
+TEST(Discovery, AQuotedPriceHasNoAmount) {
+  auto s = service("quoted", "^/quoted$");
+  s.price_source = "prices";
+  const Discovery made(with({s}));
+  const auto d = json::parse(made.openapi());
+  const auto offers = d->root()
+                          .object("paths")
+                          ->object("/quoted")
+                          ->object("get")
+                          ->object("x-payment-info")
+                          ->array("offers");
+  ASSERT_TRUE(offers);
+  EXPECT_TRUE((*offers->elements().begin()).find("amount")->is_null());
+  EXPECT_NE(made.llms().find("quoted for each request"), std::string::npos) << made.llms();
 }
 
 TEST(Discovery, ADynamicPriceHasNoAmount) {

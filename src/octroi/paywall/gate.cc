@@ -1,17 +1,20 @@
 #include "octroi/paywall/gate.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "octroi/base/log.h"
 #include "octroi/crypto/hash.h"
 #include "octroi/mpp/binding.h"
 #include "octroi/mpp/digest.h"
+#include "octroi/net/deadline.h"
 #include "octroi/paywall/cors.h"
 #include "octroi/paywall/errors.h"
 #include "octroi/paywall/grpc.h"
 #include "octroi/paywall/l402_auth.h"
 #include "octroi/paywall/payment_auth.h"
+#include "octroi/secrets/key_ring.h"
 
 namespace octroi::paywall {
 
@@ -21,6 +24,7 @@ constexpr std::string_view kModule = "paywall";
 constexpr std::size_t kStoredBody = 64 * 1024;  // of an answer, for Idempotency-Key
 constexpr Millis kUpstreamDown{1'000};          // how long a refused connection is believed
 constexpr Millis kUnavailableRetry{5'000};
+constexpr Millis kQuoteDeadline{5'000};  // for a source of prices, as for an invoice
 
 bool has_body_to_bind(std::string_view method) {
   return method == "POST" || method == "PUT" || method == "PATCH";
@@ -41,6 +45,21 @@ bool acceptable_request_id(std::string_view id) {
   });
 }
 
+std::vector<std::string> labels_of(const std::vector<std::shared_ptr<const Secret>>& ring) {
+  std::vector<std::string> out;
+  for (const auto& key : ring) out.push_back(secrets::key_label(*key));
+  return out;
+}
+
+/// Fields that a source of prices has no business with.
+bool is_private_field(std::string_view name) {
+  static constexpr std::array<std::string_view, 6> kPrivate = {
+      "Authorization", "Payment-Authorization",  "Proxy-Authorization",
+      "Macaroon",      "Grpc-Metadata-Macaroon", "Cookie"};
+  return std::any_of(kPrivate.begin(), kPrivate.end(),
+                     [name](auto p) { return http::equal_ignoring_case(p, name); });
+}
+
 }  // namespace
 
 // ------------------------------------------------------------------------------------------------
@@ -55,10 +74,12 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(PaywallSettings settings
   snapshot->payment_keys = std::make_shared<mpp::KeyRing>(std::move(payment_keys));
   OCTROI_TRY(auto l402_keys, l402::RootKeys::make(settings.l402_keys));
   snapshot->l402_keys = std::make_shared<l402::RootKeys>(std::move(l402_keys));
+  const auto labels = std::make_shared<const KeyLabels>(
+      KeyLabels{labels_of(settings.l402_keys), labels_of(settings.secret)});
   for (const auto& s : settings.services) {
-    snapshot->metrics.push_back(std::make_unique<ServiceMetrics>(registry, s.name.str()));
+    snapshot->metrics.push_back(std::make_unique<ServiceMetrics>(registry, s.name.str(), labels));
   }
-  snapshot->no_service = std::make_unique<ServiceMetrics>(registry, "");
+  snapshot->no_service = std::make_unique<ServiceMetrics>(registry, "", labels);
   snapshot->discovery = Discovery(settings);
   snapshot->settings = std::move(settings);
   return std::shared_ptr<const Snapshot>(std::move(snapshot));
@@ -112,9 +133,10 @@ struct Gate::Visit {
 };
 
 Gate::Gate(Shared& shared, UpstreamClients& upstreams, std::shared_ptr<const Snapshot> snapshot,
-           std::shared_ptr<const l402::RevocationSet> revoked)
+           std::shared_ptr<const l402::RevocationSet> revoked, PriceSources* prices)
     : shared_(shared),
       upstreams_(upstreams),
+      prices_(prices),
       revoked_(std::move(revoked)),
       door_(std::make_shared<Door>(std::move(snapshot), shared, revoked_)) {}
 Gate::~Gate() = default;
@@ -230,22 +252,10 @@ Task<void> Gate::serve_route(Visit& visit) {
     co_return;
   }
 
-  const CompiledRule& rule = service.rule_for(visit.request().method, visit.path);
-  auto price = rule.price.in_msat(visit.snapshot().settings.rate, visit.started);
-  if (!price) {
-    // A price that cannot be told is not a free service.
-    OCTROI_LOG(error, kModule, "price unknown",
-               {{"service", service.settings.name.str()}, {"error", price.error().message()}});
-    visit.outcome = Outcome::unavailable;
-    co_await refuse(
-        visit,
-        complaint({mpp::ProblemType::internal_payment_error, "the price cannot be told now"}, 503),
-        kUnavailableRetry);
-    co_return;
-  }
   const auto idempotency = visit.request().headers.get("Idempotency-Key");
   visit.context.emplace(RequestContext{service,
-                                       rule,
+                                       service.rule_for(visit.request().method, visit.path),
+                                       visit.metrics(),
                                        visit.request().method,
                                        visit.path,
                                        std::string(visit.request().query()),
@@ -253,13 +263,12 @@ Task<void> Gate::serve_route(Visit& visit) {
                                        std::string(idempotency.value_or("")),
                                        visit.request().headers,
                                        visit.client,
-                                       *price,
                                        visit.started,
                                        visit.request_id});
 
   const bool whitelisted = std::any_of(service.free_paths.begin(), service.free_paths.end(),
                                        [&](const Pattern& p) { return p.matches(visit.path); });
-  if (!service.settings.auth || whitelisted || price->is_zero()) {
+  if (!service.settings.auth || whitelisted) {
     if (!co_await within_rates(visit, nullptr)) co_return;
     visit.outcome = Outcome::free;
     co_await deliver(visit, nullptr, nullptr);
@@ -299,7 +308,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
       const Grant accepted = std::move(*grant);
       visit.scheme = authenticator->scheme() == OfferScheme::l402 ? "l402" : "payment";
       visit.challenge_id = accepted.challenge_id;
-      count_verification(visit, *authenticator, "accepted", accepted.key_version);
+      visit.metrics().judged(authenticator->scheme(), Judged::accepted, accepted.key);
       if (!co_await within_rates(visit, &accepted)) co_return;
       if (!co_await reach_upstream(visit, accepted)) co_return;
       auto admission = co_await authenticator->admit(accepted, *visit.context);
@@ -317,7 +326,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
       refusal = std::get<Refusal>(std::move(verdict));
     }
     refused_by = authenticator;
-    count_verification(visit, *authenticator, refusal->result, refusal->key_version);
+    visit.metrics().judged(authenticator->scheme(), refusal->result, refusal->key);
     if (refusal->status != 402) {
       co_await refuse(visit, complaint(refusal->problem, refusal->status), refusal->retry_after);
       co_return;
@@ -340,17 +349,6 @@ Task<void> Gate::serve_priced(Visit& visit) {
     co_return;
   }
   co_await challenge(visit, std::move(refusal), refused_by);
-}
-
-void Gate::count_verification(const Visit& visit, const Authenticator& authenticator,
-                              std::string_view result, const std::string& key_version) {
-  shared_.metrics
-      .counter("octroi_verifications_total", "Credentials judged",
-               {{"service", visit.service->settings.name.str()},
-                {"scheme", authenticator.scheme() == OfferScheme::l402 ? "l402" : "payment"},
-                {"result", std::string(result)},
-                {"key_version", key_version}})
-      .add();
 }
 
 /// A charge is spent once and for one request, so nothing is consumed before the upstream is known
@@ -601,87 +599,183 @@ Task<void> Gate::replay(Visit& visit, const Authenticator& authenticator, const 
 // ------------------------------------------------------------------------------------------------
 // Asking for payment.
 
-Task<void> Gate::challenge(Visit& visit, std::optional<Refusal> refusal,
-                           const Authenticator* refused_by) {
-  const Service& service = *visit.service;
-  const Snapshot& snapshot = visit.snapshot();
+/// The price as the configuration writes it: no coroutine, no allocation.
+Result<pricing::Quote> Gate::written_price(const Visit& visit) const {
+  OCTROI_TRY(const Msat amount,
+             visit.context->rule.price.in_msat(visit.snapshot().settings.rate, visit.started));
+  return pricing::Quote{amount, {}, std::nullopt};
+}
+
+/// Asked once for each 402, and only when an offer is about to be made.
+Task<Result<pricing::Quote>> Gate::quoted_price(const Visit& visit) {
+  const RequestContext& c = *visit.context;
+  pricing::PriceSource* source =
+      prices_ == nullptr ? nullptr : prices_->find(c.service.settings.price_source);
+  net::Loop* loop = net::Loop::current();
+  if (source == nullptr || loop == nullptr)
+    co_return fail(pricing::Errc::unavailable, "no such source of prices");
+  pricing::PriceRequest request;
+  request.service = c.service.settings.name;
+  request.method = c.method == "HEAD" ? "GET" : c.method;
+  request.path = c.path;
+  request.query = c.query;
+  for (const auto field : c.headers) {
+    if (!is_private_field(field.name)) request.headers.emplace_back(field.name, field.value);
+  }
+  if (visit.body) {
+    request.content_length = visit.body->size();
+  } else {
+    request.content_length = visit.exchange.body().length();
+  }
+  const auto rule = static_cast<std::size_t>(&c.rule - c.service.rules.data());
+  if (rule + 1 < c.service.rules.size()) request.rule = rule;
+  auto quote = co_await net::within(*loop, kQuoteDeadline, source->quote(std::move(request)));
+  if (!quote) co_return fail(pricing::Errc::unavailable, "the source of prices did not answer");
+  if (*quote && (*quote)->valid_until && *(*quote)->valid_until <= shared_.clock.now())
+    co_return fail(pricing::Errc::unavailable, "the source quoted a price that has passed");
+  co_return std::move(*quote);
+}
+
+/// What the schemes of one 402 came to.
+struct Gate::OffersMade {
   std::vector<std::string> lines;
-  std::optional<Millis> bounded;
+  std::optional<Millis> bounded;  // a client over its bound of unpaid challenges
+  bool priced = false;            // the context's quote is told
+  bool no_price = false;
   bool payment_offered = false;
   std::string challenge_id;  // of the fresh Payment challenge
+};
 
-  for (Authenticator* authenticator : visit.door->authenticators) {
-    const OfferScheme scheme = authenticator->scheme();
-    if (!service.offers(scheme) || !authenticator->wanted(*visit.context)) continue;
-    if (refusal && refusal->repeat_challenge && authenticator == refused_by) {
-      lines.push_back(*refusal->repeat_challenge);
-      payment_offered = payment_offered || scheme == OfferScheme::payment;
-      continue;
-    }
-    const auto key = visit.client.unpaid_key();
-    const auto place = shared_.unpaid.reserve(key, scheme, visit.started,
-                                              visit.started + snapshot.settings.challenge_ttl);
+/// One scheme's offer. A place among the client's unpaid challenges is taken first, so that a
+/// stranger can make neither the node nor a source of prices work without end; an offer of nothing
+/// costs neither and needs none.
+Task<void> Gate::make_offer(Visit& visit, Authenticator& authenticator, OffersMade& made) {
+  RequestContext& context = *visit.context;
+  const OfferScheme scheme = authenticator.scheme();
+  if (made.priced && !authenticator.wanted(context)) co_return;
+  const bool nothing = made.priced && context.quote.amount.is_zero();
+  const auto key = visit.client.unpaid_key();
+  UnpaidBound::Place place;
+  if (!nothing) {
+    place = shared_.unpaid.reserve(key, scheme, visit.started,
+                                   visit.started + visit.snapshot().settings.challenge_ttl);
     if (!place.granted) {
-      bounded = bounded ? std::min(*bounded, place.retry_after) : place.retry_after;
-      continue;
+      made.bounded = made.bounded ? std::min(*made.bounded, place.retry_after) : place.retry_after;
+      co_return;
     }
-    auto offer = co_await authenticator->offer(*visit.context);
-    if (!offer) {
-      shared_.unpaid.release(place, key, scheme);
-      const char* name = scheme == OfferScheme::l402 ? "l402" : "payment";
-      shared_.metrics
-          .counter("octroi_offers_failed_total", "Challenges that could not be made",
-                   {{"scheme", name}})
-          .add();
-      OCTROI_LOG(warn, kModule, "no offer",
-                 {{"service", service.settings.name.str()},
-                  {"scheme", name},
-                  {"error", offer.error().message()}});
-      continue;
-    }
-    shared_.unpaid.attach(place, key, scheme, offer->hash);
-    if (scheme == OfferScheme::payment) challenge_id = offer->challenge_id;
-    for (auto& line : offer->lines) {
-      (scheme == OfferScheme::payment ? visit.metrics().challenges_payment
-       : line.starts_with("LSAT")     ? visit.metrics().challenges_lsat
-                                      : visit.metrics().challenges_l402)
-          .add();
-      lines.push_back(std::move(line));
-    }
-    payment_offered = payment_offered || scheme == OfferScheme::payment;
   }
+  auto let_go = [&] {
+    if (!nothing) shared_.unpaid.release(place, key, scheme);
+  };
+  if (!made.priced) {
+    auto quote = co_await quoted_price(visit);
+    if (!quote) {
+      let_go();
+      made.no_price = true;
+      OCTROI_LOG(
+          error, kModule, "price unknown",
+          {{"service", context.service.settings.name.str()}, {"error", quote.error().message()}});
+      co_return;
+    }
+    context.quote = std::move(*quote);
+    made.priced = true;
+    if (!authenticator.wanted(context)) {
+      let_go();
+      co_return;
+    }
+  }
+  auto offer = co_await authenticator.offer(context);
+  if (!offer) {
+    let_go();
+    const char* name = scheme == OfferScheme::l402 ? "l402" : "payment";
+    shared_.metrics
+        .counter("octroi_offers_failed_total", "Challenges that could not be made",
+                 {{"scheme", name}})
+        .add();
+    OCTROI_LOG(warn, kModule, "no offer",
+               {{"service", context.service.settings.name.str()},
+                {"scheme", name},
+                {"error", offer.error().message()}});
+    co_return;
+  }
+  if (offer->hash) {
+    shared_.unpaid.attach(place, key, scheme, *offer->hash);
+  } else {
+    let_go();
+  }
+  if (scheme == OfferScheme::payment) made.challenge_id = offer->challenge_id;
+  for (auto& line : offer->lines) {
+    (scheme == OfferScheme::payment ? visit.metrics().challenges_payment
+     : line.starts_with("LSAT")     ? visit.metrics().challenges_lsat
+                                    : visit.metrics().challenges_l402)
+        .add();
+    made.lines.push_back(std::move(line));
+  }
+  made.payment_offered = made.payment_offered || scheme == OfferScheme::payment;
+}
 
-  if (lines.empty() && bounded) {
+Task<void> Gate::no_offer(Visit& visit, const OffersMade& made) {
+  if (made.bounded) {
     visit.outcome = Outcome::limited;
     co_await refuse(
         visit,
         Complaint{429, "too many unpaid challenges: pay one of them, or wait until they expire"},
-        *bounded);
+        *made.bounded);
     co_return;
   }
-  if (lines.empty()) {
-    visit.outcome = Outcome::unavailable;
-    co_await refuse(
-        visit,
-        complaint({mpp::ProblemType::internal_payment_error, "no invoice can be made now"}, 503),
-        kUnavailableRetry);
+  // A price that cannot be told is not a free service.
+  visit.outcome = Outcome::unavailable;
+  co_await refuse(
+      visit,
+      complaint({mpp::ProblemType::internal_payment_error,
+                 made.no_price ? "the price cannot be told now" : "no invoice can be made now"},
+                503),
+      kUnavailableRetry);
+}
+
+Task<void> Gate::challenge(Visit& visit, std::optional<Refusal> refusal,
+                           const Authenticator* refused_by) {
+  const Service& service = *visit.service;
+  OffersMade made;
+  if (!service.quoted()) {
+    if (auto price = written_price(visit)) {
+      visit.context->quote = std::move(*price);
+      made.priced = true;
+    } else {
+      made.no_price = true;
+      OCTROI_LOG(error, kModule, "price unknown",
+                 {{"service", service.settings.name.str()}, {"error", price.error().message()}});
+    }
+  }
+  for (Authenticator* authenticator : visit.door->authenticators) {
+    if (!service.offers(authenticator->scheme())) continue;
+    if (refusal && refusal->repeat_challenge && authenticator == refused_by) {
+      made.lines.push_back(*refusal->repeat_challenge);
+      made.payment_offered =
+          made.payment_offered || authenticator->scheme() == OfferScheme::payment;
+    } else if (!made.no_price) {
+      co_await make_offer(visit, *authenticator, made);
+    }
+  }
+  if (made.lines.empty()) {
+    co_await no_offer(visit, made);
     co_return;
   }
 
   visit.outcome = Outcome::challenged;
   http::ResponseHead head;
   head.status = 402;
-  for (const auto& line : lines) head.headers.add("WWW-Authenticate", line);
+  for (const auto& line : made.lines) head.headers.add("WWW-Authenticate", line);
   head.headers.set("Cache-Control", "no-store");
   if (refusal && refusal->retry_after)
     head.headers.set("Retry-After", retry_after_seconds(*refusal->retry_after));
   std::string body;
-  if (payment_offered) {
+  if (made.payment_offered) {
     mpp::Problem shown = refusal ? std::move(refusal->problem)
                                  : mpp::Problem(mpp::ProblemType::payment_required,
                                                 "pay one of the challenges in WWW-Authenticate and "
                                                 "repeat the request with its proof");
-    if (shown.challenge_id.empty()) shown.challenge_id = challenge_id;
+    if (shown.challenge_id.empty()) shown.challenge_id = made.challenge_id;
     head.headers.set("Content-Type", mpp::kProblemContentType);
     body = mpp::problem_json(shown);
   } else {

@@ -53,8 +53,9 @@ class UpstreamClients {
 
 class Gate {
  public:
+  /// `prices` null: there are no dynamic prices, and a service that wants one sells nothing.
   Gate(Shared& shared, UpstreamClients& upstreams, std::shared_ptr<const Snapshot> snapshot,
-       std::shared_ptr<const l402::RevocationSet> revoked);
+       std::shared_ptr<const l402::RevocationSet> revoked, PriceSources* prices = nullptr);
   ~Gate();
 
   Task<void> handle(http::Exchange& exchange);
@@ -66,6 +67,7 @@ class Gate {
  private:
   struct Visit;  // everything about one request
   struct Door;   // a snapshot with this worker's authenticators
+  struct OffersMade;
 
   Task<void> serve(Visit& visit);
   Task<void> serve_route(Visit& visit);
@@ -73,12 +75,14 @@ class Gate {
   Task<bool> read_bound_body(Visit& visit);
   Task<bool> admit_free(Visit& visit);
   Task<bool> within_rates(Visit& visit, const Grant* grant);
-  void count_verification(const Visit& visit, const Authenticator& authenticator,
-                          std::string_view result, const std::string& key_version);
+  [[nodiscard]] Result<pricing::Quote> written_price(const Visit& visit) const;
+  Task<Result<pricing::Quote>> quoted_price(const Visit& visit);
   Task<bool> reach_upstream(Visit& visit, const Grant& grant);
   Task<void> deliver(Visit& visit, Authenticator* authenticator, const Grant* grant);
   Task<void> challenge(Visit& visit, std::optional<Refusal> refusal,
                        const Authenticator* refused_by);
+  Task<void> make_offer(Visit& visit, Authenticator& authenticator, OffersMade& made);
+  Task<void> no_offer(Visit& visit, const OffersMade& made);
   Task<void> replay(Visit& visit, const Authenticator& authenticator, const Grant& grant,
                     ledger::StoredResponse stored);
 
@@ -91,6 +95,7 @@ class Gate {
 
   Shared& shared_;
   UpstreamClients& upstreams_;
+  PriceSources* prices_;
   std::shared_ptr<const l402::RevocationSet> revoked_;
   std::shared_ptr<Door> door_;
   std::unordered_map<std::string, UnixMillis> down_until_;

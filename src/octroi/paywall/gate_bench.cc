@@ -103,10 +103,23 @@ struct Bench {
     const Secret secret(std::string_view("0123456789abcdef0123456789abcdef"));
     return std::make_shared<mpp::KeyRing>(*mpp::KeyRing::from_secrets({&secret}));
   }
+  std::unique_ptr<ServiceMetrics> service_metrics = std::make_unique<ServiceMetrics>(
+      metrics, "api", std::make_shared<const KeyLabels>(KeyLabels{{"aaaaaaaa"}, {"bbbbbbbb"}}));
   [[nodiscard]] RequestContext context() const {
     const Service& service = routes.services().front();
-    return {service, service.rule_for("GET", "/v1/data"), "GET", "/v1/data", "", "", "", headers,
-            {},      service.settings.price.msat,         kNow,  "request"};
+    return {service,
+            service.rule_for("GET", "/v1/data"),
+            *service_metrics,
+            "GET",
+            "/v1/data",
+            "",
+            "",
+            "",
+            headers,
+            {},
+            kNow,
+            "request",
+            {service.settings.price.msat, {}, std::nullopt}};
   }
 };
 

@@ -1,12 +1,15 @@
 #include "octroi/paywall/l402_auth.h"
 
+#include <algorithm>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "octroi/l402/error.h"
 #include "octroi/l402/header.h"
 #include "octroi/l402/mint.h"
 #include "octroi/paywall/errors.h"
+#include "octroi/paywall/facts.h"
 
 namespace octroi::paywall {
 
@@ -24,25 +27,48 @@ l402::TokenTerms terms_for(const RequestContext& context) {
   l402::TokenTerms terms;
   terms.service = context.service.settings.name;
   terms.capabilities = token.capabilities;
+  const std::string& needed = context.rule.capability;
+  if (!needed.empty() && std::ranges::find(terms.capabilities, needed) == terms.capabilities.end())
+    terms.capabilities.push_back(needed);  // what is bought under a rule opens it
   terms.constraints = token.constraints;
   // Always written, also without price rules: a rule added later must not be open to older tokens.
-  terms.constraints[rule_condition(context.service)] = context.rule.id;
+  terms.constraints[rule_condition(context.service)] =
+      context.service.quoted() ? quoted_place(context) : context.rule.id;
+  terms.max_requests = token.max_requests;
   if (token.valid_for) terms.valid_until = context.now + *token.valid_for;
   return terms;
 }
 
-/// What a client's own caveats (attenuation) may speak about.
+/// What the constraints of a token are compared with: what is true of the request itself, and what
+/// the configuration takes from its query and fields.
 struct Facts {
   std::string rule_name;
   std::string client;
+  std::string place;  // of a quoted price
   std::array<l402::Fact, 4> list;
+  std::vector<std::string> values;
+  std::vector<l402::Fact> more;  // `list` and those of the configuration, where there are any
   explicit Facts(const RequestContext& c)
       : rule_name(rule_condition(c.service)),
         client(c.client.address.str()),
-        list{l402::Fact{rule_name, c.rule.id}, l402::Fact{"method", c.method},
-             l402::Fact{"path", c.path}, l402::Fact{"client", client}} {}
+        place(c.service.quoted() ? quoted_place(c) : std::string()),
+        list{l402::Fact{rule_name, place.empty() ? c.rule.id : place},
+             l402::Fact{"method", c.method}, l402::Fact{"path", c.path},
+             l402::Fact{"client", client}} {
+    if (c.service.facts.empty()) return;
+    more.assign(list.begin(), list.end());
+    values.reserve(c.service.facts.size());
+    for (const FactSource& source : c.service.facts) {
+      values.push_back(fact_value(source, c.query, c.headers));
+      more.push_back({source.condition, values.back()});
+    }
+  }
   Facts(const Facts&) = delete;
   Facts& operator=(const Facts&) = delete;
+  [[nodiscard]] std::span<const l402::Fact> all() const {
+    if (more.empty()) return list;
+    return more;
+  }
 };
 
 /// Kept as long as the token could be shown; "never" is the end of time.
@@ -51,7 +77,10 @@ UnixMillis keep_until(const l402::Grant& grant) {
   return grant.valid_until ? *grant.valid_until + Millis(3'600'000) : UnixMillis{kForever};
 }
 
-Refusal refusal(mpp::ProblemType type, int status, std::string detail, std::string_view result) {
+/// No limit in time: a token's requests are counted for as long as it lives.
+constexpr Millis kCountForEver{1'000LL * 366 * 24 * 3'600'000};
+
+Refusal refusal(mpp::ProblemType type, int status, std::string detail, Judged result) {
   Refusal r;
   r.problem = mpp::Problem(type, std::move(detail));
   r.status = status;
@@ -65,36 +94,40 @@ Refusal l402_refusal(const Error& error) {
   using mpp::ProblemType;
   using E = l402::Errc;
   if (error.is(E::two_credentials))
-    return refusal(ProblemType::bad_request, 400, "send one L402 token, not several", "several");
+    return refusal(ProblemType::bad_request, 400, "send one L402 token, not several",
+                   Judged::several);
   if (error.is(E::malformed) || error.is(E::too_large)) {
     return refusal(ProblemType::malformed_credential, 402, std::string(error.message()),
-                   "malformed");
+                   Judged::malformed);
   }
   if (error.is(E::expired))
     return refusal(ProblemType::payment_expired, 402, "the token has expired; buy a new one",
-                   "expired");
+                   Judged::expired);
   if (error.is(E::caveat_denied)) {
     return refusal(ProblemType::verification_failed, 402,
-                   "the token does not cover this request; buy one that does", "caveat_denied");
+                   "the token does not cover this request; buy one that does",
+                   Judged::caveat_denied);
   }
   // Paid, but the operator said no: paying again would not help, so there is no challenge.
   if (error.is(E::revoked))
-    return refusal(ProblemType::verification_failed, 403, "this token was revoked", "revoked");
+    return refusal(ProblemType::verification_failed, 403, "this token was revoked",
+                   Judged::revoked);
   if (error.kind() == ErrorKind::unavailable || error.kind() == ErrorKind::timeout ||
       error.kind() == ErrorKind::internal) {
     auto r = refusal(ProblemType::internal_payment_error, 503,
-                     "the token cannot be checked now; try again", "unavailable");
+                     "the token cannot be checked now; try again", Judged::unavailable);
     r.retry_after = Millis(1'000);
     return r;
   }
   if (error.is(Errc::not_settled)) {
     auto r = refusal(ProblemType::verification_failed, 402,
-                     "the node does not report this token's invoice as settled yet", "not_settled");
+                     "the node does not report this token's invoice as settled yet",
+                     Judged::not_settled);
     r.retry_after = Millis(1'000);
     return r;
   }
   return refusal(ProblemType::verification_failed, 402,
-                 "the token or its preimage does not verify; buy a new one", "invalid");
+                 "the token or its preimage does not verify; buy a new one", Judged::invalid);
 }
 
 L402Authenticator::L402Authenticator(Shared& shared, std::shared_ptr<const l402::RootKeys> keys,
@@ -116,15 +149,17 @@ Task<Verdict> L402Authenticator::verify(const Credentials& credentials,
     co_return l402_refusal(Error(l402::Errc::malformed, "no L402 credential in the request"));
 
   const Facts facts(context);
-  const l402::VerifyInput input{
-      **credential, {context.service.settings.name.str(), 0, {}, facts.list}, context.now};
+  const std::array<std::string_view, 1> needed = {context.rule.capability};
+  const std::span<const std::string_view> capabilities(needed.data(), needed[0].empty() ? 0 : 1);
+  const l402::VerifyInput input{**credential,
+                                {context.service.settings.name.str(), 0, capabilities, facts.all()},
+                                context.now};
   auto verified = l402::verify(input, *keys_, *revoked_);
   if (!verified) co_return l402_refusal(verified.error());
 
   auto known = known_.find(verified->token);
   if (known == known_.end()) {
-    auto seen = co_await first_sight(*verified, context.service.settings.name.str(), context.now,
-                                     context.service.settings.strict);
+    auto seen = co_await first_sight(*verified, &context);
     if (!seen) co_return l402_refusal(seen.error());
     if (known_.size() >= kMaxKnown) known_.clear();
     known = known_.emplace(verified->token, *seen).first;
@@ -137,17 +172,17 @@ Task<Verdict> L402Authenticator::verify(const Credentials& credentials,
   grant.amount = known->second.amount;
   grant.token_id = verified->token;
   grant.expires = keep_until(*verified);
-  grant.key_version = fmt::format("{}", verified->key_index);
+  grant.key = verified->key_index;
+  grant.max_requests = verified->max_requests;
   co_return grant;
 }
 
-Task<Result<L402Authenticator::Known>> L402Authenticator::first_sight(l402::Grant grant,
-                                                                      std::string service,
-                                                                      UnixMillis now, bool strict) {
+Task<Result<L402Authenticator::Known>> L402Authenticator::first_sight(
+    l402::Grant grant, const RequestContext* context) {
   OCTROI_CO_TRY(auto invoice, co_await shared_.store.find_invoice(grant.hash));
   if (!invoice)
     co_return fail(Errc::unknown_invoice, "no invoice of this node has the token's payment hash");
-  if (strict) {
+  if (context->service.settings.strict) {
     if (shared_.settlement == nullptr)
       co_return fail(Errc::not_settled, "settlement cannot be checked now");
     OCTROI_CO_TRY(bool settled, co_await shared_.settlement->is_settled(grant.hash));
@@ -157,22 +192,17 @@ Task<Result<L402Authenticator::Known>> L402Authenticator::first_sight(l402::Gran
   ledger::ConsumeRequest claim;
   claim.hash = grant.hash;
   claim.scheme = ledger::Scheme::l402;
-  claim.service = service;
+  claim.service = context->service.settings.name.str();
   claim.challenge_id = grant.token.hex();
   claim.payload = grant.token.raw();
   claim.idempotency_key = "l402";  // a token is shown many times: the same claim is never "spent"
-  claim.now = now;
+  claim.now = context->now;
   claim.keep_until = keep_until(grant);
   OCTROI_CO_TRY(auto outcome, co_await shared_.store.consume(std::move(claim)));
   switch (outcome.state) {
     case ledger::ConsumeState::fresh:
       shared_.unpaid.settled(grant.hash);
-      shared_.metrics
-          .counter("octroi_payments_total", "Payments proven for the first time",
-                   {{"service", service}, {"scheme", "l402"}})
-          .add();
-      shared_.metrics.counter("octroi_paid_msat_total", "Millisatoshi paid and proven")
-          .add(invoice->amount.count() /* raw: a counter's increment */);
+      context->metrics.first_payment(ledger::Scheme::l402, invoice->amount);
       break;
     case ledger::ConsumeState::replay:
     case ledger::ConsumeState::pending:
@@ -187,14 +217,32 @@ Task<Result<L402Authenticator::Known>> L402Authenticator::first_sight(l402::Gran
   co_return Known{invoice->amount};
 }
 
-Task<Admission> L402Authenticator::admit(const Grant&, const RequestContext&) {
-  co_return Proceed{};
+/// Only a token that opens a number of requests is counted, in the store and over all that were
+/// attenuated from it, because they share its id.
+Task<Admission> L402Authenticator::admit(const Grant& grant, const RequestContext& context) {
+  if (!grant.max_requests || !grant.token_id) co_return Proceed{};
+  // The blank keeps the name apart from every service's.
+  auto taken = co_await shared_.store.take_free("l402 " + context.service.settings.name.str(),
+                                                grant.token_id->hex(), *grant.max_requests,
+                                                kCountForEver, context.now);
+  if (taken && *taken) co_return Proceed{};
+  Refusal r = refusal(mpp::ProblemType::verification_failed, 402,
+                      "the token's number of requests is used up; buy a new one", Judged::used_up);
+  if (!taken) {
+    r = refusal(mpp::ProblemType::internal_payment_error, 503,
+                "the token cannot be counted now; try again", Judged::unavailable);
+    r.retry_after = Millis(1'000);
+  }
+  r.key = grant.key;
+  co_return r;
 }
 
 Task<Result<Offer>> L402Authenticator::offer(const RequestContext& context) {
-  OCTROI_CO_TRY(auto invoice,
-                co_await shared_.invoices.take(context.price,
-                                               memo_prefix_ + context.service.settings.name.str()));
+  const Msat amount = context.quote.amount;
+  std::string memo = memo_prefix_ + context.service.settings.name.str();
+  OCTROI_CO_TRY(auto invoice, context.service.quoted()
+                                  ? co_await shared_.invoices.take_once(amount, std::move(memo))
+                                  : co_await shared_.invoices.take(amount, std::move(memo)));
   const TokenId id = keys_->new_token_id(shared_.random);
   auto macaroon = l402::mint(*keys_, invoice.hash, id, terms_for(context));
   if (!macaroon) {
@@ -212,7 +260,7 @@ Task<Result<Offer>> L402Authenticator::offer(const RequestContext& context) {
   row.hash = invoice.hash;
   row.service = context.service.settings.name.str();
   row.scheme = ledger::Scheme::l402;
-  row.amount = context.price;
+  row.amount = amount;
   row.token_id = id;
   row.request_id = context.request_id;
   row.created = context.now;

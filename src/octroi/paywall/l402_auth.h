@@ -35,7 +35,10 @@ class L402Authenticator final : public Authenticator {
   Task<Verdict> verify(const Credentials& credentials, const RequestContext& context) override;
   Task<Admission> admit(const Grant& grant, const RequestContext& context) override;
   Task<Result<Offer>> offer(const RequestContext& context) override;
-  [[nodiscard]] bool wanted(const RequestContext&) const override { return true; }
+  /// Not for nothing: an invoice without amount asks for whatever its payer likes.
+  [[nodiscard]] bool wanted(const RequestContext& context) const override {
+    return !context.quote.amount.is_zero();
+  }
   void decorate(const Grant&, http::ResponseHead&, UnixMillis) const override {}
   Task<Result<>> settle(const Grant& grant, ledger::StoredResponse response) override;
 
@@ -43,8 +46,7 @@ class L402Authenticator final : public Authenticator {
   struct Known {
     Msat amount;
   };
-  Task<Result<Known>> first_sight(l402::Grant grant, std::string service, UnixMillis now,
-                                  bool strict);
+  Task<Result<Known>> first_sight(l402::Grant grant, const RequestContext* context);
 
   Shared& shared_;
   std::shared_ptr<const l402::RootKeys> keys_;

@@ -71,6 +71,11 @@ Literal literal_of(std::string_view expression) {
   return out;
 }
 
+/// What such an expression leaves open stays open: the segment is already over, or all is welcome.
+bool ends_openly(std::string_view expression) {
+  return expression.ends_with('/') || (expression.ends_with(".*") && !expression.ends_with("\\.*"));
+}
+
 }  // namespace
 
 Pattern::Pattern() = default;
@@ -80,6 +85,7 @@ Pattern::~Pattern() = default;
 
 Result<Pattern> Pattern::compile(std::string_view expression, Anchor anchor) {
   Pattern p;
+  if (anchor == Anchor::segment && ends_openly(expression)) anchor = Anchor::start;
   p.anchor_ = anchor;
   auto compiled = std::make_unique<Compiled>(std::string(expression));
   if (!compiled->re.ok()) {
@@ -95,14 +101,21 @@ Result<Pattern> Pattern::compile(std::string_view expression, Anchor anchor) {
   Literal literal = literal_of(core);
   p.prefix_ = std::move(literal.prefix);
   p.literal_ = literal.whole;
-  if (!p.literal_) p.compiled_ = std::move(compiled);
+  if (p.literal_) return p;
+  if (anchor == Anchor::segment) {
+    compiled = std::make_unique<Compiled>("(?:" + std::string(expression) + R"()(?:/|\z))");
+  }
+  p.compiled_ = std::move(compiled);
   return p;
 }
 
 bool Pattern::matches(std::string_view text) const {
   if (!text.starts_with(prefix_)) return false;
-  if (literal_) return anchor_ == Anchor::start || text.size() == prefix_.size();
-  const auto how = anchor_ == Anchor::start ? re2::RE2::ANCHOR_START : re2::RE2::ANCHOR_BOTH;
+  if (literal_) {
+    return anchor_ == Anchor::start || text.size() == prefix_.size() ||
+           (anchor_ == Anchor::segment && (prefix_.empty() || text[prefix_.size()] == '/'));
+  }
+  const auto how = anchor_ == Anchor::both ? re2::RE2::ANCHOR_BOTH : re2::RE2::ANCHOR_START;
   return compiled_->re.Match(re2::StringPiece(text.data(), text.size()), 0, text.size(), how,
                              nullptr, 0);
 }

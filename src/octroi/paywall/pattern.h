@@ -1,8 +1,9 @@
 // octroi/paywall/pattern.h: a regular expression that knows its literal beginning, so that most
 // requests are routed by comparing bytes and RE2 runs only where something is left to decide.
 //
-// Paths are anchored at their start ("^" may be written or not); hosts at both ends. RE2 only: time
-// is linear in the input whatever the pattern. Thread: immutable after construction, any thread.
+// Paths are anchored at their start ("^" may be written or not); hosts at both ends; paths that
+// decide about money also at the end of a segment. RE2 only: time is linear in the input whatever
+// the pattern. Thread: immutable after construction, any thread.
 #pragma once
 
 #include <memory>
@@ -21,6 +22,10 @@ ErrorInfo error_info(PatternErrc e);
 enum class Anchor : std::uint8_t {
   start,  // matches where the text begins with it
   both,   // matches the whole text
+  /// Matches where the text begins with it and a segment ends there: "/v1/cheap" is "/v1/cheap" and
+  /// "/v1/cheap/today", but not "/v1/cheap-but-dear". An expression that ends in "/" has said so
+  /// itself, one that ends in ".*" wants everything.
+  segment,
 };
 
 class Pattern {
@@ -39,7 +44,7 @@ class Pattern {
   /// Whether the literal is the whole expression: nothing is left for RE2.
   [[nodiscard]] bool is_literal() const { return literal_; }
   [[nodiscard]] bool matches_everything() const {
-    return literal_ && anchor_ == Anchor::start && prefix_.empty();
+    return literal_ && anchor_ != Anchor::both && prefix_.empty();
   }
 
  private:

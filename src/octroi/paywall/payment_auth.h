@@ -3,8 +3,10 @@
 //
 // Nothing is stored for an unpaid request: the challenge's id is a MAC under a key that is derived
 // from the place it was issued for, so a credential shown elsewhere, or with another body, does not
-// verify. A proof is spent in two durable steps (ledger::Store::consume, finish_consume). Source
-// Payment core; Lightning charge; architecture 3.7.   Thread: one object a worker.
+// verify. A proof is spent in two durable steps (ledger::Store::consume, finish_consume). Where the
+// price is zero there is no invoice: the challenge's id itself is the proof, claimed once
+// (claim_nonce) before the request is forwarded. Source  Payment core; Lightning charge;
+// architecture 3.7.   Thread: one object a worker.
 #pragma once
 
 #include <memory>
@@ -36,7 +38,12 @@ class PaymentAuthenticator final : public Authenticator {
   Task<Result<>> settle(const Grant& grant, ledger::StoredResponse response) override;
 
  private:
+  Task<Admission> admit_zero(const Grant& grant);
   Task<ledger::ConsumeOutcome> wait_for_answer(ledger::ConsumeRequest request);
+  [[nodiscard]] Result<Offer> offer_zero(const RequestContext& context) const;
+  [[nodiscard]] UnixMillis end_of(const RequestContext& context) const;
+  [[nodiscard]] Result<Offer> issue(const RequestContext& context, std::string request,
+                                    UnixMillis expires) const;
 
   Shared& shared_;
   std::shared_ptr<const mpp::KeyRing> keys_;

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "octroi/base/ids.h"
 #include "octroi/base/result.h"
 #include "octroi/lightning/node.h"
 #include "octroi/money/money.h"
+#include "octroi/pricing/price_source.h"
 #include "octroi/task/task.h"
 
 namespace octroi::paywall {
@@ -20,6 +22,10 @@ class InvoiceSource {
   virtual ~InvoiceSource() = default;
   /// An invoice that stays payable for at least the challenge's time to live.
   virtual Task<Result<lightning::Invoice>> take(Msat amount, std::string memo) = 0;
+  /// The same for an amount that nobody may ask again (a quoted price): none is made ahead for it.
+  virtual Task<Result<lightning::Invoice>> take_once(Msat amount, std::string memo) {
+    return take(amount, std::move(memo));
+  }
   /// The node's network, as the Lightning drafts name it; known once the node was reached.
   [[nodiscard]] virtual std::optional<lightning::Network> network() const = 0;
   /// A challenge could not be completed after all: the invoice was shown to nobody.
@@ -31,6 +37,14 @@ class SettlementCheck {
  public:
   virtual ~SettlementCheck() = default;
   virtual Task<Result<bool>> is_settled(PaymentHash hash) = 0;
+};
+
+/// The dynamic price sources of one worker, by the name that a service's settings give.
+class PriceSources {
+ public:
+  virtual ~PriceSources() = default;
+  /// Null: there is none of that name, and nothing is sold under it.
+  [[nodiscard]] virtual pricing::PriceSource* find(std::string_view name) = 0;
 };
 
 }  // namespace octroi::paywall

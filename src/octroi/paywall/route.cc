@@ -5,6 +5,7 @@
 
 #include "octroi/crypto/hash.h"
 #include "octroi/http/headers.h"
+#include "octroi/paywall/errors.h"
 
 namespace octroi::paywall {
 
@@ -29,10 +30,11 @@ std::string rule_id(const PriceRule& rule) {
   return to_hex(ByteView(digest).first(8));
 }
 
-Result<std::vector<Pattern>> compile_all(const std::vector<std::string>& expressions) {
+Result<std::vector<Pattern>> compile_all(const std::vector<std::string>& expressions,
+                                         Anchor anchor) {
   std::vector<Pattern> out;
   for (const auto& e : expressions) {
-    OCTROI_TRY(auto pattern, Pattern::compile(e, Anchor::start));
+    OCTROI_TRY(auto pattern, Pattern::compile(e, anchor));
     out.push_back(std::move(pattern));
   }
   return out;
@@ -47,6 +49,21 @@ Result<Pattern> compile_host(const std::string& expression) {
   return Pattern::compile(lower, Anchor::both);
 }
 
+Result<FactSource> fact_source(const std::string& condition, std::string_view source) {
+  FactSource out;
+  out.condition = condition;
+  const auto colon = source.find(':');
+  const std::string_view from = source.substr(0, colon);
+  if (colon == std::string_view::npos || colon + 1 == source.size() ||
+      (from != "query" && from != "header")) {
+    return fail(Errc::bad_settings,
+                "token.facts." + condition + ": must be query:NAME or header:NAME");
+  }
+  out.from = from == "query" ? FactSource::From::query : FactSource::From::header;
+  out.name = std::string(source.substr(colon + 1));
+  return out;
+}
+
 Result<Service> compile(const ServiceSettings& settings, std::uint32_t index) {
   Service s;
   s.settings = settings;
@@ -57,16 +74,22 @@ Result<Service> compile(const ServiceSettings& settings, std::uint32_t index) {
   OCTROI_TRY(s.path, Pattern::compile(settings.path, Anchor::start));
   for (const auto& rule : settings.prices) {
     CompiledRule compiled;
-    OCTROI_TRY(compiled.path, Pattern::compile(rule.path, Anchor::start));
+    OCTROI_TRY(compiled.path, Pattern::compile(rule.path, Anchor::segment));
     compiled.methods = rule.methods;
     compiled.price = rule.price;
+    compiled.capability = rule.capability;
     compiled.id = rule_id(rule);
     s.rules.push_back(std::move(compiled));
   }
   CompiledRule own;
   own.price = settings.price;
+  own.capability = settings.capability;
   own.id = "default";
   s.rules.push_back(std::move(own));
+  for (const auto& [condition, source] : settings.token.facts) {
+    OCTROI_TRY(auto fact, fact_source(condition, source));
+    s.facts.push_back(std::move(fact));
+  }
   std::uint64_t ordinal = 0;
   for (const auto& limit : settings.rate_limits) {
     CompiledLimit compiled;
@@ -77,8 +100,8 @@ Result<Service> compile(const ServiceSettings& settings, std::uint32_t index) {
         ordinal++;
     s.limits.push_back(std::move(compiled));
   }
-  OCTROI_TRY(s.free_paths, compile_all(settings.free_paths));
-  OCTROI_TRY(s.no_invoice_paths, compile_all(settings.no_invoice_paths));
+  OCTROI_TRY(s.free_paths, compile_all(settings.free_paths, Anchor::segment));
+  OCTROI_TRY(s.no_invoice_paths, compile_all(settings.no_invoice_paths, Anchor::start));
   return s;
 }
 

@@ -23,6 +23,7 @@ struct CompiledRule {
   Pattern path;
   std::vector<std::string> methods;
   Price price;
+  std::string capability;  // that a token needs; empty: none
   /// Names the rule in caveats and bindings; survives reordering, changes with the rule's own text.
   std::string id;
 };
@@ -31,6 +32,14 @@ struct CompiledLimit {
   Pattern path;
   RateLimit limit;
   std::uint64_t key = 0;  // differs between rules, even those with the same pattern
+};
+
+/// Where the value comes from that a token's constraint is compared with.
+struct FactSource {
+  enum class From : std::uint8_t { query, header };
+  std::string condition;
+  From from = From::query;
+  std::string name;
 };
 
 /// One service, ready to be asked.
@@ -43,7 +52,10 @@ struct Service {
   std::vector<CompiledLimit> limits;
   std::vector<Pattern> free_paths;
   std::vector<Pattern> no_invoice_paths;
+  std::vector<FactSource> facts;
 
+  /// Whether a source quotes each price, instead of the configuration.
+  [[nodiscard]] bool quoted() const { return !settings.price_source.empty(); }
   [[nodiscard]] bool offers(OfferScheme scheme) const;
   [[nodiscard]] bool method_allowed(std::string_view method) const;
   /// `method` with HEAD as GET.

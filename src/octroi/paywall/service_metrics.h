@@ -1,11 +1,20 @@
 // octroi/paywall/service_metrics.h: the cells of one service, looked up once so that a request only
-// adds. Thread: any.
+// adds.
+//
+// Every label is one of a bounded set: outcomes, judgements, and the labels of the ring's keys,
+// which are stable over a rotation and tell nothing about a key. Thread: any.
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "octroi/base/metrics.h"
+#include "octroi/ledger/store.h"
+#include "octroi/money/money.h"
 #include "octroi/paywall/settings.h"
 
 namespace octroi::paywall {
@@ -27,18 +36,65 @@ enum class Outcome : std::uint8_t {
 inline constexpr std::size_t kOutcomes = 11;
 [[nodiscard]] std::string_view to_string(Outcome o);
 
-struct ServiceMetrics {
-  ServiceMetrics(MetricRegistry& registry, const std::string& service);
+/// What became of a credential, as octroi_verifications_total tells it.
+enum class Judged : std::uint8_t {
+  accepted,
+  refused,            // for a reason that has no label of its own
+  malformed,          // it cannot be read
+  several,            // more than one where one is wanted
+  method,             // another payment method
+  intent,             // another intent
+  field,              // in the field that its challenge did not name
+  unknown_challenge,  // not issued for this place, or not by us
+  expired,
+  invalid,           // signature or preimage of a token
+  invalid_preimage,  // of a charge
+  caveat_denied,     // the token does not cover this request
+  used_up,           // the token's number of requests is reached
+  revoked,
+  not_settled,   // strict
+  spent,         // used before
+  unknown_hash,  // no invoice of ours
+  pending,       // being delivered now
+  unavailable,   // it could not be judged
+};
+inline constexpr std::size_t kJudged = 19;
+[[nodiscard]] std::string_view to_string(Judged j);
+
+/// Names for the keys of the two rings, newest first: secrets::key_label of each.
+struct KeyLabels {
+  std::vector<std::string> l402;
+  std::vector<std::string> payment;
+};
+
+class ServiceMetrics {
+ public:
+  ServiceMetrics(MetricRegistry& registry, const std::string& service,
+                 std::shared_ptr<const KeyLabels> keys);
 
   [[nodiscard]] Counter& requests(Outcome o) { return *requests_[static_cast<std::size_t>(o)]; }
+  /// `key` is the position in the scheme's ring; empty: no key was found to fit.
+  void judged(OfferScheme scheme, Judged result, std::optional<std::size_t> key);
+  /// A proof was accepted for the first time: the one place that counts it.
+  void first_payment(ledger::Scheme scheme, Msat amount);
+
   Counter& challenges_l402;
   Counter& challenges_lsat;
   Counter& challenges_payment;
-  Counter& payments_charge;
   Histogram& latency;
 
  private:
+  MetricRegistry& registry_;
+  std::string service_;
+  std::shared_ptr<const KeyLabels> keys_;
   std::array<Counter*, kOutcomes> requests_{};
+  Counter& payments_l402_;
+  Counter& payments_charge_;
+  Counter& paid_msat_;
+  /// By scheme, key (the first is "none") and result; a cell is made when it is first needed,
+  /// because most never are.
+  using Cells = std::array<std::atomic<Counter*>, kJudged>;
+  std::array<std::vector<Cells>, 2> verifications_;
 };
 
 }  // namespace octroi::paywall

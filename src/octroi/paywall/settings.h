@@ -42,9 +42,12 @@ enum class Forward : std::uint8_t {
 };
 
 struct PriceRule {
-  std::string path;  // RE2, anchored at both ends unless it says otherwise; empty: any
+  /// RE2 over the decoded path, anchored at its start; must end where a segment ends, so that
+  /// "/v1/cheap" prices no "/v1/cheap-but-dear". Empty: any.
+  std::string path;
   std::vector<std::string> methods;  // empty: any
   Price price;
+  std::string capability = {};  // an L402 token must have it; empty: none is needed
 };
 
 struct FreeQuota {
@@ -101,6 +104,9 @@ struct TokenSettings {
   std::optional<Millis> valid_for = Millis(30LL * 24 * 3600 * 1000);  // empty: never expires
   std::vector<std::string> capabilities;
   std::map<std::string, std::string> constraints;
+  std::optional<std::int64_t> max_requests;  // one token opens; empty: as many as it lives
+  /// What a constraint is compared with, by its condition: "query:NAME" or "header:NAME".
+  std::map<std::string, std::string> facts;
 };
 
 struct SessionSettings {
@@ -128,6 +134,9 @@ struct ServiceSettings {
   bool auth = true;  // off: relayed without payment
   Price price;
   std::vector<PriceRule> prices;  // first match wins, before `price`
+  std::string capability;         // needed where no rule of `prices` matches; empty: none
+  /// Name of the source that quotes each price; empty: prices as written here.
+  std::string price_source;
   std::vector<OfferScheme> schemes = {OfferScheme::l402};
   bool lsat = true;  // the LSAT spelling of the L402 offer, wherever l402 is on
   TokenSettings token;
@@ -143,7 +152,7 @@ struct ServiceSettings {
   Scope scope = Scope::path;
   CorsPolicy cors;
   std::vector<net::Cidr> block;
-  std::vector<std::string> free_paths;        // RE2: relayed without payment
+  std::vector<std::string> free_paths;        // RE2, anchored as PriceRule.path: no payment
   std::vector<std::string> no_invoice_paths;  // RE2: unpaid requests get 401 and no invoice
   bool strict = false;                        // the node must confirm settlement
   Forward forward = Forward::none;
