@@ -1,7 +1,7 @@
 // octroi/net/loop.h: one thread's event loop: readiness, timers, and work posted from other
 // threads.
 //
-// Asio is the reactor, hidden in loop_asio.cc. A worker has one loop; whatever lives on it
+// epoll is the reactor, hidden in loop_epoll.cc. A worker has one loop; whatever lives on it
 // (streams, tasks, pools) is touched by that thread only.
 #pragma once
 
@@ -104,7 +104,7 @@ class Loop {
   /// Tasks that live as long as the loop; cancelled when it is destroyed.
   [[nodiscard]] TaskGroup& tasks() noexcept;
 
-  struct Impl;  // seen by net/*_asio.cc only
+  struct Impl;  // seen by loop_epoll.cc only
   [[nodiscard]] Impl& impl() noexcept { return *impl_; }
 
  private:

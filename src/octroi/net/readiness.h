@@ -1,5 +1,5 @@
 // octroi/net/readiness.h: tells when a descriptor can be read or written: the seam between this
-// module and the reactor under it (readiness_asio is in loop_asio.cc). Internal to net.
+// module and the reactor under it (loop_epoll.cc). Internal to net.
 //
 // Rule    try the system call first, call want() when it would block; a spurious call is harmless.
 // Life    owns the descriptor and closes it. The callback may destroy the watch.
@@ -28,9 +28,10 @@ class FdWatch {
   [[nodiscard]] int fd() const noexcept { return fd_; }
   [[nodiscard]] bool open() const noexcept { return fd_ >= 0; }
 
-  struct State;  // loop_asio.cc
+  struct State;  // loop_epoll.cc
 
  private:
+  Loop& loop_;
   State* state_;
   int fd_;
 };

@@ -87,6 +87,30 @@ TEST_P(StreamTest, AReadTimesOutAndTheStreamGoesOn) {
   EXPECT_EQ(*run_until(loop, read_once(pair.server.get(), Millis(2000))), 3U);
 }
 
+/// What comes while nobody waits must not be lost: bytes, the end, and both at once, where a read
+/// that is short says nothing about the end.
+Task<std::string> read_late(Loop* loop, Pair* pair, bool read_before) {
+  std::string seen;
+  if (read_before) {  // so that somebody has waited and been told already
+    std::ignore = co_await write_all(*pair->client, as_bytes("x"), Millis(1000));
+    seen += std::to_string((co_await read_once(pair->server.get(), Millis(1000))).value_or(99));
+  }
+  std::ignore = co_await write_all(*pair->client, as_bytes("abc"), Millis(1000));
+  pair->client->shutdown_write();
+  co_await loop->sleep(Millis(30));  // the loop hears of both, and nobody wants to know
+  for (int i = 0; i < 2; ++i) {
+    seen += std::to_string((co_await read_once(pair->server.get(), Millis(1000))).value_or(99));
+  }
+  co_return seen;
+}
+
+TEST_P(StreamTest, WhatCameWhileNobodyWaitedIsNotLost) {
+  for (const bool read_before : {false, true}) {
+    Pair pair = make();
+    EXPECT_EQ(run_until(loop, read_late(&loop, &pair, read_before)), read_before ? "130" : "30");
+  }
+}
+
 Task<void> close_soon(Loop* loop, std::unique_ptr<Stream>* stream, bool destroy) {
   co_await loop->sleep(Millis(10));
   if (destroy) {
