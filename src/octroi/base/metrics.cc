@@ -4,26 +4,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <set>
 #include <type_traits>
 
 #include <fmt/format.h>
 
 namespace octroi {
-
-namespace detail {
-std::size_t metric_shard() noexcept {
-  static std::atomic<std::size_t> next{0};
-  thread_local const std::size_t shard =
-      next.fetch_add(1, std::memory_order_relaxed) % kMetricShards;
-  return shard;
-}
-}  // namespace detail
-
-std::int64_t Counter::value() const noexcept {
-  std::int64_t sum = 0;
-  for (const auto& cell : cells_) sum += cell.value.load(std::memory_order_relaxed);
-  return sum;
-}
 
 void Histogram::observe_micros(std::int64_t micros) noexcept {
   const auto bound = std::lower_bound(kBoundsMicros.begin(), kBoundsMicros.end(), micros);
@@ -49,6 +35,7 @@ struct MetricRegistry::Family {
   std::map<std::string, std::unique_ptr<Counter>> counters;
   std::map<std::string, std::unique_ptr<Gauge>> gauges;
   std::map<std::string, std::unique_ptr<Histogram>> histograms;
+  std::set<std::string> hidden;
 
   template <class T>
   auto& cells() {
@@ -143,6 +130,7 @@ T& MetricRegistry::cell(Type type, std::string_view name, std::string_view help,
     std::fputs("octroi: a metric is registered twice with different types\n", stderr);
     std::abort();
   }
+  family->hidden.erase(key);
   auto& slot = family->template cells<T>()[key];
   if (!slot) slot = std::make_unique<T>();
   return *slot;
@@ -158,6 +146,13 @@ Histogram& MetricRegistry::histogram(std::string_view name, std::string_view hel
   return cell<Histogram>(Type::histogram, name, help, std::move(labels));
 }
 
+void MetricRegistry::hide(std::string_view name, Labels labels) {
+  std::string key = label_text(std::move(labels));
+  const std::lock_guard lock(mutex_);
+  if (const auto found = families_.find(name); found != families_.end())
+    found->second->hidden.insert(std::move(key));
+}
+
 std::string MetricRegistry::exposition() const {
   static constexpr std::array<std::string_view, 3> kTypeNames = {"counter", "gauge", "histogram"};
   std::string out;
@@ -166,13 +161,17 @@ std::string MetricRegistry::exposition() const {
     fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} {}\n", name,
                    escaped(family->help, false), name,
                    kTypeNames[static_cast<std::size_t>(family->type)]);
+    const auto shown = [&f = *family](const std::string& labels) {
+      return !f.hidden.contains(labels);
+    };
     for (const auto& [labels, counter] : family->counters) {
-      write_sample(out, name, labels, counter->value());
+      if (shown(labels)) write_sample(out, name, labels, counter->value());
     }
-    for (const auto& [labels, gauge] : family->gauges)
-      write_sample(out, name, labels, gauge->value());
+    for (const auto& [labels, gauge] : family->gauges) {
+      if (shown(labels)) write_sample(out, name, labels, gauge->value());
+    }
     for (const auto& [labels, histogram] : family->histograms) {
-      write_histogram(out, name, labels, histogram->snapshot());
+      if (shown(labels)) write_histogram(out, name, labels, histogram->snapshot());
     }
   }
   return out;

@@ -17,26 +17,21 @@
 #include <utility>
 #include <vector>
 
-namespace octroi {
+#include "octroi/base/metric_cells.h"
 
-namespace detail {
-inline constexpr std::size_t kMetricShards = 16;
-/// A small number that differs between threads, to keep their cells on different cache lines.
-[[nodiscard]] std::size_t metric_shard() noexcept;
-struct alignas(64) MetricCell {
-  std::atomic<std::int64_t> value{0};
-};
-}  // namespace detail
+namespace octroi {
 
 class Counter {
  public:
-  void add(std::int64_t n = 1) noexcept {
-    cells_[detail::metric_shard()].value.fetch_add(n, std::memory_order_relaxed);
-  }
-  [[nodiscard]] std::int64_t value() const noexcept;
+  Counter() : number_(detail::take_metric_number()) {}
+  Counter(const Counter&) = delete;
+  Counter& operator=(const Counter&) = delete;
+  ~Counter() { detail::give_metric_number(number_); }
+  void add(std::int64_t n = 1) noexcept { detail::add_to_metric_cell(number_, n); }
+  [[nodiscard]] std::int64_t value() const noexcept { return detail::sum_metric_cells(number_); }
 
  private:
-  std::array<detail::MetricCell, detail::kMetricShards> cells_;
+  std::uint32_t number_;
 };
 
 class Gauge {
@@ -79,6 +74,8 @@ class MetricRegistry {
   Counter& counter(std::string_view name, std::string_view help, Labels labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, Labels labels = {});
   Histogram& histogram(std::string_view name, std::string_view help, Labels labels = {});
+  /// Leaves one cell out of the exposition until it is asked for again: what it counted is gone.
+  void hide(std::string_view name, Labels labels);
   /// Prometheus text exposition format 0.0.4.
   [[nodiscard]] std::string exposition() const;
 

@@ -41,6 +41,26 @@ TEST(Metrics, SameNameAndLabelsIsTheSameCell) {
   EXPECT_NE(&a, &registry.counter("c", "h", {{"x", "2"}, {"y", "2"}}));
 }
 
+TEST(Metrics, ANumberIsGivenAgainWithEmptyCells) {
+  std::vector<std::thread> threads;
+  {
+    std::vector<std::unique_ptr<Counter>> many;
+    for (int i = 0; i < 2000; ++i) many.push_back(std::make_unique<Counter>());
+    for (int t = 0; t < 20; ++t) {  // more threads than shards
+      threads.emplace_back([&many] {
+        for (auto& counter : many) counter->add(2);
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    for (const auto& counter : many) EXPECT_EQ(counter->value(), 40);
+  }
+  std::vector<std::unique_ptr<Counter>> again;
+  for (int i = 0; i < 2000; ++i) {
+    again.push_back(std::make_unique<Counter>());
+    EXPECT_EQ(again.back()->value(), 0);
+  }
+}
+
 TEST(MetricsDeathTest, OneNameHasOneType) {
   MetricRegistry registry;
   registry.counter("c", "h");
