@@ -1,281 +1,428 @@
-"""Measures octroi beside nginx in one run, over loopback, alternating, several rounds.
+"""Measures octroi beside the proxies that people already run, and beside a Go program that sells the
+same way: one machine, one run, taking turns, several rounds.
 
-What is compared is the CPU time of the proxy's processes per request (user and system, from
-/proc/PID/stat), because it says what a request costs whatever else the machine does; requests per
-second and latencies are told too. The upstream is an nginx of its own with a 1 KiB file.
+    script/bench                     every case, five rounds of eight seconds
+    script/bench --quick             three rounds of two seconds, within ten minutes
+    script/bench --case l402_valid --case forged --rounds 2 --seconds 1
+    script/bench --list              the names of the cases
 
-  passthrough_h1_1k   a service with auth off, beside nginx as a plain reverse proxy
-  l402_valid          one valid L402 token on every request, beside the same nginx (which checks nothing)
-  challenge_l402      402s with an L402 offer, prefilled pool, max_unpaid 0 (no peer)
-  challenge           402s with L402, LSAT and Payment (no peer)
-  forged              L402 tokens whose signature is wrong, answered by a 402 (no peer)
-
-Writes bench/results/latest.json and prints a Markdown table. Load from wrk.
+What is compared is the CPU time of the proxy's processes (user and system) per request, because it
+says what a request costs whatever else the machine does. Requests per second and latencies are told
+too; where proxy, load and upstream share few CPUs they say more about the machine than about the
+proxy. Each proxy has one worker on the first CPU; load and upstream have the others. Writes
+bench/results/latest.json and latest.md. How each case is made: docs/benchmark.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import json
-import os
+import http.client
+import random
 import re
 import shutil
-import signal
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import report
+from credentials import forged_token, malformed_token, record_in_go, record_in_octroi, write_pool
+from loads import IdleConnections, LoadFailed, build_go, h2load, load, openssl_config, sync_shim, wrk
+from measure import measured, raise_file_limit
+from peers import LISTS, POOL_SIZES, Server, Site, machine, versions
+
 ROOT = Path(__file__).resolve().parent.parent
-TICK = os.sysconf("SC_CLK_TCK")
+TOKENS = 100_000
+IDLE = 10_000
+SLOW_FSYNC_US = 2_000
+POOL_REST = 61  # seconds without demand after which a pool wants no more than it has
+
+CASES = (
+    "passthrough_h1_1k", "passthrough_tls_1k", "passthrough_h2_1k", "passthrough_h2_tls_1k",
+    "passthrough_h1_64k", "passthrough_h1_10m", "passthrough_sse",
+    "l402_valid", "l402_many",
+    "charge_redeem", "charge_redeem_2ms", "charge_lone", "charge_lone_2ms",
+    "not_found", "forged", "malformed", "p99_half_load", "services_10", "services_1000", "services_10000",
+    "challenge_l402", "challenge_payment", "challenge", "forged_fresh",
+    "idle_10k",
+)  # fmt: skip
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+@dataclass
+class Case:
+    """What each proxy is asked, and which answers are right."""
+
+    name: str
+    runs: dict[str, tuple[Callable[[], Server], Callable[[Server], dict]]] = field(default_factory=dict)
+    expect: str = "good"  # good: 2xx; refused: 4xx
+    before: Callable[[], None] | None = None  # at the start of each round
+    once: bool = False  # in the first round only, and the run itself says what was used
 
 
-def wait_port(port: int, seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+class Bench:
+    def __init__(self, site: Site, options: argparse.Namespace):
+        self.site = site
+        self.options = options
+        self.seconds: float = options.seconds
+        self.servers: dict[str, Server] = {}
+        self.rounds_done = 0
+        self.charges_used: dict[str, int] = {}
+        self.pool_filled_at = 0.0
+        self.tls = openssl_config(site.directory / "openssl.cnf")
+        self.tokens = site.directory / "tokens"
+        self.charges = site.directory / "charges"
+        self.hashes: list[bytes] = []
+        self.charge_count = 15_000 if options.quick else 30_000
+        self.peak: dict[str, list[float]] = {}
+
+    # ---- servers, started when first needed ---------------------------------------------------
+
+    def server(self, name: str, make: Callable[[], Server]) -> Callable[[], Server]:
+        def get() -> Server:
+            if name not in self.servers:
+                self.servers[name] = make()
+            return self.servers[name]
+
+        return get
+
+    def prepare_credentials(self) -> None:
+        """Tokens and charges for the whole run; they are written once and serve every gateway."""
+        keys = self.site.keys
+        began = time.monotonic()
+        with self.tokens.open("w") as out:
+            for _ in range(TOKENS):
+                payment_hash, line = keys.token("l402")
+                self.hashes.append(payment_hash)
+                out.write(line + "\n")
+        bolt11 = self._one_invoice()
+        count = (self.options.rounds + 1) * self.charge_count + 2_000
+        with self.charges.open("w") as out:
+            for payment_hash, line in keys.charges("charge", "/charge/1k", bolt11, count):
+                self.hashes.append(payment_hash)
+                out.write(line + "\n")
+        with self.tokens.open() as lines:
+            self.token = lines.readline().rstrip("\n")
+        self.pool_hashes = write_pool(self.site.directory / "pool.jsonl", keys, bolt11, 20_000)
+        note(f"{TOKENS} tokens and {count} charges made in {time.monotonic() - began:.1f} s")
+
+    def _one_invoice(self) -> str:
+        """The text of a real invoice, so that challenges have their real length."""
+        server = self.site.octroi("invoice")
         try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit(f"bench: nothing listens on {port}")
+            urllib.request.urlopen(server.url("h1", "/l402/1k"), timeout=20)
+        except urllib.error.HTTPError as error:
+            line = error.headers["WWW-Authenticate"]
+        server.stop()
+        return re.search(r'invoice="([^"]+)"', line)[1]
 
+    def make_octroi(self, name: str = "octroi", **options) -> Server:
+        return self.site.octroi(name, before=lambda db: record_in_octroi(db, self.hashes), **options)
 
-def family(pid: int) -> list[int]:
-    """The process and its children: nginx works in children."""
-    out = [pid]
-    for task in Path("/proc").glob("[0-9]*/stat"):
+    def make_go(self, name: str = "go", **options) -> Server:
+        where = self.site.directory / name
+        where.mkdir(exist_ok=True)
+        record_in_go(where / "paygate.db", self.hashes + self.pool_hashes)
+        return self.site.go(name, **options)
+
+    def charge_run(self, server: Server, **options) -> dict:
+        """Redeems credentials that this server has not seen; each of them once."""
+        count = options.get("count", self.charge_count)
+        first = self.charges_used.get(server.process.log_path.name, 0)
+        self.charges_used[server.process.log_path.name] = first + count
+        calls, spent = server.syncs.read()
+        row = load(server.ports["h1"], "/charge/1k", credentials=self.charges, first=first, **{"count": count, **options})
+        time.sleep(0.1)
+        more, spent_after = server.syncs.read()
+        row["fsyncs"] = more - calls
+        row["fsyncs_per_request"] = (more - calls) / max(1, row["requests"])
+        row["fsync_ms"] = (spent_after - spent) / max(1, more - calls)
+        return row
+
+    # ---- the pool of ready invoices -----------------------------------------------------------
+
+    def pool(self, server: Server) -> tuple[int, int]:
+        """How many invoices are ready, and how many the node has made."""
+        text = urllib.request.urlopen(f"http://127.0.0.1:{server.ports['admin']}/metrics", timeout=10).read().decode()
+        value = {m[1]: float(m[2]) for m in re.finditer(r"^(\w+) ([\d.e+]+)$", text, re.M)}
+        return int(value.get("octroi_invoice_pool", 0)), int(value.get("octroi_invoices_created_total", 0))
+
+    def fill_pools(self) -> None:
+        """Drives demand until the pools of every kind of challenge are filled, then lets a minute pass
+        in which other cases run: after it a pool wants no more than it has, and the challenges that are
+        measured are answered from it without the node. A pool fills to half of the last minute's
+        demand and is topped up when it has less than half of a new demand, so a third of that demand
+        can be taken in peace."""
+        server = self.servers["octroi"]
+        for kind, each in (("l402", 1), ("payment", 1), ("both", 2)):
+            load(server.ports["h1"], f"/ask_{kind}_#/1k", count=LISTS * self.site.pool // each, connections=64, paths=LISTS)
+        last, steady = -1, 0
+        while steady < 5:
+            time.sleep(0.2)
+            ready = self.pool(server)[0]
+            steady = steady + 1 if ready == last else 0
+            last = ready
+        self.pool_filled_at = time.monotonic()
+        note(f"{last} invoices ready")
+
+    def need_full_pools(self) -> None:
+        age = time.monotonic() - self.pool_filled_at
+        if age > 200:  # an invoice is handed out for five minutes
+            self.fill_pools()
+            age = 0
+        if age < POOL_REST:
+            time.sleep(POOL_REST - age)
+
+    def challenge_run(self, server: Server, kind: str) -> dict:
+        count = LISTS * (self.site.pool // 3 - 50) // (2 if kind == "both" else 1)
+        path = f"/ask_{kind}_#/1k"
+        if server.name != "octroi":
+            return load(server.ports["h1"], path, count=count, paths=LISTS)
+        made = self.pool(server)[1]
+        row = load(server.ports["h1"], path, count=count, paths=LISTS)
+        row["invoices_made"] = self.pool(server)[1] - made
+        return row
+
+    # ---- cases --------------------------------------------------------------------------------
+
+    def cases(self) -> list[Case]:
+        site, seconds = self.site, self.seconds
+        nginx = self.server("nginx", site.nginx)
+        haproxy = self.server("haproxy", site.haproxy)
+        nghttpx = self.server("nghttpx", site.nghttpx)
+        go = self.server("go", lambda: self.make_go(delay_us=0))
+        octroi = self.server("octroi", lambda: self.make_octroi(delay_us=0))
+        out: list[Case] = []
+
+        def through(name: str, kind: str, file: str, run, tls: bool = False, only: tuple[str, ...] = ()) -> None:
+            own = self.server("octroi_tls", lambda: site.octroi("octroi_tls", tls=True)) if tls else octroi
+            own_go = self.server("go_tls", lambda: site.go("go_tls", tls=True)) if tls else go
+            every = {"octroi": own, "nginx": nginx, "haproxy": haproxy, "nghttpx": nghttpx, "go": own_go}
+            case = Case(name)
+            for who, get in every.items():
+                if only and who not in only:
+                    continue
+                path = f"/free{file}" if who in ("octroi", "go") else file
+                case.runs[who] = (get, lambda s, p=path: run(s.url(kind, p)))
+            out.append(case)
+
+        through("passthrough_h1_1k", "h1", "/1k", lambda u: wrk(u, seconds))
+        through("passthrough_tls_1k", "tls", "/1k", lambda u: wrk(u, seconds, tls=self.tls), tls=True)
+        through("passthrough_h2_1k", "h2", "/1k", lambda u: h2load(u, seconds))
+        through("passthrough_h2_tls_1k", "h2tls", "/1k", lambda u: h2load(u, seconds, tls=self.tls), tls=True)
+        through("passthrough_h1_64k", "h1", "/64k", lambda u: wrk(u, seconds))
+        through("passthrough_h1_10m", "h1", "/10m", lambda u: wrk(u, seconds, connections=8))
+        through("passthrough_sse", "h1", "/sse", lambda u: wrk(u, max(2, seconds)))
+
+        plain = (nginx, lambda s: wrk(s.url("h1", "/1k"), seconds))
+        many = {"seconds": seconds, "credentials": self.tokens}
+        out.append(
+            Case("l402_valid", {w: (g, lambda s: wrk(s.url("h1", "/l402/1k"), seconds, self.token)) for w, g in (("octroi", octroi), ("go", go))} | {"nginx": plain})
+        )  # fmt: skip
+        out.append(
+            Case("l402_many", {w: (g, lambda s: load(s.ports["h1"], "/l402/1k", **many)) for w, g in (("octroi", octroi), ("go", go))}
+                 | {"nginx": (nginx, lambda s: load(s.ports["h1"], "/1k", **many))},
+                 before=self.show_tokens_once)
+        )  # fmt: skip
+
+        slow = self.server("octroi_slow", lambda: self.make_octroi("octroi_slow", delay_us=SLOW_FSYNC_US))
+        slow_go = self.server("go_slow", lambda: self.make_go("go_slow", delay_us=SLOW_FSYNC_US))
+        many_at_once = {"connections": 64}
+        lone = {"connections": 1, "pause_ms": 20, "count": 50}
+        some = {"connections": 64, "count": self.charge_count // 2}
+        out.append(Case("charge_redeem", {w: (g, lambda s: self.charge_run(s, **many_at_once)) for w, g in (("octroi", octroi), ("go", go))}))
+        out.append(Case("charge_redeem_2ms", {w: (g, lambda s: self.charge_run(s, **some)) for w, g in (("octroi", slow), ("go", slow_go))}))
+        out.append(Case("charge_lone", {w: (g, lambda s: self.charge_run(s, **lone)) for w, g in (("octroi", octroi), ("go", go))}))
+        out.append(Case("charge_lone_2ms", {w: (g, lambda s: self.charge_run(s, **lone)) for w, g in (("octroi", slow), ("go", slow_go))}))
+
+        # From here to the challenges the pools rest.
+        bounded = self.server("octroi_default", lambda: self.make_octroi("octroi_default", max_unpaid=64))
+        forged, malformed = forged_token(self.token), malformed_token(self.token)
+
+        def attack(name: str, path: str, header: str | None, get, with_go: bool = True) -> None:
+            runs = {"octroi": (get, lambda s: wrk(s.url("h1", path), seconds, header))}
+            if with_go:
+                runs["go"] = (go, lambda s: wrk(s.url("h1", path), seconds, header))
+            out.append(Case(name, runs, expect="refused"))
+
+        attack("not_found", "/nowhere/1k", None, bounded)
+        out[-1].before = self.fill_pools
+        attack("forged", "/l402/1k", forged, bounded)
+        attack("malformed", "/l402/1k", malformed, bounded)
+        half = lambda s, p: load(s.ports["h1"], p, seconds=max(2, seconds), rate=self.half_load())  # noqa: E731
+        out.append(
+            Case("p99_half_load", {
+                "octroi": (octroi, lambda s: half(s, "/free/1k")),
+                "nginx": (nginx, lambda s: half(s, "/1k")),
+                "haproxy": (haproxy, lambda s: half(s, "/1k")),
+                "nghttpx": (nghttpx, lambda s: half(s, "/1k")),
+                "go": (go, lambda s: half(s, "/free/1k")),
+            })
+        )  # fmt: skip
+        for count in (10, 1_000, 10_000):
+            name = f"services_{count}"
+            get = self.server(name, lambda n=name, c=count: site.octroi(n, many_services=c))
+            last = f"/s{count - 1}/1k"
+            out.append(Case(name, {"octroi": (get, lambda s, p=last: wrk(s.url("h1", p), seconds))}))
+
+        for name, kind in (("challenge_l402", "l402"), ("challenge_payment", "payment"), ("challenge", "both")):
+            run = lambda s, k=kind: self.challenge_run(s, k)  # noqa: E731
+            out.append(Case(name, {"octroi": (octroi, run), "go": (go, run)}, expect="refused"))
+            out[-1].before = self.need_full_pools
+        attack("forged_fresh", "/l402/1k", forged, octroi)
+
+        idle = {
+            "octroi": self.server("octroi_idle", lambda: site.octroi("octroi_idle")),
+            "nginx": nginx,
+            "haproxy": haproxy,
+            "nghttpx": nghttpx,
+            "go": self.server("go_idle", lambda: self.make_go("go_idle")),
+        }
+        out.append(Case("idle_10k", {who: (get, self.idle_run) for who, get in idle.items()}, once=True))
+        return out
+
+    def idle_run(self, server: Server) -> dict:
+        path = "/free/1k" if server.name in ("octroi", "go") else "/1k"
+        before = server.process.resident_mib()
+        connections = IdleConnections(server.ports["h1"], path, IDLE)
         try:
-            fields = task.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            out.append(int(task.parent.name))
-    return out
+            time.sleep(2)
+            cpu = server.process.cpu_seconds()
+            time.sleep(2)
+            row = dict(connections.row)
+            row["idle_cpu_percent"] = round((server.process.cpu_seconds() - cpu) * 50, 2)
+            row["rss_mib"] = server.process.resident_mib()
+            row["rss_before_mib"] = before
+            row["good"], row["refused"] = row["requests"], 0
+            return row
+        finally:
+            connections.close()
+
+    def show_tokens_once(self) -> None:
+        """A token's first sight is a look-up and a claim in the store; what is measured is later ones."""
+        for who in ("octroi", "go"):
+            if who in self.servers and not getattr(self, f"_shown_{who}", False):
+                row = load(self.servers[who].ports["h1"], "/l402/1k", count=TOKENS, connections=64, credentials=self.tokens)
+                if row["good"] != TOKENS:
+                    raise LoadFailed(f"{who} refused {TOKENS - row['good']} of its tokens")
+                setattr(self, f"_shown_{who}", True)
+                note(f"{who}: first sight of {TOKENS} tokens at {row['rps']:.0f} a second")
+
+    def half_load(self) -> float:
+        """Half of what both octroi and nginx can do here."""
+        peaks = [max(self.peak[who]) for who in ("octroi", "nginx") if self.peak.get(who)]
+        if not peaks:
+            for who, path in (("octroi", "/free/1k"), ("nginx", "/1k")):
+                row = wrk(self.servers[who].url("h1", path), 2)
+                self.peak.setdefault(who, []).append(row["rps"])
+            return self.half_load()
+        return min(peaks) / 2
+
+    # ---- running ------------------------------------------------------------------------------
+
+    def one(self, case: Case, who: str) -> dict:
+        get, run = case.runs[who]
+        server = get()
+        row = run(server) if case.once else measured(server.process, lambda: run(server))
+        wrong = row["requests"] - row[case.expect] + row["broken"]
+        if wrong > 0:
+            raise LoadFailed(f"{wrong} of {row['requests']} answers were not what they should be")
+        if case.name == "passthrough_h1_1k":
+            self.peak.setdefault(who, []).append(row["rps"])
+        return row
+
+    def all(self, cases: list[Case]) -> dict[str, dict[str, list[dict]]]:
+        results: dict[str, dict[str, list[dict]]] = {case.name: {} for case in cases}
+        self.failures: dict[str, dict[str, str]] = {}
+        for number in range(self.options.rounds):
+            for case in cases:
+                if case.once and number > 0:
+                    continue
+                began = time.monotonic()
+                names = list(case.runs)
+                # Who comes first changes, so that nobody always has the quiet or the warm turn.
+                names = names[number % len(names) :] + names[: number % len(names)]
+                names = [who for who in names if who not in self.failures.get(case.name, {})]
+                for who in names:
+                    self.prepared(case, who)
+                if case.before:
+                    case.before()
+                for who in names:
+                    try:
+                        results[case.name].setdefault(who, []).append(self.one(case, who))
+                    except (LoadFailed, OSError, http.client.HTTPException) as error:
+                        self.failures.setdefault(case.name, {})[who] = str(error)
+                        note(f"{case.name}: {who}: {error}")
+                note(f"round {number + 1}: {case.name} {time.monotonic() - began:.1f} s")
+        return results
+
+    def prepared(self, case: Case, who: str) -> None:
+        """Servers start outside of what is measured, and before what a case needs of them."""
+        case.runs[who][0]()
+        if case.before == self.fill_pools and "octroi" not in self.servers:
+            self.servers["octroi"] = self.make_octroi(delay_us=0)
 
 
-def cpu_seconds(pid: int) -> float:
-    total = 0
-    for one in family(pid):
-        try:
-            fields = Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        total += int(fields[11]) + int(fields[12])
-    return total / TICK
+def note(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def rss_mib(pid: int) -> float:
-    kib = 0
-    for one in family(pid):
-        for line in Path(f"/proc/{one}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                kib += int(line.split()[1])
-    return round(kib / 1024, 1)
-
-
-class Process:
-    def __init__(self, words: list[str], log: Path):
-        self.log = log.open("w")
-        self.process = subprocess.Popen(words, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
-        self.pid = self.process.pid
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-
-
-NGINX = """daemon off; master_process on; worker_processes 2; pid {dir}/{name}.pid; error_log {dir}/{name}.err;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f;
-  uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s; keepalive_requests 1000000000; sendfile on;
-  {body}
-}}
-"""
-
-
-def nginx(directory: Path, name: str, body: str) -> Process:
-    conf = directory / f"{name}.conf"
-    conf.write_text(NGINX.format(dir=directory, name=name, body=body))
-    return Process(["nginx", "-p", str(directory), "-c", str(conf)], directory / f"{name}.log")
-
-
-def octroi_config(directory: Path, port: int, admin: int, upstream: int) -> Path:
-    (directory / "token").write_text("0123456789abcdef" * 4)
-    (directory / "token").chmod(0o600)
-    service = "upstream: http://127.0.0.1:%d" % upstream
-    path = directory / "octroi.yaml"
-    path.write_text(
-        f"""environment: development
-listen: 127.0.0.1:{port}
-workers: 2
-store: sqlite://{directory}/octroi.db
-lightning: {{ backend: sim, sim: {{ file: {directory}/sim.db, account: merchant }} }}
-paywall:
-  realm: 127.0.0.1:{port}
-  max_unpaid: 0
-  invoice_pool: 4096
-  services:
-    - {{ name: free, match: {{ path: "^/free/" }}, {service}, auth: off, rewrite: {{ strip: /free }} }}
-    - {{ name: l402, match: {{ path: "^/l402/" }}, {service}, price: 1 sat, schemes: [l402], lsat: false, rewrite: {{ strip: /l402 }} }}
-    - {{ name: both, match: {{ path: "^/both/" }}, {service}, price: 1 sat, schemes: [l402, payment], rewrite: {{ strip: /both }} }}
-wallet:
-  lightning: {{ backend: sim, sim: {{ file: {directory}/sim.db, account: agent }} }}
-  store: {directory}/wallet
-admin: {{ listen: "127.0.0.1:{admin}", auth: {{ token: "file://{directory}/token" }} }}
-log: {{ level: warn }}
-telemetry: {{ metrics: public, access_log: off }}
-"""
-    )
-    return path
-
-
-def buy_token(binary: Path, config: Path, url: str) -> str:
-    """Pays the L402 offer of `url` and returns the Authorization value."""
-    try:
-        urllib.request.urlopen(url, timeout=10)
-    except urllib.error.HTTPError as error:
-        line = next(v for v in error.headers.get_all("WWW-Authenticate") if v.startswith("L402"))
-    macaroon = re.search(r'macaroon="([^"]+)"', line)[1]
-    invoice = re.search(r'invoice="([^"]+)"', line)[1]
-    paid = subprocess.run(
-        [binary, "wallet", "pay", invoice, "--json", "--config", config], capture_output=True, text=True, check=True
-    )
-    return f"L402 {macaroon}:{json.loads(paid.stdout)['preimage']}"
-
-
-def forge(authorization: str) -> str:
-    """The same token with its last signature byte changed."""
-    macaroon, preimage = authorization.removeprefix("L402 ").split(":")
-    raw = bytearray(base64.b64decode(macaroon))
-    raw[-1] ^= 1
-    return f"L402 {base64.b64encode(bytes(raw)).decode()}:{preimage}"
-
-
-def wrk(url: str, seconds: int, header: str | None) -> dict:
-    words = ["wrk", "-t1", "-c32", f"-d{seconds}s", "--latency"]
-    if header:
-        words += ["-H", f"Authorization: {header}"]
-    out = subprocess.run([*words, url], capture_output=True, text=True, check=True).stdout
-
-    def millis(name: str) -> float:
-        number, unit = re.search(rf"{name}%\s+([\d.]+)(us|ms|s)", out).groups()
-        return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
-
-    return {
-        "requests": int(re.search(r"(\d+) requests in", out)[1]),
-        "rps": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
-        "p50_ms": millis("50"),
-        "p99_ms": millis("99"),
-        "bad": int((re.search(r"Non-2xx or 3xx responses: (\d+)", out) or [0, 0])[1]),
-    }
-
-
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="three rounds of two seconds")
+    parser.add_argument("--rounds", type=int, help="how often each case is run (5; quick 3)")
+    parser.add_argument("--seconds", type=float, help="how long each run takes (8; quick 2)")
+    parser.add_argument("--case", action="append", default=[], metavar="NAME", help="only this case; may be repeated")
+    parser.add_argument("--list", action="store_true", help="print the names of the cases")
     parser.add_argument("--binary", type=Path, default=ROOT / "build/release/octroi")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench/results", help="where latest.json and latest.md go")
+    parser.add_argument("--keep", action="store_true", help="leave the working directory")
     options = parser.parse_args()
-    rounds, seconds = (3, 2) if options.quick else (5, 8)
+    options.rounds = options.rounds or (3 if options.quick else 5)
+    options.seconds = options.seconds or (2 if options.quick else 8)
+    return options
 
+
+def main() -> int:
+    options = arguments()
+    raise_file_limit()
+    random.seed(1)
+    if options.list:
+        print("\n".join(CASES))
+        return 0
+    unknown = set(options.case) - set(CASES)
+    if unknown:
+        raise SystemExit(f"bench: no case {', '.join(sorted(unknown))}; see --list")
     directory = Path(tempfile.mkdtemp(prefix="octroi-bench-"))
-    processes: list[Process] = []
+    site = Site(directory, options.binary, build_go(), sync_shim(), POOL_SIZES["quick" if options.quick else "full"])
+    began = time.monotonic()
     try:
-        (directory / "www").mkdir()
-        (directory / "www" / "1k").write_bytes(b"x" * 1024)
-        directory.chmod(0o755)
-        up, peer, port, admin = (free_port() for _ in range(4))
-        processes.append(nginx(directory, "upstream", f"server {{ listen 127.0.0.1:{up} reuseport; root {directory}/www; }}"))
-        proxy = nginx(
-            directory,
-            "proxy",
-            f"upstream u {{ server 127.0.0.1:{up}; keepalive 64; keepalive_requests 1000000000; }}"
-            f" server {{ listen 127.0.0.1:{peer} reuseport; location / {{ proxy_pass http://u;"
-            ' proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $remote_addr;'
-            " proxy_set_header X-Request-Id $request_id; } }",
-        )
-        processes.append(proxy)
-        config = octroi_config(directory, port, admin, up)
-        octroi = Process([str(options.binary), "serve", "--config", str(config)], directory / "octroi.log")
-        processes.append(octroi)
-        for one in (up, peer, port, admin):
-            wait_port(one)
-        base = f"http://127.0.0.1:{port}"
-        time.sleep(1)
-        token = buy_token(options.binary, config, f"{base}/l402/1k")
-        for path in ("l402", "both"):  # the first demand fills the pool
-            wrk(f"{base}/{path}/1k", 1, None)
-
-        plain = ("nginx", proxy, f"http://127.0.0.1:{peer}/1k", None, True)
-        cases = {
-            "passthrough_h1_1k": [("octroi", octroi, f"{base}/free/1k", None, True), plain],
-            "l402_valid": [("octroi", octroi, f"{base}/l402/1k", token, True), plain],
-            "challenge_l402": [("octroi", octroi, f"{base}/l402/1k", None, False)],
-            "challenge": [("octroi", octroi, f"{base}/both/1k", None, False)],
-            "forged": [("octroi", octroi, f"{base}/l402/1k", forge(token), False)],
+        bench = Bench(site, options)
+        bench.prepare_credentials()
+        cases = bench.cases()
+        assert tuple(case.name for case in cases) == CASES
+        chosen = [case for case in cases if not options.case or case.name in options.case]
+        results = bench.all(chosen)
+        facts = {
+            "machine": machine(),
+            "versions": versions(site),
+            "rounds": options.rounds,
+            "seconds": options.seconds,
+            "took_seconds": round(time.monotonic() - began),
+            "whole": not options.case,
         }
-        results: dict[str, dict[str, list[dict]]] = {name: {} for name in cases}
-        for number in range(rounds):
-            for name, runs in cases.items():
-                for who, process, url, header, good in runs if number % 2 == 0 else reversed(runs):
-                    before = cpu_seconds(process.pid)
-                    row = wrk(url, seconds, header)
-                    row["cpu_us_per_request"] = (cpu_seconds(process.pid) - before) * 1e6 / max(1, row["requests"])
-                    if good and row["bad"]:
-                        raise SystemExit(f"bench: {name}: {who} answered {row['bad']} errors")
-                    if not good and row["bad"] != row["requests"]:
-                        raise SystemExit(f"bench: {name}: an unpaid request was answered without an error")
-                    results[name].setdefault(who, []).append(row)
-        memory = {"octroi": rss_mib(octroi.pid), "nginx": rss_mib(proxy.pid)}
-        report(results, memory, rounds, seconds)
+        missed = report.write(options.out, facts, results, bench.failures)
+        return 1 if missed else 0
     finally:
-        for process in reversed(processes):
-            process.stop()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def report(results: dict, memory: dict, rounds: int, seconds: int) -> None:
-    cases = []
-    print(f"\n{rounds} rounds of {seconds} s, {os.cpu_count()} cores, medians (least to most)\n")
-    print("| case | proxy | CPU µs/request | of nginx | requests/s | p50 ms | p99 ms |\n|---|---|---|---|---|---|---|")
-    for name, proxies in results.items():
-        entry: dict[str, dict] = {}
-        for who, rows in proxies.items():
-            keys = ("rps", "p50_ms", "p99_ms", "cpu_us_per_request")
-            entry[who] = {k: round(statistics.median(r[k] for r in rows), 3) for k in keys}
-            entry[who]["rss_mib"] = memory[who]
-        nginx_cpu = entry.get("nginx", {}).get("cpu_us_per_request")
-        for who, row in entry.items():
-            spread = [r["cpu_us_per_request"] for r in proxies[who]]
-            ratio = f"{row['cpu_us_per_request'] / nginx_cpu:.2f}" if nginx_cpu else "–"
-            print(
-                f"| {name} | {who} | {row['cpu_us_per_request']:.1f} ({min(spread):.1f}–{max(spread):.1f}) | {ratio} |"
-                f" {row['rps']:.0f} | {row['p50_ms']:.2f} | {row['p99_ms']:.2f} |"
-            )
-        cases.append({"name": name, "proxies": entry})
-    target = ROOT / "bench/results/latest.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"cores": os.cpu_count(), "rounds": rounds, "seconds": seconds, "cases": cases}, indent=1) + "\n")
-    print(f"\nwritten to {target.relative_to(ROOT)}", file=sys.stderr)
+        site.close()
+        if options.keep:
+            note(f"kept {directory}")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
