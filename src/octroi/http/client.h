@@ -44,7 +44,7 @@ struct Origin {
   Protocol protocol = Protocol::http1;
   auto operator<=>(const Origin&) const = default;
 };
-[[nodiscard]] Origin origin_of(const Url& url);
+[[nodiscard]] Origin origin_of(const Url& url);  // HTTP/1.1
 
 struct ClientConfig {
   ClientTimeouts timeouts;
@@ -91,7 +91,12 @@ class ClientExchange {
   [[nodiscard]] virtual bool alive() noexcept { return true; }
   /// Whether any byte of an answer has arrived.
   [[nodiscard]] virtual bool answered() const noexcept { return true; }
-  /// Cuts the connection: whoever waits on this exchange fails with Errc::closed, from the loop.
+  /// HTTP/2: the code with which the server reset the exchange (RFC 9113 section 7).
+  [[nodiscard]] virtual std::optional<std::uint32_t> reset_code() const noexcept {
+    return std::nullopt;
+  }
+  /// Cuts the connection (HTTP/2: resets the stream): whoever waits on this exchange fails with
+  /// Errc::closed, from the loop.
   virtual void abort() noexcept {}
 };
 
@@ -101,6 +106,7 @@ struct Request {
   Url url;
   Headers headers;  // Host, Content-Length and framing are set by the client
   std::string body;
+  Protocol protocol = Protocol::http1;
 };
 struct Response {
   int status = 0;

@@ -1,4 +1,5 @@
-// The client over HTTP/1.1: a pool of connections an origin, one exchange at a time on each.
+// The client: pools of connections an origin, and exchanges over HTTP/1.1, one at a time on each.
+// Those over HTTP/2 are in h2_client.cc.
 #include <list>
 #include <map>
 
@@ -7,6 +8,7 @@
 #include "octroi/http/h1_body.h"
 #include "octroi/http/h1_output.h"
 #include "octroi/http/h1_writer.h"
+#include "octroi/http/h2_pool.h"
 #include "octroi/http/prefixed_stream.h"
 #include "octroi/net/deadline.h"
 
@@ -36,6 +38,19 @@ std::string authority_of(const Origin& origin) {
   url.host = origin.host;
   url.port = origin.port;
   return url.authority();
+}
+
+/// What TLS is offered; empty: what the context says.
+std::vector<std::string> alpn_of(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::http1:
+      return {};
+    case Protocol::h2:
+      return {"h2"};
+    case Protocol::automatic:
+      return {"h2", "http/1.1"};
+  }
+  return {};
 }
 
 class ClientImpl;
@@ -99,6 +114,8 @@ struct Pool {
   std::string authority;
   std::vector<std::unique_ptr<Connection>> idle;  // the last one was used last
   bool closing = false;                           // nothing comes back any more
+  std::unique_ptr<h2::ClientPool> h2{};           // made when HTTP/2 is spoken
+  bool speaks_h2 = false;                         // what TLS agreed on last, where that is asked
 };
 
 class H1Exchange final : public ClientExchange, public BodySource {
@@ -144,6 +161,11 @@ class H1Exchange final : public ClientExchange, public BodySource {
     return fail(why, std::move(message));
   }
   ResponseHead take_head();
+  void end_request() {
+    request_done_ = true;
+    done_at_ = connection_->stream->loop().now();
+  }
+  [[nodiscard]] Millis first_byte_due(Millis since) const;
 
   std::unique_ptr<Connection> connection_;
   ClientTimeouts timeouts_;
@@ -153,6 +175,7 @@ class H1Exchange final : public ClientExchange, public BodySource {
   bool dead_ = false;     // the connection must not be used again
   bool chunked_ = false;  // the request's body
   bool request_done_ = false;
+  Millis done_at_{0};  // of a request with a body
   bool response_begun_ = false;
   bool response_lasts_ = false;  // the answer allows another request
   bool answered_ = false;
@@ -180,6 +203,7 @@ class ClientImpl final : public Client {
 
  private:
   Pool& pool_of(Origin origin);
+  h2::ClientPool& h2_of(Pool& pool);
   Task<Result<std::unique_ptr<net::Stream>>> connect(Origin origin, Millis timeout);
   Task<Result<std::vector<net::IpAddress>>> addresses_of(Origin origin, Millis timeout);
   Task<Result<std::unique_ptr<ClientExchange>>> send_request(const Request* request,
@@ -262,7 +286,7 @@ Task<Result<>> H1Exchange::write(ByteView chunk) {
     if (chunk.size() > to_send_)
       co_return broken(Errc::bad_message, "more body than was announced");
     to_send_ -= chunk.size();
-    if (to_send_ == 0) request_done_ = true;
+    if (to_send_ == 0) end_request();
     co_return co_await send(chunk, {});
   }
   h1::write_chunk_size(connection_->out.held(), chunk.size());
@@ -275,7 +299,7 @@ Task<Result<>> H1Exchange::finish(const Headers& trailers) {
     co_return Result<>{};
   }
   h1::write_last_chunk(connection_->out.held(), trailers);
-  request_done_ = true;
+  end_request();
   co_return co_await send({}, {});
 }
 
@@ -291,10 +315,15 @@ ResponseHead H1Exchange::take_head() {
   return head;
 }
 
+/// The wait begins when the request has been sent: how long that takes is its sender's affair.
+Millis H1Exchange::first_byte_due(Millis since) const {
+  return std::max(since, done_at_) + timeouts_.first_byte;
+}
+
 Task<Result<ResponseHead>> H1Exchange::head() {
   Connection& c = *connection_;
   c.parser.reset();
-  Millis deadline{0};
+  Millis since{0};
   for (;;) {
     if (!c.in.empty()) {
       const h1::Step step = c.parser.parse(c.in.text());
@@ -314,15 +343,17 @@ Task<Result<ResponseHead>> H1Exchange::head() {
       co_return broken(Errc::closed, "the server closed the connection before its answer");
     }
     c.in.rest();
-    Millis left{0};
-    if (timeouts_.first_byte > Millis(0)) {
-      const Millis now = c.stream->loop().now();
-      if (deadline == Millis(0)) deadline = now + timeouts_.first_byte;
-      left = std::max(deadline - now, Millis(1));
+    const Millis now = c.stream->loop().now();
+    if (since == Millis(0)) since = now;
+    const bool bounded = timeouts_.first_byte > Millis(0);
+    const Millis left = bounded ? first_byte_due(since) - now : Millis(0);
+    if (bounded && left <= Millis(0)) {
+      co_return broken(Errc::timeout, "the server did not answer in time");
     }
     if (auto ready = co_await c.stream->ready(Direction::read, left); !ready) {
       if (ready.error().is(net::Errc::timeout)) {
-        co_return broken(Errc::timeout, "the server did not answer in time");
+        if (!request_done_) since = Millis(0);
+        continue;
       }
       co_return broken(Errc::closed, "the connection was closed");
     }
@@ -408,11 +439,26 @@ Pool& ClientImpl::pool_of(Origin origin) {
   return found->second;
 }
 
+h2::ClientPool& ClientImpl::h2_of(Pool& pool) {
+  if (!pool.h2) {
+    h2::ClientSettings settings;
+    settings.scheme = pool.origin.scheme;
+    settings.authority = pool.authority;
+    settings.max_head = config_.max_head;
+    settings.keep_alive = config_.max_idle_per_origin == 0 ? Millis(0) : config_.keep_alive;
+    pool.h2 = std::make_unique<h2::ClientPool>(
+        loop_, std::move(settings),
+        [this, &pool](Millis timeout) { return connect(pool.origin, timeout); });
+  }
+  return *pool.h2;
+}
+
 void ClientImpl::keep_only(std::span<const Origin> origins) {
   for (auto& [origin, pool] : pools_) {
     if (std::ranges::binary_search(origins, origin)) continue;
     pool.closing = true;
     pool.idle.clear();
+    if (pool.h2) pool.h2->retire();
   }
 }
 
@@ -435,6 +481,14 @@ Task<Result<std::unique_ptr<ClientExchange>>> ClientImpl::open_with(Origin origi
                                                                     ClientTimeouts timeouts,
                                                                     bool fresh) {
   Pool& pool = pool_of(std::move(origin));
+  const Protocol protocol = pool.origin.protocol;
+  if (protocol == Protocol::h2 || pool.speaks_h2) {
+    auto exchange = co_await h2_of(pool).open(timeouts, fresh);
+    if (exchange || protocol == Protocol::h2 || !exchange.error().is(Errc::tls_failed)) {
+      co_return exchange;
+    }
+    pool.speaks_h2 = false;  // the server has changed its mind: what does it want now?
+  }
   if (!fresh && !pool.idle.empty()) {
     std::unique_ptr<Connection> connection = std::move(pool.idle.back());
     pool.idle.pop_back();
@@ -442,6 +496,10 @@ Task<Result<std::unique_ptr<ClientExchange>>> ClientImpl::open_with(Origin origi
     co_return std::make_unique<H1Exchange>(std::move(connection), timeouts, /*reused=*/true);
   }
   OCTROI_CO_TRY(auto stream, co_await connect(pool.origin, timeouts.connect));
+  if (protocol == Protocol::automatic && stream->alpn() == "h2") {
+    pool.speaks_h2 = true;
+    co_return h2_of(pool).adopt(std::move(stream), timeouts);
+  }
   auto connection = std::make_unique<Connection>(*this, pool, std::move(stream), config_.max_head);
   co_return std::make_unique<H1Exchange>(std::move(connection), timeouts, /*reused=*/false);
 }
@@ -488,10 +546,10 @@ Task<Result<std::unique_ptr<net::Stream>>> ClientImpl::connect(Origin origin, Mi
     if (origin.scheme != "https") co_return std::move(stream);
     auto context = tls();
     if (!context) co_return fail(Errc::tls_failed, std::string(context.error().message()));
-    auto secured =
-        co_await net::tls_connect(std::move(*stream), *context,
-                                  config_.server_name.empty() ? origin.host : config_.server_name,
-                                  std::max(deadline - loop_.now(), Millis(1)));
+    auto secured = co_await net::tls_connect(
+        std::move(*stream), *context,
+        config_.server_name.empty() ? origin.host : config_.server_name,
+        std::max(deadline - loop_.now(), Millis(1)), alpn_of(origin.protocol));
     if (!secured) co_return fail(Errc::tls_failed, std::string(secured.error().message()));
     co_return std::move(secured);
   }
@@ -504,7 +562,9 @@ Task<Result<std::unique_ptr<net::Stream>>> ClientImpl::connect(Origin origin, Mi
 Task<Result<std::unique_ptr<ClientExchange>>> ClientImpl::send_request(const Request* request,
                                                                        ClientTimeouts timeouts,
                                                                        bool fresh) {
-  co_return co_await open_with(origin_of(request->url), timeouts, fresh);
+  Origin origin = origin_of(request->url);
+  origin.protocol = request->protocol;
+  co_return co_await open_with(std::move(origin), timeouts, fresh);
 }
 
 namespace {

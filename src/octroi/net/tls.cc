@@ -472,11 +472,16 @@ Task<Result<std::unique_ptr<Stream>>> tls_accept(std::unique_ptr<Stream> tcp,
 
 Task<Result<std::unique_ptr<Stream>>> tls_connect(std::unique_ptr<Stream> tcp,
                                                   std::shared_ptr<const TlsClientContext> context,
-                                                  std::string name, Millis timeout) {
+                                                  std::string name, Millis timeout,
+                                                  std::vector<std::string> alpn) {
   const auto& settings = static_cast<const ClientContext&>(*context);
   auto stream = std::make_unique<TlsStream>(std::move(tcp), settings.ctx.get(), context);
   SSL* ssl = stream->ssl();
   SSL_set_connect_state(ssl);
+  if (const std::string wire = alpn_wire(alpn); !wire.empty()) {
+    SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(wire.data()),
+                        static_cast<unsigned>(wire.size()));
+  }
   const bool is_address = IpAddress::parse(name).has_value();
   if (!is_address) SSL_set_tlsext_host_name(ssl, name.c_str());
   if (settings.pinned) {

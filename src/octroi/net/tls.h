@@ -37,9 +37,11 @@ struct TlsClientOptions {
 Task<Result<std::unique_ptr<Stream>>> tls_accept(std::unique_ptr<Stream> tcp,
                                                  std::shared_ptr<const TlsServerContext> context,
                                                  Millis timeout);
-/// `name` is sent as SNI (unless it is an address) and must match the certificate.
+/// `name` is sent as SNI (unless it is an address) and must match the certificate. `alpn`, in order
+/// of preference, stands in for the context's own list when it is not empty.
 Task<Result<std::unique_ptr<Stream>>> tls_connect(std::unique_ptr<Stream> tcp,
                                                   std::shared_ptr<const TlsClientContext> context,
-                                                  std::string name, Millis timeout);
+                                                  std::string name, Millis timeout,
+                                                  std::vector<std::string> alpn = {});
 
 }  // namespace octroi::net
