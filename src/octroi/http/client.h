@@ -128,7 +128,8 @@ class Client {
     std::ignore = fresh;
     return open(std::move(origin));
   }
-  /// Closes idle connections to origins that are not among these (ascending); those that are lent
+  /// Closes idle connections, of whatever protocol, to origins that are not among these (HTTP/1.1,
+  /// ascending); those that are lent
   /// end with their exchange. An origin that is opened again is pooled again.
   virtual void keep_only(std::span<const Origin> origins) { std::ignore = origins; }
   /// Sends and reads at most `max_body` bytes. No redirects, no retries but for an unsent request

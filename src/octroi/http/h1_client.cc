@@ -455,7 +455,9 @@ h2::ClientPool& ClientImpl::h2_of(Pool& pool) {
 
 void ClientImpl::keep_only(std::span<const Origin> origins) {
   for (auto& [origin, pool] : pools_) {
-    if (std::ranges::binary_search(origins, origin)) continue;
+    Origin place = origin;
+    place.protocol = Protocol::http1;
+    if (std::ranges::binary_search(origins, place)) continue;
     pool.closing = true;
     pool.idle.clear();
     if (pool.h2) pool.h2->retire();

@@ -142,6 +142,7 @@ class ClientStream final : public ClientExchange, public BodySource {
   bool eof_ = false;       // nothing follows `pending_`
   bool request_done_ = false;
   Millis done_at_{0};
+  Millis moved_{0};  // when a part of the body last went
   Wait writable_;
 
   // the answer
@@ -326,6 +327,7 @@ ssize_t ClientStream::offer(std::size_t room, std::uint32_t* flags) {
 }
 
 void ClientStream::take(std::size_t size, h1::OutBuffer& out) {
+  moved_ = loop_.now();
   out.append(as_text(pending_.first(size)));
   pending_ = pending_.subspan(size);
   if (pending_.empty()) writable_.wake();
@@ -393,6 +395,7 @@ Task<Result<ByteView>> ClientStream::next() {
     if (ended_) co_return ByteView{};
     if (error_) co_return failure();
     if (co_await readable_.until(loop_, timeouts_.idle) || !in_.empty() || ended_) continue;
+    if (!request_done_ && loop_.now() - moved_ < timeouts_.idle) continue;  // it is listening
     give_up(Errc::timeout, "the server's body stopped", NGHTTP2_CANCEL);
     if (connection_ != nullptr) connection_->suspect();
   }

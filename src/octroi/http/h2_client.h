@@ -61,6 +61,10 @@ class ClientConnection {
   [[nodiscard]] bool usable() const noexcept;
   [[nodiscard]] std::unique_ptr<ClientExchange> open(ClientTimeouts timeouts);
   [[nodiscard]] std::size_t exchanges() const noexcept { return members_.size(); }
+  /// When it last carried an exchange.
+  [[nodiscard]] Millis used() const noexcept {
+    return members_.empty() ? idle_since_ : Millis::max();
+  }
   /// How many exchanges the peer and we allow at once.
   [[nodiscard]] std::size_t limit() const noexcept;
   /// Takes nothing further and closes when unused.

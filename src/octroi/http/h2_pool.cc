@@ -41,11 +41,7 @@ ClientPool::~ClientPool() = default;
 
 Task<Result<std::unique_ptr<ClientExchange>>> ClientPool::open(ClientTimeouts timeouts,
                                                                bool fresh) {
-  if (!fresh) {
-    for (const auto& connection : connections_) {
-      if (connection->usable()) co_return connection->open(timeouts);
-    }
-  }
+  if (ClientConnection* connection = fresh ? nullptr : best()) co_return connection->open(timeouts);
   Waiter waiter(*this, timeouts, fresh);
   connect_more(timeouts.connect);
   if (waiter.listed && !co_await waiter.woken.until(loop_, timeouts.connect) && waiter.listed) {
@@ -53,6 +49,16 @@ Task<Result<std::unique_ptr<ClientExchange>>> ClientPool::open(ClientTimeouts ti
   }
   if (waiter.failed) co_return tl::unexpected<Error>(std::move(*waiter.failed));
   co_return std::move(waiter.given);
+}
+
+/// The one that was used last: the others come to rest, and close.
+ClientConnection* ClientPool::best() const {
+  ClientConnection* found = nullptr;
+  for (const auto& connection : connections_) {
+    if (!connection->usable()) continue;
+    if (found == nullptr || connection->used() > found->used()) found = connection.get();
+  }
+  return found;
 }
 
 std::unique_ptr<ClientExchange> ClientPool::adopt(std::unique_ptr<net::Stream> stream,

@@ -41,6 +41,7 @@ class ClientPool final : public ClientOwner {
 
  private:
   struct Waiter;
+  [[nodiscard]] ClientConnection* best() const;
   ClientConnection& add(std::unique_ptr<net::Stream> stream);
   void serve(ClientConnection& connection, bool fresh);
   void connect_more(Millis timeout);

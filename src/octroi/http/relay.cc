@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "octroi/http/char_class.h"
+#include "octroi/http/grpc_messages.h"
 #include "octroi/http/tunnel.h"
 #include "octroi/net/timer.h"
 #include "octroi/task/group.h"
@@ -72,6 +73,16 @@ class Relay {
   [[nodiscard]] bool may_repeat(const Error& error) const;
   [[nodiscard]] RelayResult unanswered(Error error) const;
   [[nodiscard]] RelayResult ended(RelayState state, std::optional<Error> error = {}) const;
+  void deadline_passed() noexcept {
+    late_ = true;
+    if (upstream_) upstream_->abort();
+  }
+  Task<RelayResult> torn(Error why);
+  [[nodiscard]] bool client_went() const {
+    return gone_ || (refused_ && refused_->is(Errc::closed));
+  }
+  [[nodiscard]] bool too_much(ByteView piece);
+  [[nodiscard]] bool waits_its_turn(const Error& error, Millis since) const;
   void client_left() noexcept {
     gone_ = true;
     if (upstream_) upstream_->abort();
@@ -81,6 +92,12 @@ class Relay {
   struct GoAhead : net::Timer {
     GoAhead() : Timer([](Timer& t) { static_cast<GoAhead&>(t).event.set(); }) {}
     Event event;
+  };
+
+  struct Late : net::Timer {
+    explicit Late(Relay& r)
+        : Timer([](Timer& t) { static_cast<Late&>(t).relay.deadline_passed(); }), relay(r) {}
+    Relay& relay;
   };
 
   Exchange& exchange_;
@@ -94,11 +111,15 @@ class Relay {
   bool upgrade_ = false;
   bool expects_ = false;
   bool gone_ = false;
+  bool late_ = false;
   bool reached_ = false;  // by an attempt before this one
   int status_ = 0;
   std::uint64_t request_bytes_ = 0;
   std::uint64_t response_bytes_ = 0;
+  Millis moved_{0};  // when a piece of the answer last passed
+  GrpcMessages messages_;
   GoAhead go_ahead_;
+  Late deadline_{*this};
   TaskGroup pump_;  // destroyed first: it uses all of the above
 };
 
@@ -163,6 +184,7 @@ Task<Result<>> Relay::send_request(bool fresh) {
     OCTROI_CO_TRY(upstream_, co_await open(fresh));
   }
   if (gone_) co_return fail(Errc::closed, "the client left");
+  if (late_) co_return fail(Errc::timeout, "the deadline of the call passed");
   // What cannot be repeated deserves a look at the connection before the first byte is spent on it.
   if (!options_.repeat_idempotent && (opened_before || upstream_->reused()) &&
       !upstream_->alive()) {
@@ -200,10 +222,27 @@ Task<void> Relay::pump_request(Relay* self) {
   }
 }
 
+/// A client that talks over a stream may listen for long: it is not slow while its answer moves, or
+/// for as long as the answer may be silent.
+bool Relay::waits_its_turn(const Error& error, Millis since) const {
+  const bool both_ways = exchange_.request().version == Version::http2;
+  if (!both_ways || !error.is(Errc::timeout)) return false;
+  const Millis silent = client_.loop().now() - std::max(since, moved_);
+  return options_.timeouts.idle <= Millis(0) || silent < options_.timeouts.idle;
+}
+
+/// More than one piece may hold: of the whole body, or of a message of a gRPC stream.
+bool Relay::too_much(ByteView piece) {
+  if (options_.grpc) return messages_.next(piece) > options_.max_body;
+  return piece.size() > options_.max_body - request_bytes_;
+}
+
 /// False at the end, or when the body cannot go on.
 Task<bool> Relay::pump_piece() {
   body_touched_ = true;
+  const Millis since = client_.loop().now();
   auto piece = co_await exchange_.body().next();
+  while (!piece && waits_its_turn(piece.error(), since)) piece = co_await exchange_.body().next();
   if (!piece) {
     refused_ = std::move(piece).error();
     upstream_->abort();
@@ -213,7 +252,7 @@ Task<bool> Relay::pump_piece() {
     std::ignore = co_await upstream_->finish(exchange_.body().trailers());
     co_return false;
   }
-  if (piece->size() > options_.max_body - request_bytes_) {
+  if (too_much(*piece)) {
     refused_ = Error(Errc::body_too_large, "the request body is larger than this service accepts");
     upstream_->abort();
     co_return false;
@@ -241,8 +280,8 @@ Task<Result<ResponseHead>> Relay::final_head() {
 }
 
 RelayResult Relay::ended(RelayState state, std::optional<Error> error) const {
-  const bool fault =
-      error && !gone_ && !refused_ && (state == RelayState::failed || state == RelayState::torn);
+  const bool fault = error && !gone_ && !refused_ && !late_ &&
+                     (state == RelayState::failed || state == RelayState::torn);
   return {state, status_, std::move(error), request_bytes_, response_bytes_, fault};
 }
 
@@ -252,7 +291,7 @@ RelayResult Relay::unanswered(Error error) const {
 }
 
 bool Relay::may_repeat(const Error& error) const {
-  if (gone_ || refused_ || body_touched_ || upstream_ == nullptr) return false;
+  if (gone_ || late_ || refused_ || body_touched_ || upstream_ == nullptr) return false;
   if (upstream_->answered() || !error.is(Errc::closed)) return false;
   // Not one byte went out: as good as never opened.
   if (!upstream_->sent()) return true;
@@ -262,13 +301,17 @@ bool Relay::may_repeat(const Error& error) const {
 }
 
 Task<RelayResult> Relay::run() {
-  if (options_.max_body < exchange_.body().length().value_or(0) && !options_.buffered_body) {
+  if (!options_.grpc && !options_.buffered_body &&
+      options_.max_body < exchange_.body().length().value_or(0)) {
     co_return ended(
         RelayState::refused,
         Error(Errc::body_too_large, "the request body is larger than this service accepts"));
   }
   prepare_head();
   own_authority_ = options_.host.value_or("");
+  if (options_.deadline > Millis(0)) {
+    client_.loop().timers().start(deadline_, options_.deadline);
+  }
   exchange_.on_gone([](void* self) { static_cast<Relay*>(self)->client_left(); }, this);
   for (bool fresh = false;; fresh = true) {
     auto sent = co_await send_request(fresh);
@@ -280,6 +323,7 @@ Task<RelayResult> Relay::run() {
       continue;
     }
     if (gone_) co_return unanswered(Error(Errc::closed, "the client left before the answer"));
+    if (late_) co_return unanswered(Error(Errc::timeout, "the deadline of the call passed"));
     co_return unanswered(refused_ ? std::move(*refused_) : std::move(head).error());
   }
 }
@@ -302,11 +346,9 @@ Task<RelayResult> Relay::pass_body() {
   BodySource& body = upstream_->body();
   for (;;) {
     auto piece = co_await body.next();
-    if (!piece) {
-      exchange_.abort();
-      co_return ended(gone_ ? RelayState::client_gone : RelayState::torn, std::move(piece).error());
-    }
+    if (!piece) co_return co_await torn(std::move(piece).error());
     if (piece->empty()) break;
+    moved_ = client_.loop().now();
     if (options_.on_body) options_.on_body(*piece);
     const std::size_t size = piece->size();
     if (auto written = co_await exchange_.write(*piece); !written) {
@@ -314,10 +356,25 @@ Task<RelayResult> Relay::pass_body() {
     }
     response_bytes_ += size;
   }
+  if (options_.on_end) options_.on_end(body.trailers());
   if (auto done = co_await exchange_.finish(body.trailers()); !done) {
     co_return ended(RelayState::client_gone, std::move(done).error());
   }
   co_return ended(RelayState::complete);
+}
+
+/// The answer cannot be completed.
+Task<RelayResult> Relay::torn(Error why) {
+  if (late_ && options_.grpc) {
+    Headers trailers;
+    trailers.add("grpc-status", "4");
+    trailers.add("grpc-message", "the deadline of the call passed");
+    auto told = co_await exchange_.finish(trailers);
+    co_return ended(told ? RelayState::torn : RelayState::client_gone,
+                    Error(Errc::timeout, "the deadline of the call passed"));
+  }
+  exchange_.abort();
+  co_return ended(client_went() ? RelayState::client_gone : RelayState::torn, std::move(why));
 }
 
 Task<RelayResult> Relay::switch_protocols(ResponseHead head) {

@@ -45,10 +45,16 @@ struct RelayOptions {
   /// any connection died before its answer and there is another place to ask. Off for paid
   /// requests: they go out again only when not one byte of them had been written.
   bool repeat_idempotent = true;
+  /// A gRPC call: a stream of messages, of which `max_body` bounds each and not their sum; when the
+  /// deadline passes after the answer began, trailers say so.
+  bool grpc = false;
+  Millis deadline{0};  // for all of it; 0: none. Beyond it Errc::timeout
   /// Edits the final head before it goes to the client (receipts, caches, CORS).
   std::function<void(ResponseHead&)> on_head;
   /// Sees each piece of the body as it is passed on (to keep a stored answer). Must not block.
   std::function<void(ByteView)> on_body;
+  /// Sees the trailers of an answer that came whole.
+  std::function<void(const Headers&)> on_end;
 };
 
 enum class RelayState : std::uint8_t {
