@@ -71,6 +71,9 @@ class Stack final : public LightningStack, paywall::InvoiceSource, paywall::Sett
   Task<Result<lightning::Invoice>> take(Msat amount, std::string memo) override {
     return pool_.take(amount, std::move(memo));
   }
+  Task<Result<lightning::Invoice>> take_once(Msat amount, std::string memo) override {
+    return pool_.take_once(amount, std::move(memo));
+  }
   std::optional<lightning::Network> network() const override { return pool_.network(); }
   void give_back(lightning::Invoice invoice) override { pool_.give_back(std::move(invoice)); }
   Task<Result<bool>> is_settled(PaymentHash hash) override { return tracker_->is_settled(hash); }

@@ -95,6 +95,8 @@ paywall::TokenSettings token(const Value& v) {
   out.valid_for = valid_for.str() == "never" ? std::nullopt : std::optional(valid_for.duration());
   out.capabilities = v.at("capabilities").strings();
   for (const auto& [key, child] : v.at("constraints").children) out.constraints[key] = child.str();
+  for (const auto& [key, child] : v.at("facts").children) out.facts[key] = child.str();
+  if (v.at("max_requests").has_value()) out.max_requests = v.at("max_requests").number();
   return out;
 }
 
@@ -126,7 +128,8 @@ paywall::CorsPolicy cors(const Value& v) {
 std::vector<paywall::PriceRule> prices(const Value& list) {
   std::vector<paywall::PriceRule> out;
   for (const auto& [key, v] : list.children) {
-    out.push_back({v.at("path").str(), methods(v.at("methods")), v.at("price").price()});
+    out.push_back({v.at("path").str(), methods(v.at("methods")), v.at("price").price(),
+                   v.at("capability").str()});
   }
   return out;
 }
@@ -162,6 +165,8 @@ paywall::ServiceSettings service(const Value& v) {
   out.auth = v.at("auth").str() == "on";
   out.price = v.at("price").price();
   out.prices = prices(v.at("prices"));
+  out.capability = v.at("capability").str();
+  out.price_source = v.at("price_source").str();
   out.schemes = schemes(v.at("schemes"));
   out.lsat = v.at("lsat").flag();
   out.token = token(v.at("token"));

@@ -399,6 +399,53 @@ class CrossCheck {
     cors(s, path);
     limits(s, path);
     payment(s, path);
+    token(s, path);
+  }
+
+  /// Names and values stand in caveats as they are, so they may not hold what separates caveats.
+  void token(const Value& s, const std::string& path) {
+    auto name = [&](const Value& v, const std::string& where) {
+      if (!v.has_value() || is_caveat_name(v.str())) return;
+      c_.error(v, where, "must be printable ASCII without blanks, commas, colons, quotes and =",
+               "choose a plain name such as read");
+    };
+    name(s.at("capability"), path + ".capability");
+    const auto& rules = s.at("prices").children;
+    for (std::size_t i = 0; i < rules.size(); ++i)
+      name(rules[i].value.at("capability"), fmt::format("{}.prices[{}].capability", path, i));
+    const auto& capabilities = s.at("token.capabilities").children;
+    for (std::size_t i = 0; i < capabilities.size(); ++i)
+      name(capabilities[i].value, fmt::format("{}.token.capabilities[{}]", path, i));
+    for (const auto& [condition, value] : s.at("token.constraints").children)
+      this->condition(condition, value, path + ".token.constraints." + condition);
+    for (const auto& [condition, value] : s.at("token.facts").children) {
+      const std::string where = path + ".token.facts." + condition;
+      this->condition(condition, value, where);
+      const std::string from = value.str();
+      const bool known = (from.starts_with("query:") && from.size() > 6) ||
+                         (from.starts_with("header:") && from.size() > 7);
+      if (value.has_value() && !known) {
+        c_.error(value, where, "must be query:NAME or header:NAME",
+                 "write what the condition is compared with, such as query:days");
+      }
+    }
+  }
+
+  void condition(const std::string& name, const Value& at, const std::string& where) {
+    if (!is_caveat_name(name) || name == "services" || name == "preimage" ||
+        name.ends_with("_capabilities") || name.ends_with("_valid_until") ||
+        name.ends_with("_max_requests")) {
+      c_.error(at, where, "is no name for a condition, or has a meaning of its own",
+               "choose another name; validity, capabilities and the number of requests have keys "
+               "of their own in token");
+    }
+  }
+
+  /// As l402 reads names in caveats.
+  static bool is_caveat_name(std::string_view text) {
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+      return c > 0x20 && c < 0x7f && c != ',' && c != ':' && c != '=' && c != '"' && c != '\\';
+    });
   }
 
   void price(const Value& s, const std::string& path) {
@@ -421,16 +468,35 @@ class CrossCheck {
                "add price: 10 sat, or auth: off to relay without payment");
     }
     whole_sat(s, price, path + ".price");
+    zero(s, price, path + ".price");
+    if (const Value& source = s.at("price_source"); source.given) {
+      c_.error(source, path + ".price_source",
+               "names a source of prices, and this version has none: prices are written here",
+               "remove it, and write price and prices");
+    }
     for (std::size_t i = 0; i < rules.size(); ++i) {
       const Value& rule = rules[i].value;
       const std::string where = fmt::format("{}.prices[{}]", path, i);
       whole_sat(s, rule.at("price"), where + ".price");
+      zero(s, rule.at("price"), where + ".price");
       methods(rule.at("methods"), where + ".methods");
       if (covered && i + 1 < rules.size() && !rule.at("path").has_value() &&
           rule.at("methods").children.empty() && rule.valid) {
         c_.warn(rule, where, "matches every request, so the rules after it never apply",
                 "move it to the end");
       }
+    }
+  }
+
+  /// Lightning cannot carry nothing: an invoice without amount asks for whatever its payer likes.
+  void zero(const Value& s, const Value& price, const std::string& path) {
+    if (!price.has_value() || !price.price().is_zero() || !s.at("schemes").valid) return;
+    if (!sells_payment(s)) {
+      c_.error(price, path, "is zero, which l402 cannot ask for",
+               "add payment to schemes, or write auth: off, or list the path in free_paths");
+    } else if (sells_l402(s)) {
+      c_.warn(price, path, "is zero, which l402 cannot ask for: only payment is offered for it",
+              "write auth: off or list the path in free_paths, if it is meant to be free");
     }
   }
 

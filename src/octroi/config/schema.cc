@@ -157,16 +157,21 @@ Field prices_list() {
       .key = "prices",
       .type = Type::list,
       .doc = "Prices for some paths or methods; the first rule that matches wins, before `price`.",
-      .fields = {{.key = "path",
-                  .type = Type::regex,
-                  .doc = "RE2 over the decoded path, anchored at its start. Left out: any path."},
-                 {.key = "methods",
-                  .type = Type::list,
-                  .doc = "Methods the rule is for. Left out: any."},
-                 {.key = "price",
-                  .type = Type::price,
-                  .doc = "Price of a request under this rule.",
-                  .required = true}},
+      .fields =
+          {{.key = "path",
+            .type = Type::regex,
+            .doc = "RE2 over the decoded path, anchored at its start; a segment must end where "
+                   "it ends, so that `/v1/cheap` prices no `/v1/cheap-but-dear`. Left out: "
+                   "any path."},
+           {.key = "methods", .type = Type::list, .doc = "Methods the rule is for. Left out: any."},
+           {.key = "price",
+            .type = Type::price,
+            .doc = "Price of a request under this rule.",
+            .required = true},
+           {.key = "capability",
+            .type = Type::text,
+            .doc = "What an L402 token must be capable of for a request under this rule. "
+                   "Tokens that are bought under it are."}},
       .item = Type::section};
 }
 
@@ -219,7 +224,19 @@ Field token_section() {
           {.key = "capabilities", .type = Type::list, .doc = "Capabilities named in the token."},
           {.key = "constraints",
            .type = Type::map,
-           .doc = "Further conditions written into the token, name to value."}}};
+           .doc = "Further conditions written into the token, name to value: digits are an upper "
+                  "bound, everything else a list. `method`, `path`, `client` and the names of "
+                  "`facts` are enforced here."},
+          {.key = "facts",
+           .type = Type::map,
+           .doc = "What a condition is compared with, by its name: `query:NAME` or `header:NAME`. "
+                  "A request where it is absent or there twice is refused to a token that has the "
+                  "condition."},
+          {.key = "max_requests",
+           .type = Type::integer,
+           .doc = "How many requests a token opens in all. Left out: as many as it lives.",
+           .derived = "no limit",
+           .min = 1}}};
 }
 
 Field free_section() {
@@ -413,9 +430,17 @@ Fields service_fields() {
        .choices = {"on", "off"}},
       {.key = "price",
        .type = Type::price,
-       .doc = "Price of a request. In sat, msat, btc, or in usd with `rates`. `0 sat` is relayed "
-              "without a challenge."},
+       .doc = "Price of a request. In sat, msat, btc, or in usd with `rates`. `0 sat` asks for a "
+              "proof without money, which needs `payment` in `schemes`; `auth: off` is the way to "
+              "be free."},
       prices_list(),
+      {.key = "capability",
+       .type = Type::text,
+       .doc = "What an L402 token must be capable of where no rule of `prices` matches."},
+      {.key = "price_source",
+       .type = Type::text,
+       .doc = "Name of a source that quotes each price.",
+       .later = true},
       {.key = "schemes",
        .type = Type::list,
        .doc = "Which payment schemes are offered and accepted. `mpp` is another name of `payment`, "
@@ -435,7 +460,7 @@ Fields service_fields() {
       rate_limits_list(),
       {.key = "free_paths",
        .type = Type::list,
-       .doc = "Paths that are relayed without payment, RE2 anchored at the start.",
+       .doc = "Paths that are relayed without payment, RE2 anchored as the paths of `prices`.",
        .item = Type::regex},
       {.key = "no_invoice_paths",
        .type = Type::list,

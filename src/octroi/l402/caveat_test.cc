@@ -57,6 +57,23 @@ TEST(Caveats, TheGrantTellsTierAndEnd) {
   EXPECT_FALSE(check({"services=weather:0"}, {.name = "weather"})->valid_until);
 }
 
+TEST(Caveats, TheGrantTellsHowManyRequests) {
+  const auto number = [](std::vector<std::string> caveats) {
+    caveats.insert(caveats.begin(), "services=weather:0");
+    return check(caveats, {.name = "weather"});
+  };
+  EXPECT_FALSE(number({})->max_requests);
+  EXPECT_EQ(number({"weather_max_requests=9", "weather_max_requests=4"})->max_requests, 4);
+  EXPECT_FALSE(number({"maps_max_requests=9"})->max_requests) << "about another service";
+  EXPECT_TRUE(
+      number({"weather_max_requests=4", "weather_max_requests=5"}).error().is(Errc::caveat_denied));
+  for (const char* bad : {"", "x", "-1", "01", "1.5", "99999999999999999999"}) {
+    const auto r = number({std::string("weather_max_requests=") + bad});
+    ASSERT_FALSE(r) << bad;
+    EXPECT_TRUE(r.error().is(Errc::malformed)) << bad;
+  }
+}
+
 TEST(Caveats, TheLastMillisecondIsStillValid) {
   const std::vector<std::string> caveats = {"services=weather:0", "weather_valid_until=1000"};
   EXPECT_TRUE(check(caveats, {.name = "weather"}, UnixMillis{999'999}));

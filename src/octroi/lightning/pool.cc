@@ -88,7 +88,7 @@ struct InvoicePool::Impl : std::enable_shared_from_this<InvoicePool::Impl> {
   // --- any thread -------------------------------------------------------------------------------
 
   /// A ready invoice, or nothing when the taker has to wait and was queued.
-  Result<std::optional<Invoice>> take_or_wait(const Key& key, Answer& answer) {
+  Result<std::optional<Invoice>> take_or_wait(const Key& key, Answer& answer, bool demand) {
     const UnixMillis now = clock.now();
     bool wake = false;
     Result<std::optional<Invoice>> out;
@@ -102,12 +102,12 @@ struct InvoicePool::Impl : std::enable_shared_from_this<InvoicePool::Impl> {
         out = std::optional<Invoice>(std::move(list.ready.front()));
         list.ready.pop_front();
         depth.add(-1);
-        list.taken.add(now);
+        if (demand) list.taken.add(now);
       } else if (now < retry_at) {
         return fail(Errc::unavailable,
                     "lightning node: not reachable just now; try again in a few seconds");
       } else {
-        list.taken.add(now);
+        if (demand) list.taken.add(now);
         list.waiters.push_back({answer.giver(), now + options.deadline});
       }
       wake = wants(list, now) > 0 && !list.filling;
@@ -295,7 +295,8 @@ struct InvoicePool::Impl : std::enable_shared_from_this<InvoicePool::Impl> {
         waiter.give(fail(Errc::unavailable, "lightning node: it gave no invoice in time"));
       }
       drop_old(list, now);
-      if (!list.filling && list.waiters.empty() && now - list.last_use >= idle) {
+      const bool unwanted = list.ready.empty() && list.taken.total(now) == 0;
+      if (!list.filling && list.waiters.empty() && (unwanted || now - list.last_use >= idle)) {
         depth.add(-static_cast<std::int64_t>(list.ready.size()));
         it = lists.erase(it);
         continue;
@@ -355,9 +356,17 @@ InvoicePool::~InvoicePool() { impl_->stop(); }
 void InvoicePool::start() { impl_->tasks.start(impl_->upkeep()); }
 
 Task<Result<Invoice>> InvoicePool::take(Msat amount, std::string memo) {
-  const std::shared_ptr<Impl> impl = impl_;
+  return take_from(impl_, Key(amount, std::move(memo)), true);
+}
+
+Task<Result<Invoice>> InvoicePool::take_once(Msat amount, std::string memo) {
+  return take_from(impl_, Key(amount, std::move(memo)), false);
+}
+
+Task<Result<Invoice>> InvoicePool::take_from(std::shared_ptr<Impl> impl,
+                                             std::pair<Msat, std::string> key, bool demand) {
   Answer answer(*net::Loop::current());
-  auto taken = impl->take_or_wait(Key(amount, std::move(memo)), answer);
+  auto taken = impl->take_or_wait(key, answer, demand);
   if (!taken) co_return fail(std::move(taken).error());
   if (*taken) co_return **std::move(taken);
   co_return co_await answer.get();

@@ -22,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "octroi/base/clock.h"
 #include "octroi/base/metrics.h"
@@ -57,6 +58,9 @@ class InvoicePool {
 
   /// An invoice nobody has seen, payable for challenge_ttl from now.
   Task<Result<Invoice>> take(Msat amount, std::string memo);
+  /// The same for an amount that nobody may ask for again, such as a quoted price: none is made
+  /// ahead for it, and its list goes once it is empty.
+  Task<Result<Invoice>> take_once(Msat amount, std::string memo);
   /// It was shown to nobody: the next taker may have it.
   void give_back(Invoice invoice);
   /// The node's network, once it was reached.
@@ -66,6 +70,8 @@ class InvoicePool {
 
  private:
   struct Impl;
+  static Task<Result<Invoice>> take_from(std::shared_ptr<Impl> impl,
+                                         std::pair<Msat, std::string> key, bool demand);
   std::shared_ptr<Impl> impl_;
 };
 

@@ -103,6 +103,24 @@ TEST_F(PoolTest, AmountAndMemoHaveListsOfTheirOwn) {
   EXPECT_EQ(bolt11::decode(c->bolt11)->description, "c");
 }
 
+TEST_F(PoolTest, AnAmountThatIsAskedOnceHasNoneMadeAhead) {
+  make();
+  for (int i = 1; i <= 20; ++i) {
+    auto invoice = run_task(loop, pool->take_once(Msat::from_raw_unchecked(1'000 * i), "quoted"));
+    ASSERT_TRUE(invoice) << invoice.error().message();
+    EXPECT_EQ(invoice->amount, Msat::from_raw_unchecked(1'000 * i));
+  }
+  tick();
+  EXPECT_EQ(node.made, 20);
+  EXPECT_EQ(pool->ready(), 0U);
+  // One that was given back waits for the next who asks the same.
+  auto again = run_task(loop, pool->take_once(5'000_msat, "quoted"));
+  ASSERT_TRUE(again);
+  pool->give_back(*again);
+  EXPECT_EQ(run_task(loop, pool->take_once(5'000_msat, "quoted"))->hash, again->hash);
+  EXPECT_EQ(node.made, 21);
+}
+
 TEST_F(PoolTest, OldInvoicesAreNotGivenOutAndDemandThatEndedMakesNoNewOnes) {
   make();
   for (int i = 0; i < 8; ++i) ASSERT_TRUE(take());

@@ -40,6 +40,7 @@ class PayableInvoices final : public InvoiceSource {
   std::function<bool(int)> fails = [](int) { return false; };  // by call, counted from 1
   bool recorded = true;  // false: the store never hears of the hash
   int calls = 0;
+  int once = 0;  // calls for one challenge only
   int returned = 0;
   Millis expiry{3'600'000};
   std::vector<PaymentHash> given;
@@ -65,6 +66,10 @@ class PayableInvoices final : public InvoiceSource {
     preimages_[out.hash] = preimage;
     given.push_back(out.hash);
     co_return out;
+  }
+  Task<Result<lightning::Invoice>> take_once(Msat amount, std::string memo) override {
+    ++once;
+    return take(amount, std::move(memo));
   }
   [[nodiscard]] std::optional<lightning::Network> network() const override {
     return lightning::Network::regtest;
@@ -161,7 +166,7 @@ class GateTest : public testing::Test, public UpstreamClients {
     auto snapshot = Snapshot::build(std::move(settings), metrics);
     ASSERT_TRUE(snapshot) << snapshot.error().message();
     gate = std::make_unique<Gate>(*shared_, *this, std::move(*snapshot),
-                                  std::make_shared<l402::RevocationSet>());
+                                  std::make_shared<l402::RevocationSet>(), sources);
     door_ = listen([this](http::Exchange& x) { return gate->handle(x); });
   }
   void start(ServiceSettings only) { start(with({std::move(only)})); }
@@ -301,6 +306,7 @@ class GateTest : public testing::Test, public UpstreamClients {
   Lines access;
   RateLimiter rates;
   std::optional<UnpaidBound> unpaid;
+  PriceSources* sources = nullptr;
   std::vector<Seen> seen;
   http::ServerLimits upstream_limits;
   /// How the upstream answers.

@@ -68,6 +68,37 @@ TEST(Pattern, DefaultMatchesEverything) {
   EXPECT_FALSE(Pattern::compile("", Anchor::both)->matches_everything());
 }
 
+struct SegmentCase {
+  const char* expression;
+  std::vector<const char*> yes;
+  std::vector<const char*> no;
+};
+TEST(Pattern, ASegmentEndsWhereItEnds) {
+  for (const auto& c :
+       std::vector<SegmentCase>{{"/v1/cheap",
+                                 {"/v1/cheap", "/v1/cheap/", "/v1/cheap/x"},
+                                 {"/v1/cheap-but-dear", "/v1/cheaper", "/v1"}},
+                                {"^/v1/cheap", {"/v1/cheap", "/v1/cheap/x"}, {"/v1/cheap.json"}},
+                                {"/v1/cheap$", {"/v1/cheap"}, {"/v1/cheap/", "/v1/cheap-x"}},
+                                {"/v1/", {"/v1/", "/v1/x", "/v1/x/y"}, {"/v1", "/v2/"}},
+                                {"/v1/.*", {"/v1/", "/v1/x"}, {"/v1"}},
+                                {"/a.*", {"/a", "/ab", "/a/b"}, {"/b"}},
+                                {"/[0-9]+", {"/12", "/12/x"}, {"/12x", "/x"}},
+                                {"/(a|b)", {"/a", "/b/x"}, {"/ab", "/c"}},
+                                {"/a|/b", {"/a", "/b", "/a/x"}, {"/ax", "/bx"}},
+                                {"/(a|b)/", {"/a/", "/b/x"}, {"/a"}},
+                                {"/a\\.*", {"/a", "/a..", "/a/b"}, {"/ab"}},
+                                {"(?i)/cheap", {"/CHEAP", "/Cheap/x"}, {"/CHEAPER"}},
+                                {"", {"", "/", "/anything"}, {}},
+                                {"/", {"/", "/x"}, {""}}}) {
+    const auto p = Pattern::compile(c.expression, Anchor::segment);
+    ASSERT_TRUE(p) << c.expression;
+    for (const char* text : c.yes) EXPECT_TRUE(p->matches(text)) << c.expression << ' ' << text;
+    for (const char* text : c.no) EXPECT_FALSE(p->matches(text)) << c.expression << ' ' << text;
+  }
+  EXPECT_TRUE(Pattern::compile("", Anchor::segment)->matches_everything());
+}
+
 TEST(Pattern, AnchorsDecideWhatMayFollow) {
   const auto path = *Pattern::compile("/v1", Anchor::start);
   EXPECT_TRUE(path.matches("/v1"));
