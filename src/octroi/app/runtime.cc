@@ -183,7 +183,8 @@ Task<Result<>> Runtime::load_revocations() {
 Result<std::shared_ptr<const net::TlsServerContext>> Runtime::tls_context(
     const paywall::PaywallSettings& settings) const {
   if (!settings.tls) return std::shared_ptr<const net::TlsServerContext>{};
-  return net::make_tls_server(settings.tls->certificate_pem, *settings.tls->key_pem, {"http/1.1"});
+  return net::make_tls_server(settings.tls->certificate_pem, *settings.tls->key_pem,
+                              {"h2", "http/1.1"});
 }
 
 Result<> Runtime::start_workers() {

@@ -67,6 +67,7 @@ Task<bool> H1Connection::read_head() {
       const Step step = parser_.parse(in_.text());
       if (step == Step::done) break;
       if (step == Step::fault) {
+        if (begins_h2()) co_return false;
         co_await refuse(status_of(parser_.fault()), describe(parser_.fault()));
         co_return false;
       }
@@ -104,6 +105,24 @@ Task<bool> H1Connection::read_head() {
     co_return false;
   }
   co_return true;
+}
+
+/// RFC 9113 section 3.3: who knows that HTTP/2 is spoken here says so with the first line. Over TLS
+/// that is said in the handshake.
+bool H1Connection::begins_h2() noexcept {
+  found_h2_ = !served_ && !peer_.tls && in_.text().starts_with("PRI * HTTP/2.0\r\n");
+  return found_h2_;
+}
+
+std::unique_ptr<net::Stream> H1Connection::take_stream() noexcept {
+  out_.detach();
+  closed_ = true;
+  return std::move(stream_);
+}
+
+Bytes H1Connection::take_unread() {
+  const ByteView unread = in_.bytes();
+  return {unread.begin(), unread.end()};
 }
 
 void H1Connection::accept_head() {

@@ -20,6 +20,11 @@ class H1Connection final : public Exchange, public BodySource, public ServerConn
   Task<void> run();
   void begin_drain() noexcept override;
 
+  /// After run(): the client speaks HTTP/2, as its first line said; these are stream and bytes.
+  [[nodiscard]] bool found_h2() const noexcept { return found_h2_; }
+  [[nodiscard]] std::unique_ptr<net::Stream> take_stream() noexcept;
+  [[nodiscard]] Bytes take_unread();
+
   // Exchange
   [[nodiscard]] RequestHead& request() override { return request_; }
   [[nodiscard]] BodySource& body() override { return *this; }
@@ -45,6 +50,7 @@ class H1Connection final : public Exchange, public BodySource, public ServerConn
   enum class Shape : std::uint8_t { nothing, counted, chunked, until_close };
 
   Task<bool> read_head();
+  [[nodiscard]] bool begins_h2() noexcept;
   Task<void> serve();
   Task<bool> finish_exchange();
   Task<bool> drain_body();
@@ -74,6 +80,7 @@ class H1Connection final : public Exchange, public BodySource, public ServerConn
   bool served_ = false;  // a request has been answered
   bool closed_ = false;  // aborted, handed over or failed
   bool linger_ = false;  // the peer may still be sending: end gently
+  bool found_h2_ = false;
   // Of the request under way
   bool keep_alive_ = false;
   bool expects_continue_ = false;

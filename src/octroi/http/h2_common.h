@@ -83,6 +83,10 @@ class FieldBlock {
   /// The next field as decoded. After a fault it is only counted.
   void add(std::string_view name, std::string_view value);
 
+  /// The library found the field under way wrong.
+  void refuse(h1::Fault why) noexcept {
+    if (fault_ == h1::Fault::none) fault_ = why;
+  }
   /// The first thing found wrong so far.
   [[nodiscard]] h1::Fault fault() const noexcept { return fault_; }
   /// Decoded to several times its limit: compressed to hurt.

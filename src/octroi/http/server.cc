@@ -2,6 +2,7 @@
 
 #include "octroi/base/log.h"
 #include "octroi/http/h1_server.h"
+#include "octroi/http/h2_server.h"
 #include "octroi/http/server_connection.h"
 #include "octroi/net/deadline.h"
 #include "octroi/task/sync.h"
@@ -90,9 +91,18 @@ Task<void> ServerImpl::serve(std::unique_ptr<net::Stream> stream) {
       if (!secured) co_return;
       stream = std::move(*secured);
     }
-    h1::H1Connection connection(context_, std::move(stream));
+    Bytes first;
+    if (stream->alpn() != "h2") {
+      h1::H1Connection connection(context_, std::move(stream));
+      connection.link(connections_);
+      co_await connection.run();
+      if (!connection.found_h2()) co_return;
+      first = connection.take_unread();
+      stream = connection.take_stream();
+    }
+    h2::H2Connection connection(context_, std::move(stream));
     connection.link(connections_);
-    co_await connection.run();
+    co_await connection.run(std::move(first));
   } catch (const std::exception& e) {
     OCTROI_LOG(error, "http", "connection dropped", {{"error", e.what()}});
   }

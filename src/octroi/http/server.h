@@ -31,6 +31,7 @@ struct ServerLimits {
       128 * 1024;  // request line and fields: room for a 64 KiB credential in base64
   std::size_t max_fields = 100;
   std::size_t max_target = 8 * 1024;
+  std::uint32_t max_streams = 128;      // HTTP/2: requests at once on a connection
   std::size_t max_connections = 20000;  // a server; beyond it accepting pauses
   Millis head_timeout{15'000};          // first byte of a head to its last
   Millis idle_timeout{120'000};         // keep-alive between requests
@@ -71,7 +72,8 @@ class Exchange {
 
   /// From now on `call(context)` runs once, from the loop, when the client has left although its
   /// request is complete and its answer is not; null stops it. HTTP/1.1: noticed only while the
-  /// client sends nothing further.
+  /// client sends nothing further. HTTP/2: whenever its stream or connection ends before the
+  /// answer.
   virtual void on_gone(void (*call)(void*), void* context) {
     std::ignore = call;
     std::ignore = context;
