@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include <tmmintrin.h>
@@ -112,12 +113,28 @@ template <detail::CharClass which>
   return detail::kLower[static_cast<unsigned char>(c)];
 }
 
-/// Whether `text` equals `lower_text` (which is in lower case) but for ASCII case.
+/// Whether `text`, which has no control characters, equals `lower_text` (of a-z, 0-9 and '-') but
+/// for ASCII case: setting one bit lowers letters, and turns nothing else that may stand there into
+/// one of those.
 [[nodiscard]] inline bool equals_lower(std::string_view text,
                                        std::string_view lower_text) noexcept {
-  if (text.size() != lower_text.size()) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (lower(text[i]) != lower_text[i]) return false;
+  const std::size_t size = lower_text.size();
+  if (text.size() != size) return false;
+  const auto same8 = [&](std::size_t at) {
+    std::uint64_t a = 0;
+    std::uint64_t b = 0;
+    std::memcpy(&a, text.data() + at, 8);
+    std::memcpy(&b, lower_text.data() + at, 8);
+    return (a | 0x2020202020202020U) == b;
+  };
+  if (size >= 8) {
+    for (std::size_t at = 0; at + 8 < size; at += 8) {
+      if (!same8(at)) return false;
+    }
+    return same8(size - 8);
+  }
+  for (std::size_t i = 0; i < size; ++i) {
+    if ((text[i] | 0x20) != lower_text[i]) return false;
   }
   return true;
 }

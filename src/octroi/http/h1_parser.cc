@@ -409,6 +409,7 @@ void HeadParser::copy_fields(Headers& out) const {
     e.name -= first;
     e.value -= first;
     out.entries_.push_back(e);
+    out.seen_ |= Headers::bit_of(out.name_of(e));
   }
 }
 

@@ -37,7 +37,7 @@ std::optional<Headers::Entry> Headers::store(std::string_view name, std::string_
     buffer_.append(name).append(value);
   } else {
     // The views may point into the buffer that is about to move.
-    std::string grown;
+    decltype(buffer_) grown;
     grown.reserve(std::max<std::size_t>({needed, buffer_.capacity() * 2, 512}));
     grown.append(buffer_).append(name).append(value);
     buffer_.swap(grown);
@@ -54,10 +54,12 @@ bool Headers::append(std::string_view name, std::string_view value) {
   if (!entry) return false;
   if (entries_.capacity() == 0) entries_.reserve(16);
   entries_.push_back(*entry);
+  seen_ |= bit_of(name_of(*entry));
   return true;
 }
 
 bool Headers::replace(std::string_view name, std::string_view value) {
+  if (!may_have(name)) return append(name, value);
   const auto is_it = [this, name](const Entry& e) { return equal_ignoring_case(name_of(e), name); };
   const auto first = std::ranges::find_if(entries_, is_it);
   if (first == entries_.end()) return append(name, value);
@@ -68,7 +70,7 @@ bool Headers::replace(std::string_view name, std::string_view value) {
   return true;
 }
 
-std::size_t Headers::remove(std::string_view name) {
+std::size_t Headers::erase(std::string_view name) {
   return std::erase_if(entries_,
                        [&](const Entry& e) { return equal_ignoring_case(name_of(e), name); });
 }
@@ -76,9 +78,10 @@ std::size_t Headers::remove(std::string_view name) {
 void Headers::clear() noexcept {
   buffer_.clear();
   entries_.clear();
+  seen_ = 0;
 }
 
-std::optional<std::string_view> Headers::get(std::string_view name) const noexcept {
+std::optional<std::string_view> Headers::find(std::string_view name) const noexcept {
   for (const Entry& e : entries_) {
     if (equal_ignoring_case(name_of(e), name)) return value_of(e);
   }
@@ -86,19 +89,21 @@ std::optional<std::string_view> Headers::get(std::string_view name) const noexce
 }
 
 std::size_t Headers::count(std::string_view name) const noexcept {
+  if (!may_have(name)) return 0;
   return static_cast<std::size_t>(std::ranges::count_if(
       entries_, [&](const Entry& e) { return equal_ignoring_case(name_of(e), name); }));
 }
 
 std::vector<std::string_view> Headers::all(std::string_view name) const {
   std::vector<std::string_view> values;
+  if (!may_have(name)) return values;
   for (const Entry& e : entries_) {
     if (equal_ignoring_case(name_of(e), name)) values.push_back(value_of(e));
   }
   return values;
 }
 
-bool Headers::has_token(std::string_view name, std::string_view token) const noexcept {
+bool Headers::find_token(std::string_view name, std::string_view token) const noexcept {
   bool found = false;
   for (const Entry& e : entries_) {
     if (found || !equal_ignoring_case(name_of(e), name)) continue;

@@ -8,11 +8,14 @@
 
 #include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
+
+#include "octroi/task/frame_alloc.h"
 
 namespace octroi::http {
 
@@ -67,16 +70,36 @@ class Headers {
   bool set(const Name& name, std::string_view value) {
     return is_token(name) && replace(name, value);
   }
-  std::size_t remove(std::string_view name);
+  std::size_t remove(std::string_view name) { return may_have(name) ? erase(name) : 0; }
   void clear() noexcept;
 
-  [[nodiscard]] std::optional<std::string_view> get(
-      std::string_view name) const noexcept;  // the first
+  /// The first of that name.
+  [[nodiscard]] std::optional<std::string_view> get(std::string_view name) const noexcept {
+    return may_have(name) ? find(name) : std::nullopt;
+  }
   [[nodiscard]] bool has(std::string_view name) const noexcept { return get(name).has_value(); }
   [[nodiscard]] std::size_t count(std::string_view name) const noexcept;
   [[nodiscard]] std::vector<std::string_view> all(std::string_view name) const;
   /// Whether a comma-separated list field (Connection, TE, …) contains the token.
-  [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const noexcept;
+  [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const noexcept {
+    return may_have(name) && find_token(name, token);
+  }
+
+  /// A set of names of which a look can say "none is here" without visiting the fields.
+  class NameSet {
+   public:
+    constexpr NameSet(std::initializer_list<std::string_view> names) {
+      for (const std::string_view name : names) bits_ |= bit_of(name);
+    }
+
+   private:
+    friend class Headers;
+    std::uint64_t bits_ = 0;
+  };
+  /// False: certainly not. True: perhaps.
+  [[nodiscard]] bool may_have_any(NameSet names) const noexcept {
+    return (seen_ & names.bits_) != 0;
+  }
 
   /// Keeps the fields that `keep(name, value)` says, in order.
   template <class Keep>
@@ -119,14 +142,30 @@ class Headers {
   [[nodiscard]] std::string_view value_of(const Entry& e) const noexcept {
     return {buffer_.data() + e.value, e.value_size};
   }
+  /// One of 64 bits for a name, whatever its case. Most questions are about fields that are not
+  /// there: they end at this bit.
+  [[nodiscard]] static constexpr std::uint64_t bit_of(std::string_view name) noexcept {
+    if (name.empty()) return 0;
+    const auto folded = [](char c) { return static_cast<unsigned char>(c) | 0x20U; };
+    return std::uint64_t{1} << ((name.size() + 5 * folded(name.front()) + 3 * folded(name.back())) %
+                                64);
+  }
+  [[nodiscard]] bool may_have(std::string_view name) const noexcept {
+    return (seen_ & bit_of(name)) != 0;
+  }
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
+  [[nodiscard]] bool find_token(std::string_view name, std::string_view token) const noexcept;
+  std::size_t erase(std::string_view name);
+
   // The name is a token.
   bool append(std::string_view name, std::string_view value);
   bool replace(std::string_view name, std::string_view value);
   /// Nothing is stored when the value breaks the syntax.
   [[nodiscard]] std::optional<Entry> store(std::string_view name, std::string_view value);
 
-  std::string buffer_;
-  std::vector<Entry> entries_;
+  std::basic_string<char, std::char_traits<char>, FrameAllocator<char>> buffer_;
+  std::vector<Entry, FrameAllocator<Entry>> entries_;
+  std::uint64_t seen_ = 0;  // bit_of every name that was ever added since clear()
 };
 
 }  // namespace octroi::http

@@ -128,7 +128,9 @@ class Relay {
 
 void Relay::add_forwarded() {
   Headers& headers = exchange_.request().headers;
-  if (!options_.forwarded_for.empty()) {
+  if (!options_.forwarded_for.empty() && !headers.has("X-Forwarded-For")) {
+    headers.add("X-Forwarded-For", options_.forwarded_for);
+  } else if (!options_.forwarded_for.empty()) {
     std::string chain;
     for (const Field f : headers) {
       if (!equals_lower(f.name, "x-forwarded-for") || f.value.empty()) continue;
@@ -405,6 +407,15 @@ Task<RelayResult> relay(Exchange& exchange, Client& client, RelayOptions options
 
 // RFC 9110 section 7.6.1.
 void strip_hop_by_hop(Headers& headers) {
+  static constexpr Headers::NameSet kOfThisHop{"te",
+                                               "upgrade",
+                                               "connection",
+                                               "keep-alive",
+                                               "proxy-connection",
+                                               "transfer-encoding",
+                                               "proxy-authenticate",
+                                               "proxy-authorization"};
+  if (!headers.may_have_any(kOfThisHop)) return;
   std::vector<std::string_view> named;  // views stay valid: filter() moves entries, not bytes
   for (const Field f : headers) {
     if (!equals_lower(f.name, "connection")) continue;

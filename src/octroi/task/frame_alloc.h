@@ -73,3 +73,24 @@ inline void frame_free(void* memory, std::size_t size) noexcept {
 }
 
 }  // namespace octroi::detail
+
+namespace octroi {
+
+/// The same memory for the containers of a request, whose sizes are alike from request to request.
+template <class T>
+struct FrameAllocator {
+  using value_type = T;
+  FrameAllocator() = default;
+  template <class U>
+  FrameAllocator(const FrameAllocator<U>& /*other*/) noexcept {}  // NOLINT
+  [[nodiscard]] T* allocate(std::size_t n) {
+    return static_cast<T*>(detail::frame_alloc(n * sizeof(T)));
+  }
+  void deallocate(T* p, std::size_t n) noexcept { detail::frame_free(p, n * sizeof(T)); }
+  template <class U>
+  bool operator==(const FrameAllocator<U>& /*other*/) const noexcept {
+    return true;
+  }
+};
+
+}  // namespace octroi
