@@ -68,6 +68,7 @@ struct TransactionQuery {
 };
 int transaction_list_command(const Common& common, const TransactionQuery& query);
 int token_revoke_command(const Common& common, const std::string& id);
+int store_backup_command(const Common& common, const std::string& to);
 int migrate_command(const Common& common, const std::string& direction, std::int64_t target);
 
 /// All of them, with the words they take.

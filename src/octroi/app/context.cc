@@ -36,6 +36,7 @@ int exit_code_of(const Error& error) {
   if (error.is(W::blocked)) return kBlocked;
   if (error.is(W::network) || error.is(W::too_many_redirects)) return kNetwork;
   if (error.is(W::rate_limited)) return kRateLimited;
+  if (error.is(W::field_taken)) return kUsage;
   return kFailed;
 }
 

@@ -1,4 +1,5 @@
-// Commands about a server's state: transaction list, token revoke, token list, migrate.
+// Commands about a server's state: transaction list, token revoke, token list, migrate, store
+// backup.
 //
 // A running server is asked over its admin listener, because it alone may write its store; when
 // nothing listens there the store is opened here, under the same lock.
@@ -205,6 +206,23 @@ int transaction_list_command(const Common& common, const TransactionQuery& query
 
 int token_revoke_command(const Common& common, const std::string& id) {
   return with_config(common, [&](Call* call) { return revoke_token(call, id); });
+}
+
+int store_backup_command(const Common& common, const std::string& to) {
+  auto loaded = load_config(common);
+  if (!loaded) return kUsage;
+  sqlite::SqliteOptions options;
+  options.path = config::sqlite_path(loaded->config);
+  if (auto made = sqlite::backup_sqlite(options, to); !made)
+    return tell_error(common, made.error(), kFailed);
+  if (common.json) {
+    json::Writer w;
+    w.begin_object().field("backup", to).end_object();
+    std::printf("%s\n", std::move(w).take().c_str());
+  } else {
+    std::printf("wrote %s\n", to.c_str());
+  }
+  return kDone;
 }
 
 int migrate_command(const Common& common, const std::string& direction, std::int64_t target) {

@@ -208,6 +208,16 @@ void add_state(cli::CommandLine& line) {
              return as_exit(token_revoke_command({call, call.json}, *id));
            },
        .json_when_piped = true});
+  auto to = std::make_shared<std::string>();
+  line.add({.name = "store backup",
+            .summary = "Writes a copy of the store to a new file, while no server runs on it.",
+            .examples = {{"octroi store backup /backup/octroi.db", "a file that is not there yet"}},
+            .options = [to](OptionSet& set) { set.positional("FILE", *to, "Must not exist."); },
+            .run =
+                [to](const Invocation& call) {
+                  return as_exit(store_backup_command({call, call.json}, *to));
+                },
+            .json_when_piped = true});
   struct Migrate {
     std::string direction = "status";
     std::int64_t to = -1;

@@ -26,6 +26,8 @@ ErrorInfo error_info(Errc e) {
       return {"wallet.network", ErrorKind::unavailable};
     case Errc::rate_limited:
       return {"wallet.rate-limited", ErrorKind::limit};
+    case Errc::field_taken:
+      return {"wallet.field-taken", ErrorKind::invalid};
     case Errc::too_large:
       return {"wallet.too-large", ErrorKind::limit};
     case Errc::too_many_redirects:

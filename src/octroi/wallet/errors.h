@@ -18,6 +18,7 @@ enum class Errc : std::uint8_t {
   blocked,             // the SSRF guard refused the address
   network,             // no connection, a broken answer, or a time-out
   rate_limited,        // 429
+  field_taken,         // the proof would overwrite a field of the caller's own
   too_large,           // the answer is larger than the limit
   too_many_redirects,  // more redirects than allowed, or one from https to http
 };

@@ -8,6 +8,7 @@
 #include "octroi/mpp/credential.h"
 #include "octroi/mpp/expiry.h"
 #include "octroi/mpp/lightning/charge.h"
+#include "octroi/mpp/lightning/zero.h"
 
 namespace octroi::wallet {
 
@@ -73,12 +74,27 @@ Result<Offer> read_l402(L402Challenge challenge, UnixMillis now) {
   return offer;
 }
 
+/// A charge of nothing: no invoice, so there is nothing that could contradict it.
+Result<Offer> read_zero(mpp::Challenge challenge, UnixMillis now) {
+  if (!challenge.expires)
+    return fail(Errc::bad_invoice, "Payment: a challenge over nothing must say when it expires");
+  Offer offer;
+  offer.scheme = Scheme::payment;
+  OCTROI_TRY(offer.expires, mpp::parse_expires(*challenge.expires));
+  if (now + kLeastTimeLeft >= offer.expires)
+    return fail(Errc::bad_invoice, "Payment: the challenge has expired or is about to");
+  offer.challenge = std::move(challenge);
+  return offer;
+}
+
 Result<Offer> read_charge(mpp::Challenge challenge, UnixMillis now) {
   if (challenge.method != mpp::lightning::kMethod ||
       challenge.intent != mpp::lightning::kChargeIntent) {
     return fail(Errc::no_challenge, fmt::format("Payment {}/{}: this wallet pays lightning/charge",
                                                 challenge.method, challenge.intent));
   }
+  if (mpp::lightning::is_zero_request(challenge.request))
+    return read_zero(std::move(challenge), now);
   OCTROI_TRY(auto request, mpp::lightning::parse_charge_request(challenge.request));
   Offer offer;
   offer.scheme = Scheme::payment;
@@ -141,11 +157,21 @@ ReadOffers read_offers(const http::Headers& response, UnixMillis now) {
   return out;
 }
 
-const Offer* choose(const std::vector<Offer>& offers, std::optional<Scheme> prefer) {
-  if (offers.empty()) return nullptr;
-  auto found = std::find_if(offers.begin(), offers.end(),
-                            [&](const Offer& o) { return prefer && o.scheme == *prefer; });
-  return found == offers.end() ? &offers.front() : &*found;
+std::string_view Offer::field() const {
+  const auto* payment = std::get_if<mpp::Challenge>(&challenge);
+  return payment != nullptr && payment->header ? std::string_view(*payment->header)
+                                               : std::string_view("Authorization");
+}
+
+const Offer* choose(const std::vector<Offer>& offers, std::optional<Scheme> prefer,
+                    const http::Headers& own) {
+  const Offer* first = nullptr;
+  for (const Offer& offer : offers) {
+    if (own.has(offer.field())) continue;
+    if (prefer && offer.scheme == *prefer) return &offer;
+    if (first == nullptr) first = &offer;
+  }
+  return first;
 }
 
 Result<Proof> make_proof(const Offer& offer, const Secret& preimage) {
@@ -154,11 +180,12 @@ Result<Proof> make_proof(const Offer& offer, const Secret& preimage) {
                                                challenge->token + ":" + to_hex(preimage.reveal()))};
   }
   const auto& challenge = std::get<mpp::Challenge>(offer.challenge);
-  std::string payload = mpp::lightning::charge_payload_json(preimage);
+  std::string payload = offer.is_free() ? mpp::lightning::zero_payload_json()
+                                        : mpp::lightning::charge_payload_json(preimage);
   auto value = mpp::format_credential(challenge, payload);
   secure_wipe(payload.data(), payload.size());
   if (!value) return fail(std::move(value).error());
-  return Proof{challenge.header.value_or("Authorization"), Secret::take(std::move(*value))};
+  return Proof{std::string(offer.field()), Secret::take(std::move(*value))};
 }
 
 }  // namespace octroi::wallet

@@ -35,8 +35,12 @@ struct Offer {
   std::variant<L402Challenge, mpp::Challenge> challenge;
   std::string invoice_text;
   bolt11::Invoice invoice;  // decoded, signature checked
-  Msat amount;
-  UnixMillis expires;  // the earlier of challenge and invoice
+  Msat amount;              // zero: nothing is asked for but a proof, and there is no invoice
+  UnixMillis expires;       // the earlier of challenge and invoice
+
+  [[nodiscard]] bool is_free() const { return amount.is_zero(); }
+  /// The field that its proof goes into.
+  [[nodiscard]] std::string_view field() const;
 };
 
 struct ReadOffers {
@@ -51,9 +55,12 @@ struct Proof {
   std::string field;
   Secret value;
 };
+/// `preimage` is not looked at where nothing was to be paid.
 [[nodiscard]] Result<Proof> make_proof(const Offer& offer, const Secret& preimage);
 
-/// The first of the preferred scheme, else the first.
-[[nodiscard]] const Offer* choose(const std::vector<Offer>& offers, std::optional<Scheme> prefer);
+/// The first of the preferred scheme, else the first; only of those whose proof overwrites no field
+/// of the request's own. Null: there is none.
+[[nodiscard]] const Offer* choose(const std::vector<Offer>& offers, std::optional<Scheme> prefer,
+                                  const http::Headers& own = {});
 
 }  // namespace octroi::wallet

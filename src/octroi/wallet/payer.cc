@@ -74,7 +74,15 @@ Task<Result<FetchResult>> Payer::fetch(FetchRequest request) {
 
   ReadOffers read = read_offers(result.response.headers, clock_.now());
   result.notes = std::move(read.refused);
-  const Offer* chosen = choose(read.offers, request.prefer);
+  const Offer* chosen = choose(read.offers, request.prefer, request.http.headers);
+  if (chosen == nullptr && !read.offers.empty()) {
+    const std::string reason = fmt::format(
+        "the proof of payment would go into {0}, which the request has already: nothing was paid; "
+        "leave {0} out, or ask the service for challenges with header=\"Payment-Authorization\"",
+        read.offers.front().field());
+    if (request.pay && !request.dry_run) co_return fail(Errc::field_taken, reason);
+    result.notes.push_back(reason);
+  }
   if (!request.pay || (chosen == nullptr && request.dry_run)) co_return result;
   if (chosen == nullptr) {
     co_return fail(Errc::no_challenge,
@@ -105,9 +113,12 @@ Task<Result<FetchResult>> Payer::fetch(FetchRequest request) {
     co_return result;
   }
 
-  OCTROI_CO_TRY(auto payment, co_await pay(offer.invoice_text, offer.invoice, request.http.url.host,
-                                           std::string(to_string(offer.scheme)),
-                                           fee_limit(request.max_fee), request.payment_timeout));
+  lightning::Payment payment;  // of nothing, where nothing is asked for
+  if (!offer.is_free()) {
+    OCTROI_CO_TRY(payment, co_await pay(offer.invoice_text, offer.invoice, request.http.url.host,
+                                        std::string(to_string(offer.scheme)),
+                                        fee_limit(request.max_fee), request.payment_timeout));
+  }
   result.scheme = offer.scheme;
   result.paid = payment.amount;
   result.fee = payment.fee;

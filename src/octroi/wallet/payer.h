@@ -5,7 +5,8 @@
 //
 // Never    pays an amountless, expired, foreign or contradicting invoice; pays the same hash twice;
 //          pays on another origin than the one asked for; pays again after a refusal; follows with
-//          the credential to another host.
+//          the credential to another host; overwrites a field that the caller set.
+// Nothing  a challenge over nothing is answered with its proof: neither node nor journal is asked.
 // Thread   one loop.
 #pragma once
 

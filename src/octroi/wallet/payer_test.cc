@@ -13,6 +13,7 @@
 #include "octroi/mpp/credential.h"
 #include "octroi/mpp/expiry.h"
 #include "octroi/mpp/lightning/charge.h"
+#include "octroi/mpp/lightning/zero.h"
 #include "octroi/net/run_until.h"
 #include "octroi/net/ssrf.h"
 
@@ -172,6 +173,24 @@ class PayerTest : public testing::Test {
     c.request = *mpp::lightning::format_charge_request(request);
     c.expires = mpp::format_expires(kNow + Millis(600'000));
     return {402, {{"WWW-Authenticate", *mpp::format_challenge(c)}}, "pay first"};
+  }
+  Answer ask_in(Sat amount, std::string field) {
+    auto asked = ask_for(amount);
+    const std::vector<std::string_view> lines = {asked.fields[0].second};
+    auto c = mpp::parse_challenges(lines)->front();
+    c.header = std::move(field);
+    asked.fields[0].second = *mpp::format_challenge(c);
+    return asked;
+  }
+  Answer ask_for_nothing(std::optional<std::string> expires) {
+    mpp::Challenge c;
+    c.id = "challenge";
+    c.realm = "shop";
+    c.method = "lightning";
+    c.intent = "charge";
+    c.request = mpp::lightning::format_zero_request(random);
+    c.expires = std::move(expires);
+    return {402, {{"WWW-Authenticate", *mpp::format_challenge(c)}}, "prove it"};
   }
   PaymentHash make_hash() {
     const auto preimage = random.bytes<32>();
@@ -518,6 +537,75 @@ TEST_F(PayerTest, RedirectsToAnotherOriginAreFollowedWithoutSecretsAndNeverPaid)
   ASSERT_EQ(seen.size(), 1U);
   for (const auto f : seen[0].headers) EXPECT_NE(f.value, "secret") << f.name;
   EXPECT_EQ(*seen[0].headers.get("X-Kept"), "1");
+}
+
+TEST_F(PayerTest, AFieldOfTheCallersOwnIsNeverOverwritten) {
+  sells = false;
+  auto r = request();
+  r.http.headers.add("Authorization", "Bearer mine");
+  const auto got = fetch(std::move(r));
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code(), "wallet.field-taken");
+  EXPECT_EQ(got.error().message().find("mine"), std::string_view::npos);
+  EXPECT_TRUE(node.paid.empty());
+  EXPECT_EQ(seen.size(), 1U);
+  auto look = request();
+  look.http.headers.add("Authorization", "Bearer mine");
+  look.dry_run = true;
+  const auto dry = fetch(std::move(look));
+  ASSERT_TRUE(dry);
+  EXPECT_FALSE(dry->would_pay);
+  ASSERT_FALSE(dry->notes.empty());
+}
+
+TEST_F(PayerTest, AnOfferInTheOtherFieldIsTakenInstead) {
+  shop = serve(
+      [this](const Seen& s) {
+        if (s.headers.has("Payment-Authorization")) return Answer{200, {}, "goods"};
+        auto asked = ask_for(10_sat);
+        asked.fields.push_back(ask_in(20_sat, "Payment-Authorization").fields[0]);
+        return asked;
+      },
+      &seen);
+  auto r = request();
+  r.http.headers.add("Authorization", "Bearer mine");
+  const auto got = fetch(std::move(r));
+  ASSERT_TRUE(got) << got.error().message();
+  EXPECT_EQ(got->response.status, 200);
+  EXPECT_EQ(got->paid, to_msat(20_sat));
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_EQ(*seen[1].headers.get("Authorization"), "Bearer mine");
+  EXPECT_TRUE(seen[1].headers.has("Payment-Authorization"));
+}
+
+TEST_F(PayerTest, NothingIsProvenWithoutNodeOrJournal) {
+  shop = serve(
+      [this](const Seen& s) {
+        if (s.headers.has("Authorization")) return Answer{200, {{"Payment-Receipt", "r"}}, "goods"};
+        return ask_for_nothing(mpp::format_expires(kNow + Millis(600'000)));
+      },
+      &seen);
+  const auto got = fetch(request());
+  ASSERT_TRUE(got) << got.error().message();
+  EXPECT_EQ(got->response.status, 200);
+  EXPECT_EQ(got->scheme, Scheme::payment);
+  EXPECT_TRUE(got->paid.is_zero());
+  EXPECT_EQ(got->receipt, "r");
+  EXPECT_EQ(nodes_opened, 0);
+  EXPECT_EQ(journals_opened, 0);
+  const auto shown = mpp::parse_credential(*seen[1].headers.get("Authorization"));
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(*shown->payload().string("type"), "proof");
+  auto unpaid = request();
+  unpaid.pay = false;
+  EXPECT_EQ(fetch(std::move(unpaid))->response.status, 402);
+}
+
+TEST_F(PayerTest, NothingWithoutAnEndIsRefused) {
+  shop = serve([this](const Seen&) { return ask_for_nothing(std::nullopt); }, &seen);
+  const auto got = fetch(request());
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code(), "wallet.no-challenge");
 }
 
 TEST_F(PayerTest, TheProofDoesNotFollowARedirect) {
