@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "octroi/http/client.h"
 #include "octroi/http/h2_common.h"
 #include "octroi/http/wire_test.h"
 #include "octroi/net/tls.h"
