@@ -43,7 +43,6 @@ Options make_options() {
   if (nghttp2_option_new(&raw) != 0) throw std::bad_alloc();
   Options options(raw);
   nghttp2_option_set_no_auto_window_update(raw, 1);
-  nghttp2_option_set_no_closed_streams(raw, 1);
   nghttp2_option_set_max_outbound_ack(raw, kOutboundAcks);
   nghttp2_option_set_max_continuations(raw, kContinuations);
   nghttp2_option_set_max_send_header_block_length(raw, kHeadSent);

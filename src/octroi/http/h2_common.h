@@ -53,8 +53,8 @@ struct CallbacksDelete {
 };
 using Callbacks = std::unique_ptr<nghttp2_session_callbacks, CallbacksDelete>;
 
-/// The options of either side: windows move when a body is read, closed streams are forgotten, and
-/// what a peer can make us keep is bounded.
+/// The options of either side: windows move when a body is read, and what a peer can make us keep is
+/// bounded.
 [[nodiscard]] Options make_options();
 /// Empty callbacks to fill.
 [[nodiscard]] Callbacks make_callbacks();

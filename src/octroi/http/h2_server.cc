@@ -121,12 +121,11 @@ void H2Connection::open_session() {
   }
   session_.reset(raw);
   const ServerLimits& limits = context_.limits;
-  const std::array<nghttp2_settings_entry, 5> settings = {{
+  const std::array<nghttp2_settings_entry, 4> settings = {{
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.max_streams},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits.max_head)},
       {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, kHeaderTable},
-      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
   }};
   nghttp2_submit_settings(raw, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
   nghttp2_session_set_local_window_size(raw, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
@@ -258,9 +257,15 @@ void H2Connection::read_on() {
 }
 
 void H2Connection::take_bytes(ByteView bytes) {
-  if (!watch_.see(bytes, context_.loop.now())) {
-    send_away(NGHTTP2_ENHANCE_YOUR_CALM, "frames that move nothing");
-    return;
+  switch (watch_.see(bytes, context_.loop.now())) {
+    case FrameWatch::Verdict::fine:
+      break;
+    case FrameWatch::Verdict::flood:
+      send_away(NGHTTP2_ENHANCE_YOUR_CALM, "frames that move nothing");
+      return;
+    case FrameWatch::Verdict::misplaced:
+      send_away(NGHTTP2_PROTOCOL_ERROR, "a request on a stream that was passed over");
+      return;
   }
   const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes.data(), bytes.size());
   if (taken < 0) {
@@ -349,12 +354,6 @@ void H2Connection::request_came(std::int32_t stream, bool ended) {
     return;
   }
   exchange.request().scheme = peer_.tls ? "https" : "http";
-  // Streams share the connection in turn unless the client says otherwise (RFC 9218): a long
-  // download must not keep an event stream waiting.
-  if (!exchange.request().headers.has("priority")) {
-    constexpr nghttp2_extpri kInTurn{NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
-    nghttp2_session_change_extpri_stream_priority(session_.get(), stream, &kInTurn, 0);
-  }
   fresh_.push_back(&exchange);
 }
 

@@ -8,6 +8,7 @@
 // Source   RFC 9113 section 10.5.  Thread: one loop's.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "octroi/base/bytes.h"
@@ -36,8 +37,13 @@ class FrameWatch {
   /// `preface`: bytes before the first frame.
   explicit FrameWatch(std::size_t preface) noexcept : skip_(preface) {}
 
-  /// The next bytes as they came. False: this peer must be sent away.
-  [[nodiscard]] bool see(ByteView bytes, Millis now) noexcept;
+  enum class Verdict : std::uint8_t {
+    fine,
+    flood,      // this peer must be sent away
+    misplaced,  // a request on a stream that a later one has closed (RFC 9113 section 5.1.1)
+  };
+  /// The next bytes as they came.
+  [[nodiscard]] Verdict see(ByteView bytes, Millis now) noexcept;
   /// A stream was reset because of what the peer did: as good as if it had reset it.
   [[nodiscard]] bool reset_here(Millis now) noexcept { return resets_.take(1, now); }
   /// A frame with a part of an answer went out.
@@ -57,14 +63,29 @@ class FrameWatch {
   static constexpr std::int64_t kResetsASecond = 50;
   static constexpr std::size_t kHeader = 9;
 
-  [[nodiscard]] bool begin_frame(Millis now) noexcept;
+  static constexpr std::size_t kSkips = 4;
 
-  std::uint8_t header_[kHeader] = {};
+  /// Streams that were passed over, and so can never be opened.
+  struct Skip {
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+  };
+
+  [[nodiscard]] Verdict begin_frame(Millis now) noexcept;
+  [[nodiscard]] Verdict begin_headers(std::uint32_t stream) noexcept;
+  [[nodiscard]] Verdict pay(std::int64_t tokens, Millis now) noexcept {
+    return control_.take(tokens, now) ? Verdict::fine : Verdict::flood;
+  }
+
+  std::array<std::uint8_t, kHeader> header_{};
   std::size_t have_ = 0;    // bytes of the header
   std::size_t skip_;        // bytes of the payload to come
   bool in_block_ = false;   // HEADERS without END_HEADERS
   bool head_frame_ = true;  // the frame under way is HEADERS or CONTINUATION, or the preface
   std::uint64_t heads_ = 0;
+  std::uint32_t last_stream_ = 0;
+  std::array<Skip, kSkips> skips_;
+  std::size_t next_skip_ = 0;
   TokenBucket control_{kBurst, kASecond};
   TokenBucket resets_{kResetBurst, kResetsASecond};
 };
