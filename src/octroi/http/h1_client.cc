@@ -156,6 +156,14 @@ class H1Exchange final : public ClientExchange, public BodySource {
  private:
   [[nodiscard]] bool reusable() const noexcept;
   Task<Result<>> send(ByteView a, ByteView b);
+  Task<Result<>> await_sent(Task<Result<>> sending);
+  [[nodiscard]] Result<> judge(Result<> sent);
+  [[nodiscard]] static Task<Result<>> done(Result<> outcome) {
+    return Task<Result<>>::done(std::move(outcome));
+  }
+  /// The next piece of the body out of what has been read; nullopt: more must be read first.
+  std::optional<Result<ByteView>> next_at_hand();
+  Task<Result<ByteView>> next_read();
   [[nodiscard]] tl::unexpected<Error> broken(Errc why, std::string message) {
     dead_ = true;
     return fail(why, std::move(message));
@@ -203,6 +211,9 @@ class ClientImpl final : public Client {
 
  private:
   Pool& pool_of(Origin origin);
+  std::unique_ptr<ClientExchange> take_idle(Pool& pool, ClientTimeouts timeouts);
+  Task<Result<std::unique_ptr<ClientExchange>>> open_new(Pool* where, ClientTimeouts timeouts,
+                                                         bool fresh);
   h2::ClientPool& h2_of(Pool& pool);
   Task<Result<std::unique_ptr<net::Stream>>> connect(Origin origin, Millis timeout);
   Task<Result<std::vector<net::IpAddress>>> addresses_of(Origin origin, Millis timeout);
@@ -241,14 +252,21 @@ bool H1Exchange::reusable() const noexcept {
   return !dead_ && request_done_ && response_begun_ && response_lasts_ && connection_->body.ended();
 }
 
+Result<> H1Exchange::judge(Result<> sent) {
+  if (sent) return {};
+  if (sent.error().is(net::Errc::timeout)) return broken(Errc::timeout, "the server does not read");
+  return broken(Errc::closed, "the server closed the connection");
+}
+
+Task<Result<>> H1Exchange::await_sent(Task<Result<>> sending) {
+  co_return judge(co_await std::move(sending));
+}
+
 Task<Result<>> H1Exchange::send(ByteView a, ByteView b) {
-  if (dead_) co_return fail(Errc::closed, "the exchange was aborted");
-  auto sent = co_await connection_->out.send(a, b, {}, timeouts_.idle);
-  if (sent) co_return Result<>{};
-  dead_ = true;
-  if (sent.error().is(net::Errc::timeout))
-    co_return fail(Errc::timeout, "the server does not read");
-  co_return fail(Errc::closed, "the server closed the connection");
+  if (dead_) return done(fail(Errc::closed, "the exchange was aborted"));
+  auto sending = connection_->out.send(a, b, {}, timeouts_.idle);
+  if (!sending.is_done()) return await_sent(std::move(sending));
+  return done(judge(std::move(sending).take()));
 }
 
 Task<Result<>> H1Exchange::send_head(const RequestHead& head, std::optional<std::uint64_t> length) {
@@ -265,7 +283,7 @@ Task<Result<>> H1Exchange::send_head(const RequestHead& head, std::optional<std:
   if (length && wants_length) plan.length = length;
   // A request that must not be repeated deserves a look at the connection before it is spent on it.
   if (reused_ && !is_idempotent(head.method) && connection_->stream->peer_gone()) {
-    co_return broken(Errc::closed, "the server closed the pooled connection");
+    return done(broken(Errc::closed, "the server closed the pooled connection"));
   }
   connection_->in.rest();
   h1::write_request_head(connection_->out.held(), head,
@@ -274,33 +292,33 @@ Task<Result<>> H1Exchange::send_head(const RequestHead& head, std::optional<std:
                          upgrade ? h1::ConnectionOption::upgrade : h1::ConnectionOption::none);
   if (chunked_ || to_send_ > 0) {
     connection_->out.hold();
-    co_return Result<>{};
+    return done({});
   }
   request_done_ = true;
-  co_return co_await send({}, {});
+  return send({}, {});
 }
 
 Task<Result<>> H1Exchange::write(ByteView chunk) {
-  if (chunk.empty()) co_return Result<>{};
+  if (chunk.empty()) return done({});
   if (!chunked_) {
     if (chunk.size() > to_send_)
-      co_return broken(Errc::bad_message, "more body than was announced");
+      return done(broken(Errc::bad_message, "more body than was announced"));
     to_send_ -= chunk.size();
     if (to_send_ == 0) end_request();
-    co_return co_await send(chunk, {});
+    return send(chunk, {});
   }
   h1::write_chunk_size(connection_->out.held(), chunk.size());
-  co_return co_await send(chunk, as_bytes("\r\n"));
+  return send(chunk, as_bytes("\r\n"));
 }
 
 Task<Result<>> H1Exchange::finish(const Headers& trailers) {
   if (!chunked_) {
-    if (to_send_ > 0) co_return broken(Errc::bad_message, "less body than was announced");
-    co_return Result<>{};
+    if (to_send_ > 0) return done(broken(Errc::bad_message, "less body than was announced"));
+    return done({});
   }
   h1::write_last_chunk(connection_->out.held(), trailers);
   end_request();
-  co_return co_await send({}, {});
+  return send({}, {});
 }
 
 // ---- receiving
@@ -375,38 +393,49 @@ Task<Result<ResponseHead>> H1Exchange::head() {
   co_return std::move(head);
 }
 
+std::optional<Result<ByteView>> H1Exchange::next_at_hand() {
+  if (dead_) return fail(Errc::closed, "the exchange was aborted");
+  Connection& c = *connection_;
+  const BodyReader::Pull pull = c.body.pull(c.in);
+  switch (pull.what) {
+    case BodyReader::Pull::What::data:
+      return pull.data;
+    case BodyReader::Pull::What::end:
+      return ByteView{};
+    case BodyReader::Pull::What::fault:
+      return broken(Errc::upstream_invalid,
+                    "the server's body: " + std::string(describe(c.body.fault())));
+    case BodyReader::Pull::What::more:
+      break;
+  }
+  return std::nullopt;
+}
+
 Task<Result<ByteView>> H1Exchange::next() {
+  if (auto piece = next_at_hand()) return Task<Result<ByteView>>::done(std::move(*piece));
+  return next_read();
+}
+
+Task<Result<ByteView>> H1Exchange::next_read() {
   Connection& c = *connection_;
   for (;;) {
-    if (dead_) co_return fail(Errc::closed, "the exchange was aborted");
-    const BodyReader::Pull pull = c.body.pull(c.in);
-    switch (pull.what) {
-      case BodyReader::Pull::What::data:
-        co_return pull.data;
-      case BodyReader::Pull::What::end:
-        co_return ByteView{};
-      case BodyReader::Pull::What::fault:
-        co_return broken(Errc::upstream_invalid,
-                         "the server's body: " + std::string(describe(c.body.fault())));
-      case BodyReader::Pull::What::more:
-        break;
-    }
     const IoResult got = c.stream->read_now(c.in.room());
     if (got.status == IoStatus::ok) {
       c.in.filled(got.size);
-      continue;
-    }
-    if (got.status == IoStatus::eof && c.body.end_of_stream()) co_return ByteView{};
-    if (got.status != IoStatus::would_block) {
+    } else if (got.status == IoStatus::eof && c.body.end_of_stream()) {
+      co_return ByteView{};
+    } else if (got.status != IoStatus::would_block) {
       co_return broken(Errc::closed, "the server's body ended early");
-    }
-    c.in.rest();
-    if (auto ready = co_await c.stream->ready(Direction::read, timeouts_.idle); !ready) {
-      if (ready.error().is(net::Errc::timeout)) {
-        co_return broken(Errc::timeout, "the server's body stopped");
+    } else {
+      c.in.rest();
+      if (auto ready = co_await c.stream->ready(Direction::read, timeouts_.idle); !ready) {
+        if (ready.error().is(net::Errc::timeout)) {
+          co_return broken(Errc::timeout, "the server's body stopped");
+        }
+        co_return broken(Errc::closed, "the connection was closed");
       }
-      co_return broken(Errc::closed, "the connection was closed");
     }
+    if (auto piece = next_at_hand()) co_return std::move(*piece);
   }
 }
 
@@ -483,6 +512,22 @@ Task<Result<std::unique_ptr<ClientExchange>>> ClientImpl::open_with(Origin origi
                                                                     ClientTimeouts timeouts,
                                                                     bool fresh) {
   Pool& pool = pool_of(std::move(origin));
+  const bool may_pool = !fresh && pool.origin.protocol != Protocol::h2 && !pool.speaks_h2;
+  if (!may_pool || pool.idle.empty()) return open_new(&pool, timeouts, fresh);
+  return Task<Result<std::unique_ptr<ClientExchange>>>::done(take_idle(pool, timeouts));
+}
+
+std::unique_ptr<ClientExchange> ClientImpl::take_idle(Pool& pool, ClientTimeouts timeouts) {
+  std::unique_ptr<Connection> connection = std::move(pool.idle.back());
+  pool.idle.pop_back();
+  connection->end_idle();
+  return std::make_unique<H1Exchange>(std::move(connection), timeouts, /*reused=*/true);
+}
+
+Task<Result<std::unique_ptr<ClientExchange>>> ClientImpl::open_new(Pool* where,
+                                                                   ClientTimeouts timeouts,
+                                                                   bool fresh) {
+  Pool& pool = *where;
   const Protocol protocol = pool.origin.protocol;
   if (protocol == Protocol::h2 || pool.speaks_h2) {
     auto exchange = co_await h2_of(pool).open(timeouts, fresh);
@@ -491,12 +536,7 @@ Task<Result<std::unique_ptr<ClientExchange>>> ClientImpl::open_with(Origin origi
     }
     pool.speaks_h2 = false;  // the server has changed its mind: what does it want now?
   }
-  if (!fresh && !pool.idle.empty()) {
-    std::unique_ptr<Connection> connection = std::move(pool.idle.back());
-    pool.idle.pop_back();
-    connection->end_idle();
-    co_return std::make_unique<H1Exchange>(std::move(connection), timeouts, /*reused=*/true);
-  }
+  if (!fresh && !pool.idle.empty()) co_return take_idle(pool, timeouts);
   OCTROI_CO_TRY(auto stream, co_await connect(pool.origin, timeouts.connect));
   if (protocol == Protocol::automatic && stream->alpn() == "h2") {
     pool.speaks_h2 = true;

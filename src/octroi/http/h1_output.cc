@@ -2,26 +2,6 @@
 
 namespace octroi::http::h1 {
 
-namespace {
-
-/// The parts of one message, of which the stream takes some at a time.
-struct Parts {
-  std::array<ByteView, 4> view;
-  std::size_t first = 0;
-
-  void advance(std::size_t n) {
-    while (first < view.size() && n >= view[first].size()) n -= view[first++].size();
-    if (first < view.size()) view[first] = view[first].subspan(n);
-  }
-  [[nodiscard]] bool done() {
-    while (first < view.size() && view[first].empty()) ++first;
-    return first == view.size();
-  }
-  [[nodiscard]] std::span<const ByteView> rest() const { return std::span(view).subspan(first); }
-};
-
-}  // namespace
-
 void Output::detach() noexcept {
   stop_background();
   stream_ = nullptr;
@@ -58,29 +38,42 @@ void Output::flush_now() {
   }
 }
 
-Task<Result<>> Output::send(ByteView a, ByteView b, ByteView c, Millis timeout) {
-  stop_background();
-  if (failed_) co_return fail(*failed_);
-  if (stream_ == nullptr) co_return fail(net::Errc::closed);
-  Parts parts{{held_.bytes(), a, b, c}};
+Result<bool> Output::send_some(Parts& parts) {
   while (!parts.done()) {
     const net::IoResult r = stream_->write_now(parts.rest());
-    if (r.status == net::IoStatus::ok) {
-      any_sent_ = true;
-      parts.advance(r.size);
-      if (parts.done()) break;
-    } else if (r.status != net::IoStatus::would_block) {
+    if (r.status == net::IoStatus::would_block) return false;
+    if (r.status != net::IoStatus::ok) {
       failed_ = r.error;
-      co_return fail(r.error);
+      return fail(r.error);
     }
+    any_sent_ = true;
+    parts.advance(r.size);
+  }
+  held_.clear();
+  return true;
+}
+
+Task<Result<>> Output::send(ByteView a, ByteView b, ByteView c, Millis timeout) {
+  stop_background();
+  if (failed_) return Task<Result<>>::done(fail(*failed_));
+  if (stream_ == nullptr) return Task<Result<>>::done(fail(net::Errc::closed));
+  Parts parts{{held_.bytes(), a, b, c}};
+  auto gone = send_some(parts);
+  if (!gone) return Task<Result<>>::done(tl::unexpected<Error>(std::move(gone).error()));
+  if (*gone) return Task<Result<>>::done(Result<>{});
+  return send_rest(parts, timeout);
+}
+
+Task<Result<>> Output::send_rest(Parts parts, Millis timeout) {
+  for (;;) {
     if (auto ready = co_await stream_->ready(net::Direction::write, timeout); !ready) {
       failed_ = net::Errc::closed;  // a part is missing: nothing may follow it
       co_return ready;
     }
     if (stream_ == nullptr) co_return fail(net::Errc::closed);
+    OCTROI_CO_TRY(const bool gone, send_some(parts));
+    if (gone) co_return Result<>{};
   }
-  held_.clear();
-  co_return Result<>{};
 }
 
 }  // namespace octroi::http::h1

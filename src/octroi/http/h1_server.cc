@@ -180,26 +180,34 @@ void H1Connection::drop_named_fields() {
   if (!kept.empty()) request_.headers.add("Connection", kept);
 }
 
+std::optional<Result<ByteView>> H1Connection::next_at_hand() {
+  if (closed_) return fail(Errc::closed, "the connection is closed");
+  const BodyReader::Pull pull = body_.pull(in_);
+  switch (pull.what) {
+    case BodyReader::Pull::What::data:
+      return pull.data;
+    case BodyReader::Pull::What::end:
+      watch_client();
+      return ByteView{};
+    case BodyReader::Pull::What::fault:
+      linger_ = true;
+      return fail(body_.fault() == Fault::head_too_large || body_.fault() == Fault::too_many_fields
+                      ? Errc::head_too_large
+                      : Errc::bad_message,
+                  std::string(describe(body_.fault())));
+    case BodyReader::Pull::What::more:
+      break;
+  }
+  return std::nullopt;
+}
+
 Task<Result<ByteView>> H1Connection::next() {
+  if (auto piece = next_at_hand()) return Task<Result<ByteView>>::done(std::move(*piece));
+  return next_read();
+}
+
+Task<Result<ByteView>> H1Connection::next_read() {
   for (;;) {
-    if (closed_) co_return fail(Errc::closed, "the connection is closed");
-    const BodyReader::Pull pull = body_.pull(in_);
-    switch (pull.what) {
-      case BodyReader::Pull::What::data:
-        co_return pull.data;
-      case BodyReader::Pull::What::end:
-        watch_client();
-        co_return ByteView{};
-      case BodyReader::Pull::What::fault:
-        linger_ = true;
-        co_return fail(
-            body_.fault() == Fault::head_too_large || body_.fault() == Fault::too_many_fields
-                ? Errc::head_too_large
-                : Errc::bad_message,
-            std::string(describe(body_.fault())));
-      case BodyReader::Pull::What::more:
-        break;
-    }
     if (expects_continue_ && !started_) {
       expects_continue_ = false;
       OCTROI_CO_CHECK(
@@ -209,17 +217,16 @@ Task<Result<ByteView>> H1Connection::next() {
     if (got.status == net::IoStatus::ok) {
       in_.filled(got.size);
       if (too_slow(got.size)) co_return fail(Errc::timeout, "the request body came too slowly");
-      continue;
-    }
-    if (got.status != net::IoStatus::would_block) {
+    } else if (got.status != net::IoStatus::would_block) {
       closed_ = true;
       co_return fail(Errc::closed, "the client closed the connection within its request");
-    }
-    if (auto ready = co_await stream_->ready(net::Direction::read, context_.limits.body_timeout);
-        !ready) {
+    } else if (auto ready =
+                   co_await stream_->ready(net::Direction::read, context_.limits.body_timeout);
+               !ready) {
       linger_ = true;
       co_return tl::unexpected<Error>(exchange_error(ready.error()));
     }
+    if (auto piece = next_at_hand()) co_return std::move(*piece);
   }
 }
 
@@ -398,65 +405,75 @@ Task<Result<>> H1Connection::interim(ResponseHead head) {
   co_return co_await out_.send({}, {}, {}, context_.limits.body_timeout);
 }
 
+Result<> H1Connection::account(Result<> sent, std::size_t counted) {
+  if (!sent) {
+    closed_ = true;
+    return tl::unexpected<Error>(exchange_error(sent.error()));
+  }
+  sent_ += counted;
+  return {};
+}
+
+Task<Result<>> H1Connection::await_sent(Task<Result<>> sending, std::size_t counted) {
+  co_return account(co_await std::move(sending), counted);
+}
+
+Task<Result<>> H1Connection::send_out(ByteView a, ByteView b, std::size_t counted) {
+  auto sending = out_.send(a, b, {}, context_.limits.body_timeout);
+  if (!sending.is_done()) return await_sent(std::move(sending), counted);
+  return Task<Result<>>::done(account(std::move(sending).take(), counted));
+}
+
 Task<Result<>> H1Connection::respond(ResponseHead head, std::string body) {
   OCTROI_CO_CHECK(may_answer());
   const bool empty_by_status = has_no_body(head.status);
   begin_answer(head, empty_by_status ? std::nullopt : std::optional<std::uint64_t>(body.size()));
   finished_ = true;
   const ByteView bytes = withheld_ ? ByteView{} : as_bytes(body);
-  auto sent = co_await out_.send(bytes, {}, {}, context_.limits.body_timeout);
-  if (!sent) {
-    closed_ = true;
-    co_return tl::unexpected<Error>(exchange_error(sent.error()));
-  }
-  sent_ = bytes.size();
-  co_return Result<>{};
+  co_return co_await send_out(bytes, {}, bytes.size());
 }
 
 Task<Result<>> H1Connection::start(ResponseHead head, std::optional<std::uint64_t> length) {
-  OCTROI_CO_CHECK(may_answer());
-  begin_answer(head, length);
-  out_.hold();
-  co_return Result<>{};
+  auto may = may_answer();
+  if (may) {
+    begin_answer(head, length);
+    out_.hold();
+  }
+  return Task<Result<>>::done(std::move(may));
 }
 
 Task<Result<>> H1Connection::write(ByteView chunk) {
-  if (closed_) co_return fail(Errc::closed, "the connection is closed");
-  if (!started_ || finished_)
-    co_return fail(Errc::bad_message, "write() needs start() and no finish()");
-  if (chunk.empty() || withheld_) co_return Result<>{};
+  const auto refused = [](Errc why, const char* text) {
+    return Task<Result<>>::done(fail(why, text));
+  };
+  if (closed_) return refused(Errc::closed, "the connection is closed");
+  if (!started_ || finished_) {
+    return refused(Errc::bad_message, "write() needs start() and no finish()");
+  }
+  if (chunk.empty() || withheld_) return Task<Result<>>::done(Result<>{});
   if (shape_ == Shape::counted && chunk.size() > announced_ - sent_) {
     abort();
-    co_return fail(Errc::bad_message, "more body than was announced");
+    return refused(Errc::bad_message, "more body than was announced");
   }
   const bool chunked = shape_ == Shape::chunked;
   if (chunked) write_chunk_size(out_.held(), chunk.size());
-  auto sent = co_await out_.send(chunk, chunked ? as_bytes("\r\n") : ByteView{}, {},
-                                 context_.limits.body_timeout);
-  if (!sent) {
-    closed_ = true;
-    co_return tl::unexpected<Error>(exchange_error(sent.error()));
-  }
-  sent_ += chunk.size();
-  co_return Result<>{};
+  return send_out(chunk, chunked ? as_bytes("\r\n") : ByteView{}, chunk.size());
 }
 
 Task<Result<>> H1Connection::finish(const Headers& trailers) {
-  if (closed_) co_return fail(Errc::closed, "the connection is closed");
-  if (!started_ || finished_) co_return fail(Errc::bad_message, "finish() needs start(), once");
+  const auto refused = [](Errc why, const char* text) {
+    return Task<Result<>>::done(fail(why, text));
+  };
+  if (closed_) return refused(Errc::closed, "the connection is closed");
+  if (!started_ || finished_) return refused(Errc::bad_message, "finish() needs start(), once");
   if (shape_ == Shape::counted && sent_ != announced_) {
     abort();
-    co_return fail(Errc::bad_message, "less body than was announced");
+    return refused(Errc::bad_message, "less body than was announced");
   }
   finished_ = true;
   if (shape_ == Shape::chunked) write_last_chunk(out_.held(), trailers);
-  if (out_.held().empty()) co_return Result<>{};
-  auto sent = co_await out_.send({}, {}, {}, context_.limits.body_timeout);
-  if (!sent) {
-    closed_ = true;
-    co_return tl::unexpected<Error>(exchange_error(sent.error()));
-  }
-  co_return Result<>{};
+  if (out_.held().empty()) return Task<Result<>>::done(Result<>{});
+  return send_out({}, {}, 0);
 }
 
 void H1Connection::abort() noexcept {

@@ -61,6 +61,13 @@ class H1Connection final : public Exchange, public BodySource, public ServerConn
   void begin_answer(const ResponseHead& head, std::optional<std::uint64_t> length);
   [[nodiscard]] bool must_close() const noexcept;
   [[nodiscard]] Result<> may_answer() const;
+  /// Sends what is held and these; `counted` of them are the body's.
+  Task<Result<>> send_out(ByteView a, ByteView b, std::size_t counted);
+  Task<Result<>> await_sent(Task<Result<>> sending, std::size_t counted);
+  [[nodiscard]] Result<> account(Result<> sent, std::size_t counted);
+  /// The next piece of the body out of what has been read; nullopt: more must be read first.
+  std::optional<Result<ByteView>> next_at_hand();
+  Task<Result<ByteView>> next_read();
   [[nodiscard]] bool too_slow(std::size_t bytes);
   void watch_client();
   void unwatch_client() noexcept;

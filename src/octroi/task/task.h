@@ -76,6 +76,22 @@ struct Promise<void> final : PromiseBase {
 
 }  // namespace detail
 
+namespace detail {
+/// The result of a task that had nothing to wait for.
+template <class T>
+struct Outcome {
+  std::optional<T> value;
+  [[nodiscard]] bool there() const noexcept { return value.has_value(); }
+  T take() { return std::move(*value); }
+};
+template <>
+struct Outcome<void> {
+  bool value = false;
+  [[nodiscard]] bool there() const noexcept { return value; }
+  void take() const noexcept {}
+};
+}  // namespace detail
+
 template <class T>
 class [[nodiscard]] Task {
  public:
@@ -84,11 +100,30 @@ class [[nodiscard]] Task {
 
   Task() = default;
   explicit Task(Handle handle) noexcept : handle_(handle) {}
-  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
+  /// A task that ended before it began. A function that mostly need not wait returns one instead of
+  /// being a coroutine, whose frame would cost more than what it does.
+  template <class U = T>
+    requires(!std::is_void_v<U> && std::constructible_from<T, U &&>)
+  [[nodiscard]] static Task done(U&& value) {
+    Task task;
+    task.outcome_.value.emplace(std::forward<U>(value));
+    return task;
+  }
+  [[nodiscard]] static Task done()
+    requires std::is_void_v<T>
+  {
+    Task task;
+    task.outcome_.value = true;
+    return task;
+  }
+
+  Task(Task&& other) noexcept
+      : handle_(std::exchange(other.handle_, {})), outcome_(std::move(other.outcome_)) {}
   Task& operator=(Task&& other) noexcept {
     if (this != &other) {
       destroy();
       handle_ = std::exchange(other.handle_, {});
+      outcome_ = std::move(other.outcome_);
     }
     return *this;
   }
@@ -96,21 +131,27 @@ class [[nodiscard]] Task {
   Task& operator=(const Task&) = delete;
   ~Task() { destroy(); }
 
-  [[nodiscard]] bool valid() const noexcept { return static_cast<bool>(handle_); }
+  [[nodiscard]] bool valid() const noexcept { return handle_ || outcome_.there(); }
+  /// Made by done(): take() gives the result without awaiting.
+  [[nodiscard]] bool is_done() const noexcept { return outcome_.there(); }
+  [[nodiscard]] T take() && { return outcome_.take(); }
 
-  /// Once, on a valid Task: a second time would run a coroutine that has ended.
+  /// Once, on a valid Task that lives until it has been awaited: a second time would run a
+  /// coroutine that has ended.
   auto operator co_await() && noexcept {
-    assert(handle_ && !handle_.done());
+    assert(valid() && (!handle_ || !handle_.done()));
     struct Awaiter {
-      Handle handle;
-      bool await_ready() const noexcept { return false; }
+      Task& task;
+      bool await_ready() const noexcept { return !task.handle_; }
       std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) noexcept {
-        handle.promise().continuation = awaiting;
-        return handle;
+        task.handle_.promise().continuation = awaiting;
+        return task.handle_;
       }
-      T await_resume() { return handle.promise().take(); }
+      T await_resume() {
+        return task.handle_ ? task.handle_.promise().take() : task.outcome_.take();
+      }
     };
-    return Awaiter{handle_};
+    return Awaiter{*this};
   }
 
  private:
@@ -118,6 +159,7 @@ class [[nodiscard]] Task {
     if (handle_) std::exchange(handle_, {}).destroy();
   }
   Handle handle_;
+  [[no_unique_address]] detail::Outcome<T> outcome_;
 };
 
 template <class T>

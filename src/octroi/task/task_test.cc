@@ -55,6 +55,21 @@ T run(Task<T> task) {
   return std::move(out).value();
 }
 
+TEST(Task, OneThatIsDoneNeedsNoCoroutine) {
+  auto five = Task<int>::done(5);
+  EXPECT_TRUE(five.valid() && five.is_done());
+  EXPECT_EQ(run(std::move(five)), 5);
+  EXPECT_EQ(Task<std::string>::done("ready").take(), "ready");
+  EXPECT_EQ(run(Task<Result<int>>::done(fail(TestErrc::broken))).error().code(), "test.broken");
+  auto owned = run(Task<std::unique_ptr<int>>::done(std::make_unique<int>(3)));
+  EXPECT_EQ(*owned, 3);
+  TaskGroup group;
+  group.start(Task<void>::done());
+  EXPECT_EQ(group.size(), 0U);
+  EXPECT_FALSE(value(1).is_done());
+  EXPECT_FALSE(Task<int>().valid());
+}
+
 TEST(Task, ReturnsValuesAndErrors) {
   EXPECT_EQ(run(value(5)), 5);
   EXPECT_EQ(run(doubled(true)).value(), 14);
