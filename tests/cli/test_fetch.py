@@ -231,3 +231,27 @@ def test_refused_after_payment(octroi_binary, workdir, sim_file, leaks, payer):
         assert len(wall.credentials) == 1
     finally:
         wall.stop()
+
+
+def test_a_header_of_ones_own_is_never_overwritten(server, fetch, payer, upstream, gateway):
+    """The proof would go where the caller's own credential stands, so nothing is paid; where the service
+    names the other field, both are sent."""
+    before = payer.balance_msat()
+    done = fetch("-H", "Authorization: Bearer mine", "--json", server.url + "/both/x", status=2)
+    error = json.loads(done.stderr.strip().splitlines()[-1])["error"]
+    assert error["code"] == "wallet.field-taken" and "mine" not in error["message"]
+    assert payer.balance_msat() == before and upstream.count == 0
+    own = gateway([service("own", "^/own/", upstream.url, "10 sat", schemes=["payment"], payment={"header": True})])
+    answer = fetch("-H", "Authorization: Bearer mine", "--json", own.url + "/own/x")
+    assert (answer["status"], answer["paid_msat"]) == (200, 10_000)
+    assert upstream.of_path("/own/x")[0].all("Authorization") == ["Bearer mine"]
+
+
+def test_a_price_of_zero_is_proven_and_not_paid(gateway, upstream, fetch, payer):
+    server = gateway([service("zero", "^/zero/", upstream.url, "0 sat", schemes=["payment"])])
+    before = payer.balance_msat()
+    for _ in range(2):
+        answer = fetch("--json", server.url + "/zero/x")
+        assert (answer["status"], answer["scheme"], answer["paid_msat"]) == (200, "payment", 0)
+    assert payer.balance_msat() == before
+    assert len(upstream.of_path("/zero/x")) == 2
