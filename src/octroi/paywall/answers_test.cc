@@ -66,7 +66,8 @@ TEST(Answers, ProblemDocuments) {
 
 TEST(Answers, WhatIsKeptOfAnAnswer) {
   for (const char* name : {"content-type", "ETag", "Last-Modified", "LOCATION", "Cache-Control",
-                           "Content-Encoding", "Content-Language"}) {
+                           "Content-Encoding", "Content-Language", "grpc-status", "grpc-message",
+                           "grpc-status-details-bin", "grpc-encoding"}) {
     EXPECT_TRUE(is_kept_field(name)) << name;
   }
   for (const char* name : {"Set-Cookie", "Payment-Receipt", "WWW-Authenticate", "X-Request-Id",

@@ -35,6 +35,8 @@ bool has_body_to_bind(std::string_view method) {
 constexpr std::string_view kReceiptAt = "octroi-receipt-at";
 /// Kept beside the answer to a HEAD: there is no body to give to a GET with the same credential.
 constexpr std::string_view kHeadOnly = "octroi-head-only";
+/// Before the name of what followed the body.
+constexpr std::string_view kTrailer = "octroi-trailer-";
 
 std::string new_request_id(Random& random) { return to_hex(random.bytes<12>()); }
 
@@ -117,6 +119,7 @@ struct Gate::Visit {
   std::unique_ptr<http::ClientExchange> upstream;  // opened before a payment is consumed
   std::optional<RequestContext> context;
   bool grpc = false;
+  std::optional<Millis> deadline;  // of a gRPC call, in the loop's time
   bool used_payment_authorization = false;
 
   // for the access log and metrics
@@ -131,6 +134,18 @@ struct Gate::Visit {
     return service != nullptr ? *snapshot().metrics[service->index] : *snapshot().no_service;
   }
 };
+
+Millis Gate::exchange_time(const Visit& visit) { return visit.exchange.loop().now(); }
+
+namespace {
+/// A whole answer that ends in trailers.
+Task<Result<>> respond_with(http::Exchange& exchange, http::ResponseHead head, std::string body,
+                            http::Headers trailers) {
+  OCTROI_CO_CHECK(co_await exchange.start(std::move(head), std::nullopt));
+  if (!body.empty()) OCTROI_CO_CHECK(co_await exchange.write(as_bytes(body)));
+  co_return co_await exchange.finish(trailers);
+}
+}  // namespace
 
 Gate::Gate(Shared& shared, UpstreamClients& upstreams, std::shared_ptr<const Snapshot> snapshot,
            std::shared_ptr<const l402::RevocationSet> revoked, PriceSources* prices)
@@ -162,6 +177,11 @@ Task<void> Gate::handle(http::Exchange& exchange) {
                          ? std::string(*given)
                          : new_request_id(shared_.random);
   visit.grpc = is_grpc(visit.request().headers);
+  if (visit.grpc) {
+    if (const auto limit = grpc_timeout(visit.request().headers)) {
+      visit.deadline = exchange.loop().now() + *limit;
+    }
+  }
   visit.used_payment_authorization = visit.request().headers.has("Payment-Authorization");
   co_await serve(visit);
   finish(visit);
@@ -310,6 +330,12 @@ Task<void> Gate::serve_priced(Visit& visit) {
       visit.challenge_id = accepted.challenge_id;
       visit.metrics().judged(authenticator->scheme(), Judged::accepted, accepted.key);
       if (!co_await within_rates(visit, &accepted)) co_return;
+      if (visit.deadline && exchange_time(visit) >= *visit.deadline) {
+        co_await refuse(
+            visit, Complaint{504, "the deadline of the call has passed; nothing was consumed"},
+            std::nullopt);
+        co_return;
+      }
       if (!co_await reach_upstream(visit, accepted)) co_return;
       auto admission = co_await authenticator->admit(accepted, *visit.context);
       if (std::holds_alternative<Proceed>(admission)) {
@@ -378,10 +404,11 @@ Task<bool> Gate::reach_upstream(Visit& visit, const Grant& grant) {
 }
 
 /// Bodies of POST, PUT and PATCH are bound into Payment challenges, so they are read before
-/// anything is decided; over the limit the request is refused rather than left unbound.
+/// anything is decided; over the limit the request is refused rather than left unbound. A gRPC call
+/// is a stream that may wait for its answer to go on: it is not bound.
 Task<bool> Gate::read_bound_body(Visit& visit) {
   const ServiceSettings& s = visit.service->settings;
-  if (!visit.service->offers(OfferScheme::payment) || s.digest == DigestMode::off ||
+  if (!visit.service->offers(OfferScheme::payment) || s.digest == DigestMode::off || visit.grpc ||
       !has_body_to_bind(visit.request().method)) {
     co_return true;
   }
@@ -485,12 +512,17 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   options.connection = std::move(visit.upstream);
   options.repeat_idempotent = grant == nullptr;  // what was paid for once is asked for once
   options.timeouts = {s.timeouts.connect, s.timeouts.first_byte, s.timeouts.idle};
+  options.grpc = visit.grpc;
+  if (visit.deadline) {
+    options.deadline = std::max(*visit.deadline - exchange_time(visit), Millis(1));
+  }
 
   const bool keep = grant != nullptr && grant->kind != ledger::Scheme::l402;
   ledger::StoredResponse stored;
   options.on_head = [&](http::ResponseHead& head) {
     strip_upstream_payment(head.headers);
-    if (grant != nullptr && head.status >= 200 && head.status < 300) {
+    const bool failed_call = visit.grpc && head.headers.get("grpc-status").value_or("0") != "0";
+    if (grant != nullptr && head.status >= 200 && head.status < 300 && !failed_call) {
       const UnixMillis when = shared_.clock.now();
       authenticator->decorate(*grant, head, when);
       if (head.headers.has("Payment-Receipt")) make_private(head.headers);
@@ -516,6 +548,13 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
         return;
       }
       stored.body += as_text(chunk);
+    };
+    options.on_end = [&stored](const http::Headers& trailers) {
+      for (const auto field : trailers) {
+        if (is_kept_field(field.name)) {
+          stored.headers.emplace_back(std::string(kTrailer).append(field.name), field.value);
+        }
+      }
     };
   }
 
@@ -551,6 +590,10 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     co_return;
   }
   const bool late = result.error && result.error->is(http::Errc::timeout);
+  if (late && visit.deadline && exchange_time(visit) >= *visit.deadline) {
+    co_await refuse(visit, Complaint{504, "the deadline of the call has passed"}, std::nullopt);
+    co_return;
+  }
   const bool refused = result.state == http::RelayState::refused;
   OCTROI_LOG(warn, kModule, "upstream failed",
              {{"service", s.name.str()},
@@ -585,15 +628,18 @@ Task<void> Gate::replay(Visit& visit, const Authenticator& authenticator, const 
   http::ResponseHead head;
   head.status = stored.status;
   std::optional<UnixMillis> receipt_at;
+  http::Headers trailers;
   for (const auto& [name, value] : stored.headers) {
     if (name == kReceiptAt) {
       if (auto when = from_rfc3339(value)) receipt_at = *when;
+    } else if (name.starts_with(kTrailer)) {
+      trailers.add(std::string_view(name).substr(kTrailer.size()), value);
     } else if (name != kHeadOnly) {
       head.headers.add(name, value);
     }
   }
   if (receipt_at) authenticator.decorate(grant, head, *receipt_at);
-  co_await answer(visit, std::move(head), std::move(stored.body), {});
+  co_await answer(visit, std::move(head), std::move(stored.body), {}, &trailers);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -800,7 +846,7 @@ Task<void> Gate::refuse(Visit& visit, Complaint what, std::optional<Millis> retr
 
 /// `grpc_text` becomes the grpc-message of a refusal to a gRPC caller; empty: never translated.
 Task<void> Gate::answer(Visit& visit, http::ResponseHead head, std::string body,
-                        std::string grpc_text) {
+                        std::string grpc_text, const http::Headers* trailers) {
   visit.status = head.status;
   head.headers.set("X-Request-Id", visit.request_id);
   if (visit.used_payment_authorization && !head.headers.has_token("Cache-Control", "no-store")) {
@@ -813,7 +859,9 @@ Task<void> Gate::answer(Visit& visit, http::ResponseHead head, std::string body,
     to_grpc(head, grpc_text);
     body.clear();
   }
-  auto sent = co_await visit.exchange.respond(std::move(head), std::move(body));
+  auto sent = trailers == nullptr || trailers->empty()
+                  ? co_await visit.exchange.respond(std::move(head), std::move(body))
+                  : co_await respond_with(visit.exchange, std::move(head), body, *trailers);
   if (!sent)
     OCTROI_LOG(debug, kModule, "client left",
                {{"request", visit.request_id}, {"error", sent.error().message()}});

@@ -87,7 +87,9 @@ class Gate {
                     ledger::StoredResponse stored);
 
   Task<void> refuse(Visit& visit, Complaint complaint, std::optional<Millis> retry_after);
-  Task<void> answer(Visit& visit, http::ResponseHead head, std::string body, std::string grpc_text);
+  Task<void> answer(Visit& visit, http::ResponseHead head, std::string body, std::string grpc_text,
+                    const http::Headers* trailers = nullptr);
+  [[nodiscard]] static Millis exchange_time(const Visit& visit);
   void finish(Visit& visit);
 
   [[nodiscard]] bool upstream_down(const http::Origin& origin) const;

@@ -1,5 +1,7 @@
 #include "octroi/paywall/grpc.h"
 
+#include <algorithm>
+
 namespace octroi::paywall {
 
 bool is_grpc(const http::Headers& request) {
@@ -12,6 +14,40 @@ bool is_grpc(const http::Headers& request) {
     return false;
   const std::string_view rest = media.substr(kGrpc.size());
   return rest.empty() || rest.front() == '+' || rest.front() == ' ';
+}
+
+std::optional<Millis> grpc_timeout(const http::Headers& request) {
+  const auto text = request.get("grpc-timeout");
+  if (!text || text->size() < 2 || text->size() > 9) return std::nullopt;
+  std::int64_t n = 0;
+  for (const char c : text->substr(0, text->size() - 1)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    n = n * 10 + (c - '0');
+  }
+  std::int64_t millis = 0;
+  switch (text->back()) {
+    case 'H':
+      millis = n * 3'600'000;
+      break;
+    case 'M':
+      millis = n * 60'000;
+      break;
+    case 'S':
+      millis = n * 1'000;
+      break;
+    case 'm':
+      millis = n;
+      break;
+    case 'u':
+      millis = (n + 999) / 1'000;
+      break;
+    case 'n':
+      millis = (n + 999'999) / 1'000'000;
+      break;
+    default:
+      return std::nullopt;
+  }
+  return Millis(std::max<std::int64_t>(millis, 1));
 }
 
 int grpc_status(int http_status) {

@@ -3,9 +3,11 @@
 // Source  gRPC over HTTP/2, "Responses"; L402 in gRPC metadata.  Thread: pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "octroi/base/clock.h"
 #include "octroi/http/message.h"
 
 namespace octroi::paywall {
@@ -13,6 +15,11 @@ namespace octroi::paywall {
 /// application/grpc, application/grpc+proto…; grpc-web speaks plain HTTP statuses and is not
 /// included.
 [[nodiscard]] bool is_grpc(const http::Headers& request);
+
+/// The time that the caller gives to the call, from `grpc-timeout` (at most eight digits and a
+/// unit); rounded up to milliseconds, at least one. Empty without, or when it cannot be read: the
+/// upstream judges it then.
+[[nodiscard]] std::optional<Millis> grpc_timeout(const http::Headers& request);
 
 /// google.rpc.Code for the statuses a gate answers. 402 is 13 (INTERNAL), as every L402 client
 /// expects.
