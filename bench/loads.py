@@ -15,6 +15,9 @@ from measure import LOAD_CPUS
 ROOT = Path(__file__).resolve().parent.parent
 
 
+cpus = LOAD_CPUS  # of the load; a run with several workers a proxy pins nothing
+
+
 class LoadFailed(Exception):
     pass
 
@@ -26,7 +29,7 @@ def _run(words: list[str], seconds: float, env: dict[str, str] | None = None) ->
         text=True,
         timeout=seconds + 60,
         env={**os.environ, **(env or {})},
-        preexec_fn=lambda: os.sched_setaffinity(0, LOAD_CPUS),
+        preexec_fn=lambda: os.sched_setaffinity(0, cpus),
     )
     if done.returncode != 0:
         raise LoadFailed(f"{words[0]} ended with {done.returncode}: {(done.stderr or done.stdout)[-400:]}")
@@ -172,7 +175,7 @@ class IdleConnections:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, LOAD_CPUS),
+            preexec_fn=lambda: os.sched_setaffinity(0, cpus),
         )
         first = self.process.stdout.readline()
         if not first or self.process.stdout.readline().strip() != "open":

@@ -205,14 +205,26 @@ def _can_count() -> bool:
     return _instructions(run.stderr) is not None
 
 
+def settle(process: Process, seconds: float = 2) -> None:
+    """Waits until the process rests: what it does after the last answer (rows, fsyncs) counts too."""
+    end = time.monotonic() + seconds
+    used = process.cpu_seconds()
+    while time.monotonic() < end:
+        time.sleep(0.1)
+        now = process.cpu_seconds()
+        if now - used < 0.004:
+            return
+        used = now
+
+
 def measured(process: Process, load) -> dict:
-    """One run of a load, with what the process used meanwhile. The little pause lets work that goes
-    on after the last answer (rows, fsyncs) be counted too."""
+    """One run of a load, with what the process used for it."""
+    settle(process)
     process.reset_peak()
     counter = Instructions(process)
     before = process.cpu_seconds()
     row = load()
-    time.sleep(0.1)
+    settle(process)
     used = process.cpu_seconds() - before
     instructions = counter.stop()
     if not process.alive():

@@ -1,6 +1,7 @@
 """The servers of the benchmark: the upstream, octroi, and what octroi is measured against. Every
-proxy has one worker on one CPU, connections to its upstream kept alive, no access log, and gives the
-upstream X-Forwarded-For and X-Request-Id, as octroi does."""
+proxy has as many workers as every other (one, on one CPU, unless --workers says otherwise),
+connections to its upstream kept alive, no access log, and gives the upstream X-Forwarded-For and
+X-Request-Id, as octroi does."""
 
 from __future__ import annotations
 
@@ -36,20 +37,25 @@ class Server:
 class Site:
     """Everything that the servers share: files, keys, upstreams."""
 
-    def __init__(self, directory: Path, octroi: Path, paygate: Path, shim: Path, pool: int):
+    def __init__(self, directory: Path, octroi: Path, paygate: Path, shim: Path, pool: int, workers: int = 1):
         self.directory = directory
         self.octroi_binary = octroi
         self.paygate = paygate
         self.shim = shim
         self.pool = pool
+        self.workers = workers
+        # Several workers are not pinned: they, the load and the upstream share all CPUs.
+        every = PROXY_CPUS | LOAD_CPUS
+        self.proxy_cpus, self.load_cpus = (PROXY_CPUS, LOAD_CPUS) if workers == 1 else (every, every)
         self.running: list[Process] = []
         self.keys = Keys(directory)
         directory.chmod(0o755)
         self._certificate()
         self._upstreams()
 
-    def start(self, words: list[str], name: str, cpus: set[int] = PROXY_CPUS, env: dict[str, str] | None = None) -> Process:
-        process = Process([str(w) for w in words], self.directory / f"{name}.log", cpus, env)
+    def start(self, words: list[str], name: str, cpus: set[int] | None = None, env: dict[str, str] | None = None) -> Process:
+        log = self.directory / f"{name}.log"
+        process = Process([str(w) for w in words], log, cpus or self.proxy_cpus, env)
         self.running.append(process)
         return process
 
@@ -77,10 +83,11 @@ class Site:
             (www / name).write_bytes(b"x" * size)
         self.upstream, self.events = free_port(), free_port()
         files = self._nginx(
-            "upstream", f"server {{ listen 127.0.0.1:{self.upstream} reuseport; root {www}; open_file_cache max=16; }}",
-            LOAD_CPUS,
+            "upstream", f"server {{ listen 127.0.0.1:{self.upstream} reuseport; root {www}; open_file_cache max=16;"
+            f" location ~ ^/s[0-9]+/(.*)$ {{ alias {www}/$1; }} }}",
+            self.load_cpus,
         )  # fmt: skip
-        events = self.start([self.paygate, "sse", f"127.0.0.1:{self.events}"], "events", LOAD_CPUS)
+        events = self.start([self.paygate, "sse", f"127.0.0.1:{self.events}"], "events", self.load_cpus)
         files.wait_port(self.upstream)
         events.wait_port(self.events)
 
@@ -92,7 +99,7 @@ class Site:
             f"{kind}_temp_path {where}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         conf.write_text(
-            f"daemon off; master_process on; worker_processes 1; pid {where}/pid; error_log {where}/error.log;\n"
+            f"daemon off; master_process on; worker_processes {self.workers}; pid {where}/pid; error_log {where}/error.log;\n"
             f"worker_rlimit_nofile {2 * CONNECTIONS}; events {{ worker_connections {2 * CONNECTIONS}; }}\n"
             f"http {{ access_log off; sendfile on; keepalive_timeout 600s; keepalive_requests 1000000000;\n"
             f"{temporary}\n{body}\n}}\n"
@@ -119,7 +126,7 @@ class Site:
             "nginx",
             f"upstream files {{ server 127.0.0.1:{self.upstream}; keepalive 512; keepalive_requests 1000000000; }}\n"
             f"upstream events {{ server 127.0.0.1:{self.events}; keepalive 64; }}\n{servers}",
-            PROXY_CPUS,
+            self.proxy_cpus,
         )
         for port in ports.values():
             process.wait_port(port)
@@ -130,7 +137,7 @@ class Site:
         conf = self.directory / "haproxy.cfg"
         conf.write_text(
             f"""global
-  nbthread 1
+  nbthread {self.workers}
   no strict-limits
   maxconn {CONNECTIONS}
   ssl-default-bind-options ssl-min-ver TLSv1.3
@@ -163,7 +170,7 @@ backend events
     def nghttpx(self) -> Server:
         ports = {kind: free_port() for kind in ("h1", "tls")}
         process = self.start(
-            ["nghttpx", "--conf=/dev/null", "--workers=1", "--single-thread", "--no-ocsp", "--log-level=WARN",
+            ["nghttpx", "--conf=/dev/null", f"--workers={self.workers}", "--no-ocsp", "--log-level=WARN",
              "--frontend-keep-alive-timeout=600", "--frontend-http2-read-timeout=600", "--frontend-read-timeout=600",
              "--backend-connections-per-host=512", "--add-x-forwarded-for", "--strip-incoming-x-forwarded-for",
              f"-f127.0.0.1,{ports['h1']};no-tls", f"-f127.0.0.1,{ports['tls']}",
@@ -210,6 +217,7 @@ backend events
         path = where / "config.json"
         path.write_text(json.dumps(config, indent=1))
         env, syncs = self._sync_env(name, delay_us)
+        env["GOMAXPROCS"] = str(self.workers)
         process = self.start([self.paygate, path], name, env=env)
         process.wait_port(port)
         return Server("go", process, dict.fromkeys(("tls", "h2tls") if tls else ("h1", "h2"), port), syncs)
@@ -224,7 +232,7 @@ backend events
         services = []
         if many_services:
             services += [
-                f"    - {{ name: s{i}, match: {{ path: '^/s{i}/' }}, {upstream}, auth: off, rewrite: {{ strip: /s{i} }} }}"
+                f"  - {{name: s{i}, match: {{path: ^/s{i}/}}, {upstream}, auth: off}}"  # a file may have 1 MiB
                 for i in range(many_services)
             ]
         else:
@@ -239,7 +247,7 @@ backend events
         lines = [
             "environment: development",
             f"listen: 127.0.0.1:{port}",
-            "workers: 1",
+            f"workers: {self.workers}",
             f"store: sqlite://{where}/octroi.db",
             f"lightning: {{ backend: sim, sim: {{ file: {where}/sim.db, account: merchant }} }}",
             f"tls: {{ cert: 'file://{self.cert}', key: 'file://{self.key}' }}" if tls else "",
@@ -303,7 +311,7 @@ def versions(site: Site) -> dict[str, str]:
     }
 
 
-def machine() -> dict[str, object]:
+def machine(site: Site) -> dict[str, object]:
     model = next(
         (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
         "unknown",
@@ -314,7 +322,8 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "memory_gib": memory,
         "kernel": os.uname().release,
+        "workers": site.workers,
+        "proxy_cpus": sorted(site.proxy_cpus),
+        "load_cpus": sorted(site.load_cpus),
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "proxy_cpus": sorted(PROXY_CPUS),
-        "load_cpus": sorted(LOAD_CPUS),
     }

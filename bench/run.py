@@ -9,7 +9,8 @@ same way: one machine, one run, taking turns, several rounds.
 What is compared is the CPU time of the proxy's processes (user and system) per request, because it
 says what a request costs whatever else the machine does. Requests per second and latencies are told
 too; where proxy, load and upstream share few CPUs they say more about the machine than about the
-proxy. Each proxy has one worker on the first CPU; load and upstream have the others. Writes
+proxy. Each proxy has one worker on the first CPU, load and upstream have the others; with --workers N
+each has N and nothing is pinned. Writes
 bench/results/latest.json and latest.md. How each case is made: docs/benchmark.md.
 """
 
@@ -29,10 +30,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import loads
 import report
 from credentials import forged_token, malformed_token, record_in_go, record_in_octroi, write_pool
 from loads import IdleConnections, LoadFailed, build_go, h2load, load, openssl_config, sync_shim, wrk
-from measure import measured, raise_file_limit
+from measure import measured, raise_file_limit, settle
 from peers import LISTS, POOL_SIZES, Server, Site, machine, versions
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,7 +137,7 @@ class Bench:
         self.charges_used[server.process.log_path.name] = first + count
         calls, spent = server.syncs.read()
         row = load(server.ports["h1"], "/charge/1k", credentials=self.charges, first=first, **{"count": count, **options})
-        time.sleep(0.1)
+        settle(server.process)
         more, spent_after = server.syncs.read()
         row["fsyncs"] = more - calls
         row["fsyncs_per_request"] = (more - calls) / max(1, row["requests"])
@@ -305,7 +307,7 @@ class Bench:
         """A token's first sight is a look-up and a claim in the store; what is measured is later ones."""
         for who in ("octroi", "go"):
             if who in self.servers and not getattr(self, f"_shown_{who}", False):
-                row = load(self.servers[who].ports["h1"], "/l402/1k", count=TOKENS, connections=64, credentials=self.tokens)
+                row = load(self.servers[who].ports["h1"], "/l402/1k", count=TOKENS, connections=256, credentials=self.tokens)
                 if row["good"] != TOKENS:
                     raise LoadFailed(f"{who} refused {TOKENS - row['good']} of its tokens")
                 setattr(self, f"_shown_{who}", True)
@@ -375,6 +377,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="three rounds of two seconds")
     parser.add_argument("--rounds", type=int, help="how often each case is run (5; quick 3)")
     parser.add_argument("--seconds", type=float, help="how long each run takes (8; quick 2)")
+    parser.add_argument("--workers", type=int, default=1, help="of each proxy; several are not pinned to CPUs (1)")
     parser.add_argument("--case", action="append", default=[], metavar="NAME", help="only this case; may be repeated")
     parser.add_argument("--list", action="store_true", help="print the names of the cases")
     parser.add_argument("--binary", type=Path, default=ROOT / "build/release/octroi")
@@ -397,7 +400,8 @@ def main() -> int:
     if unknown:
         raise SystemExit(f"bench: no case {', '.join(sorted(unknown))}; see --list")
     directory = Path(tempfile.mkdtemp(prefix="octroi-bench-"))
-    site = Site(directory, options.binary, build_go(), sync_shim(), POOL_SIZES["quick" if options.quick else "full"])
+    site = Site(directory, options.binary, build_go(), sync_shim(), POOL_SIZES["quick" if options.quick else "full"], options.workers)
+    loads.cpus = site.load_cpus
     began = time.monotonic()
     try:
         bench = Bench(site, options)
@@ -407,7 +411,7 @@ def main() -> int:
         chosen = [case for case in cases if not options.case or case.name in options.case]
         results = bench.all(chosen)
         facts = {
-            "machine": machine(),
+            "machine": machine(site),
             "versions": versions(site),
             "rounds": options.rounds,
             "seconds": options.seconds,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -10,7 +11,8 @@ import (
 )
 
 // Pool hands out invoices that were made beforehand. The benchmark fills it from a file and, because
-// it measures what an answer costs and not what a node costs, begins anew at the end.
+// it measures what an answer costs and not what a node costs, begins anew at the end, with hashes of
+// their own, so that each challenge stays a row of its own.
 type Pool struct {
 	invoices []invoice
 	next     atomic.Uint64
@@ -52,6 +54,11 @@ func loadPool(path string) (*Pool, error) {
 }
 
 // Take never waits.
-func (p *Pool) Take() *invoice {
-	return &p.invoices[(p.next.Add(1)-1)%uint64(len(p.invoices))]
+func (p *Pool) Take() invoice {
+	number := p.next.Add(1) - 1
+	taken := p.invoices[number%uint64(len(p.invoices))]
+	if round := number / uint64(len(p.invoices)); round > 0 {
+		binary.BigEndian.PutUint64(taken.hash[:], binary.BigEndian.Uint64(taken.hash[:])^round)
+	}
+	return taken
 }
