@@ -51,9 +51,12 @@ void make_private(http::Headers& headers) {
 
 bool is_kept_field(std::string_view name) {
   static constexpr std::array<std::string_view, 11> kKept = {
-      "Content-Type",  "Content-Encoding",       "Content-Language", "ETag",
-      "Last-Modified", "Location",               "Cache-Control",    "grpc-status",
-      "grpc-message",  "grpc-status-details-bin", "grpc-encoding"};
+      "Content-Type",     "Content-Encoding",
+      "Content-Language", "ETag",
+      "Last-Modified",    "Location",
+      "Cache-Control",    "grpc-status",
+      "grpc-message",     "grpc-status-details-bin",
+      "grpc-encoding"};
   return std::any_of(kKept.begin(), kKept.end(),
                      [name](auto k) { return http::equal_ignoring_case(k, name); });
 }
