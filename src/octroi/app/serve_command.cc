@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "octroi/app/commands.h"
 #include "octroi/app/context.h"
@@ -25,6 +26,16 @@ Task<void> announce(const Addresses* addresses) {
   co_return;
 }
 
+/// Each client and each upstream connection is a descriptor, and the usual soft limit of 1,024
+/// exists for programs that use select(): what the system allows is taken.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    OCTROI_LOG(warn, "app", "descriptor limit not raised", {{"limit", limit.rlim_cur}});
+}
+
 }  // namespace
 
 int serve_command(const Common& common, const ServeOptions& options) {
@@ -35,6 +46,7 @@ int serve_command(const Common& common, const ServeOptions& options) {
   }
   ::prctl(PR_SET_DUMPABLE, 0);
   ::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
   auto loaded = load_config(common);
   if (!loaded) return kUsage;
   const std::string file = loaded->config.file;
