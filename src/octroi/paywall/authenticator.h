@@ -44,6 +44,7 @@ struct RequestContext {
   ClientIdentity client;
   UnixMillis now;
   std::string request_id;
+  std::optional<std::uint64_t> body_length = std::nullopt;  // empty: not known beforehand
   /// What a new challenge asks; told only when one is about to be made. A credential is judged by
   /// the amount of its own challenge.
   pricing::Quote quote = {};

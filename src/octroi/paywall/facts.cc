@@ -52,6 +52,8 @@ std::string quoted_place(const RequestContext& c) {
   text += c.path;
   text.push_back('?');
   text += c.query;
+  text.push_back('\n');
+  if (c.body_length) text += fmt::format("{}", *c.body_length);
   const auto digest = crypto::sha256(as_bytes(text));
   return "quote-" + to_hex(ByteView(digest).first(16));
 }

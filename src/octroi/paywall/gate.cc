@@ -317,6 +317,8 @@ Task<void> Gate::serve_priced(Visit& visit) {
     co_return;
   }
   if (!co_await read_bound_body(visit)) co_return;
+  visit.context->body_length = visit.body ? std::optional<std::uint64_t>(visit.body->size())
+                                          : visit.exchange.body().length();
 
   std::optional<Refusal> refusal;
   const Authenticator* refused_by = nullptr;
@@ -668,11 +670,7 @@ Task<Result<pricing::Quote>> Gate::quoted_price(const Visit& visit) {
   for (const auto field : c.headers) {
     if (!is_private_field(field.name)) request.headers.emplace_back(field.name, field.value);
   }
-  if (visit.body) {
-    request.content_length = visit.body->size();
-  } else {
-    request.content_length = visit.exchange.body().length();
-  }
+  request.content_length = c.body_length;
   const auto rule = static_cast<std::size_t>(&c.rule - c.service.rules.data());
   if (rule + 1 < c.service.rules.size()) request.rule = rule;
   auto quote = co_await net::within(*loop, kQuoteDeadline, source->quote(std::move(request)));

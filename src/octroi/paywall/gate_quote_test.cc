@@ -142,6 +142,20 @@ TEST_F(Quoted, ACheapQuoteOpensNothingElse) {
   }
 }
 
+// Also where bodies are not bound: what was quoted for a small one opens no large one.
+TEST_F(Quoted, AQuoteForASmallBodyOpensNoLargeOne) {
+  auto s = quoted();
+  s.digest = DigestMode::off;
+  start(s);
+  const auto asked = post("small");
+  for (const auto& credential : {proof(asked), token(asked)}) {
+    EXPECT_EQ(post("larger by far", {{"Authorization", credential}}).status, 402);
+    EXPECT_EQ(post("SMALL", {{"Authorization", credential}}).status, 200);
+  }
+  ASSERT_FALSE(quotes.asked.empty());
+  EXPECT_EQ(quotes.asked[0].content_length, 5U);
+}
+
 TEST_F(Quoted, ASourceThatIsNotThereSellsNothing) {
   auto s = quoted();
   s.price_source = "nobody";

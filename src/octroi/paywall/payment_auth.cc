@@ -16,6 +16,7 @@
 #include "octroi/mpp/receipt.h"
 #include "octroi/net/loop.h"
 #include "octroi/paywall/errors.h"
+#include "octroi/paywall/facts.h"
 
 namespace octroi::paywall {
 
@@ -43,9 +44,9 @@ struct Place {
   std::string scope;
   mpp::BindingFields fields;
   explicit Place(const RequestContext& c) {
-    // A quote may depend on path and query, so it opens nothing but what it was asked for.
+    // A quote opens nothing but what it was asked for, whatever the scope.
     if (c.service.quoted()) {
-      scope = "quote:" + c.path + "?" + c.query;
+      scope = quoted_place(c);
     } else {
       set_scope(c);
     }
