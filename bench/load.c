@@ -1,5 +1,6 @@
-/* The HTTP/1.1 load that wrk and h2load cannot make: another credential on every request, exactly so
- * many requests, requests at fixed times whatever the answers do, and connections that stay open.
+/* The HTTP/1.1 load that wrk and h2load cannot make: another credential on every request, exactly
+ * so many requests, requests at fixed times whatever the answers do, and connections that stay
+ * open.
  *
  *   load PORT PATH [-c CONNECTIONS] [-n COUNT | -s SECONDS] [-r RATE] [-f CREDENTIALS] [-o FIRST]
  *        [-a AUTHORIZATION] [-p PAUSE_MS] [-k PATHS] [-i]
@@ -13,7 +14,8 @@
  *   -i        opens the connections one after another, one request each, says "open", and keeps
  *             them open until its stdin ends
  *
- * Prints one JSON object. Answers must have a Content-Length. Exit status 1 when something broke. */
+ * Prints one JSON object. Answers must have a Content-Length. Exit status 1 when something broke.
+ */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,10 +40,10 @@ enum { MAX_REQUEST = 20000, READ_SIZE = 65536, MAX_STATUS = 600 };
 
 struct connection {
   int fd;
-  int busy;          /* a request is under way */
-  int64_t due;       /* when it was to be sent */
-  int64_t resume;    /* with a pause: when the next one is */
-  char head[8192];   /* of the answer, until its end is found */
+  int busy;        /* a request is under way */
+  int64_t due;     /* when it was to be sent */
+  int64_t resume;  /* with a pause: when the next one is */
+  char head[8192]; /* of the answer, until its end is found */
   size_t head_size;
   int64_t body_left; /* -1: the head is not complete */
 };
@@ -53,17 +55,17 @@ static struct {
   double seconds;
 } opt = {.connections = 32};
 
-static const char **lines;
-static uint32_t *line_sizes;
+static const char** lines;
+static uint32_t* line_sizes;
 static size_t line_count, next_line;
 
-static uint32_t *latencies;
+static uint32_t* latencies;
 static size_t latency_count, latency_room;
 static long statuses[MAX_STATUS];
 static long broken, reconnects, started, answered, too_late;
 static int poll_fd, timer_fd;
 
-static void die(const char *what) {
+static void die(const char* what) {
   fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
   exit(1);
 }
@@ -78,12 +80,12 @@ static void read_credentials(void) {
   int file = open(opt.file, O_RDONLY);
   struct stat info;
   if (file < 0 || fstat(file, &info) != 0 || info.st_size == 0) die(opt.file);
-  const char *text = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+  const char* text = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
   if (text == MAP_FAILED) die(opt.file);
-  const char *end = text + info.st_size;
+  const char* end = text + info.st_size;
   size_t room = 0;
-  for (const char *p = text; p < end;) {
-    const char *stop = memchr(p, '\n', (size_t)(end - p));
+  for (const char* p = text; p < end;) {
+    const char* stop = memchr(p, '\n', (size_t)(end - p));
     if (!stop) stop = end;
     if (line_count == room) {
       room = room ? room * 2 : 4096;
@@ -98,12 +100,12 @@ static void read_credentials(void) {
   next_line = (size_t)opt.first % line_count;
 }
 
-static void connect_to(struct connection *c, int blocking) {
+static void connect_to(struct connection* c, int blocking) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port)};
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (c->fd < 0) die("socket");
-  if (connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0) die("connect");
+  if (connect(c->fd, (struct sockaddr*)&to, sizeof to) != 0) die("connect");
   int one = 1;
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   if (blocking) return;
@@ -112,21 +114,24 @@ static void connect_to(struct connection *c, int blocking) {
   if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, c->fd, &event) != 0) die("epoll_ctl");
 }
 
-static void send_request(struct connection *c, int64_t due) {
+static void send_request(struct connection* c, int64_t due) {
   static char out[MAX_REQUEST];
-  const char *mark = opt.paths > 0 ? strchr(opt.path, '#') : NULL;
-  int size = mark ? snprintf(out, sizeof out, "GET %.*s%ld%s", (int)(mark - opt.path), opt.path, started % opt.paths,
-                             mark + 1)
+  const char* mark = opt.paths > 0 ? strchr(opt.path, '#') : NULL;
+  int size = mark ? snprintf(out, sizeof out, "GET %.*s%ld%s", (int)(mark - opt.path), opt.path,
+                             started % opt.paths, mark + 1)
                   : snprintf(out, sizeof out, "GET %s", opt.path);
-  size += snprintf(out + size, sizeof out - (size_t)size, " HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n", opt.port);
-  const char *value = opt.authorization;
+  size += snprintf(out + size, sizeof out - (size_t)size, " HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n",
+                   opt.port);
+  const char* value = opt.authorization;
   int length = value ? (int)strlen(value) : 0;
   if (lines) {
     value = lines[next_line];
     length = (int)line_sizes[next_line];
     next_line = (next_line + 1) % line_count;
   }
-  if (value) size += snprintf(out + size, sizeof out - (size_t)size, "Authorization: %.*s\r\n", length, value);
+  if (value)
+    size +=
+        snprintf(out + size, sizeof out - (size_t)size, "Authorization: %.*s\r\n", length, value);
   if (size + 3 > (int)sizeof out) {
     errno = E2BIG;
     die("credential");
@@ -155,21 +160,22 @@ static void keep_latency(int64_t nanoseconds) {
   latencies[latency_count++] = tenths > UINT32_MAX ? UINT32_MAX : (uint32_t)tenths;
 }
 
-/* Finds the end of the head, the status and the length. Returns what of `size` belongs to the body. */
-static ssize_t take_head(struct connection *c, const char *data, size_t size) {
+/* Finds the end of the head, the status and the length. Returns what of `size` belongs to the body.
+ */
+static ssize_t take_head(struct connection* c, const char* data, size_t size) {
   const size_t before = c->head_size;
   size_t room = sizeof c->head - 1 - before;
   size_t taken = size < room ? size : room;
   memcpy(c->head + before, data, taken);
   c->head_size += taken;
   c->head[c->head_size] = 0;
-  const char *end = memmem(c->head, c->head_size, "\r\n\r\n", 4);
+  const char* end = memmem(c->head, c->head_size, "\r\n\r\n", 4);
   if (!end) return c->head_size == sizeof c->head - 1 ? -1 : 0;
   const size_t head = (size_t)(end - c->head) + 4;
   const int status = atoi(c->head + 9);
   if (status < 100 || status >= MAX_STATUS) return -1;
   ++statuses[status];
-  const char *length = strcasestr(c->head, "\r\ncontent-length:");
+  const char* length = strcasestr(c->head, "\r\ncontent-length:");
   if (length && length < end) {
     c->body_left = atoll(length + 17);
   } else if (status == 204 || status == 304) {
@@ -181,7 +187,7 @@ static ssize_t take_head(struct connection *c, const char *data, size_t size) {
 }
 
 /* 1 when the answer is complete, 0 when more is to come, -1 when it is broken. */
-static int take(struct connection *c, const char *data, size_t size) {
+static int take(struct connection* c, const char* data, size_t size) {
   if (c->body_left < 0) {
     const ssize_t rest = take_head(c, data, size);
     if (rest < 0) return -1;
@@ -193,7 +199,7 @@ static int take(struct connection *c, const char *data, size_t size) {
   return c->body_left == 0;
 }
 
-static void on_readable(struct connection *c) {
+static void on_readable(struct connection* c) {
   static char buffer[READ_SIZE];
   for (;;) {
     const ssize_t n = recv(c->fd, buffer, sizeof buffer, 0);
@@ -227,8 +233,8 @@ static void on_readable(struct connection *c) {
   }
 }
 
-static int by_value(const void *a, const void *b) {
-  const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+static int by_value(const void* a, const void* b) {
+  const uint32_t x = *(const uint32_t*)a, y = *(const uint32_t*)b;
   return (x > y) - (x < y);
 }
 
@@ -241,11 +247,13 @@ static double millis(double share) {
 
 static int report(double seconds) {
   qsort(latencies, latency_count, sizeof *latencies, by_value);
-  printf("{\"requests\":%ld,\"seconds\":%.6f,\"rps\":%.1f,\"p50_ms\":%.4f,\"p99_ms\":%.4f,\"max_ms\":%.4f,"
-         "\"broken\":%ld,\"reconnects\":%ld,\"unsent\":%ld,\"status\":{",
-         answered, seconds, (double)answered / seconds, millis(0.5), millis(0.99), millis(1), broken, reconnects,
-         too_late);
-  const char *comma = "";
+  printf(
+      "{\"requests\":%ld,\"seconds\":%.6f,\"rps\":%.1f,\"p50_ms\":%.4f,\"p99_ms\":%.4f,\"max_ms\":%"
+      ".4f,"
+      "\"broken\":%ld,\"reconnects\":%ld,\"unsent\":%ld,\"status\":{",
+      answered, seconds, (double)answered / seconds, millis(0.5), millis(0.99), millis(1), broken,
+      reconnects, too_late);
+  const char* comma = "";
   for (int i = 0; i < MAX_STATUS; ++i) {
     if (!statuses[i]) continue;
     printf("%s\"%d\":%ld", comma, i, statuses[i]);
@@ -256,11 +264,11 @@ static int report(double seconds) {
   return broken > 0;
 }
 
-static int hold(struct connection *all) {
+static int hold(struct connection* all) {
   static char buffer[READ_SIZE];
   const int64_t began = now();
   for (int i = 0; i < opt.connections; ++i) {
-    struct connection *c = &all[i];
+    struct connection* c = &all[i];
     connect_to(c, 1);
     send_request(c, now());
     for (int state = 0; state == 0;) {
@@ -284,7 +292,7 @@ static void wake_at(int64_t when) {
   timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &timer, NULL);
 }
 
-static int run(struct connection *all) {
+static int run(struct connection* all) {
   for (int i = 0; i < opt.connections; ++i) connect_to(&all[i], 0);
   struct epoll_event timer_event = {.events = EPOLLIN, .data.ptr = NULL};
   epoll_ctl(poll_fd, EPOLL_CTL_ADD, timer_fd, &timer_event);
@@ -306,12 +314,13 @@ static int run(struct connection *all) {
     int busy = 0;
     int64_t wake = INT64_MAX;
     for (int k = 0; k < opt.connections; ++k) {
-      struct connection *c = &all[(from + k) % opt.connections];
+      struct connection* c = &all[(from + k) % opt.connections];
       if (!c->busy && open_ended && waiting > 0 && started < limit) {
         if (opt.pause_ms > 0 && c->resume > at) {
           if (c->resume < wake) wake = c->resume;
         } else {
-          send_request(c, opt.rate > 0 ? began + (int64_t)((double)started * 1e9 / (double)opt.rate) : now());
+          send_request(c, opt.rate > 0 ? began + (int64_t)((double)started * 1e9 / (double)opt.rate)
+                                       : now());
           --waiting;
         }
       }
@@ -343,23 +352,45 @@ static int run(struct connection *all) {
   return report((double)(now() - began) / 1e9);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   for (int c; (c = getopt(argc, argv, "c:n:s:r:f:o:a:p:k:i")) != -1;) {
     switch (c) {
-      case 'c': opt.connections = atoi(optarg); break;
-      case 'n': opt.count = atol(optarg); break;
-      case 's': opt.seconds = atof(optarg); break;
-      case 'r': opt.rate = atol(optarg); break;
-      case 'f': opt.file = optarg; break;
-      case 'o': opt.first = atol(optarg); break;
-      case 'a': opt.authorization = optarg; break;
-      case 'p': opt.pause_ms = atol(optarg); break;
-      case 'k': opt.paths = atol(optarg); break;
-      case 'i': opt.idle = 1; break;
-      default: return 2;
+      case 'c':
+        opt.connections = atoi(optarg);
+        break;
+      case 'n':
+        opt.count = atol(optarg);
+        break;
+      case 's':
+        opt.seconds = atof(optarg);
+        break;
+      case 'r':
+        opt.rate = atol(optarg);
+        break;
+      case 'f':
+        opt.file = optarg;
+        break;
+      case 'o':
+        opt.first = atol(optarg);
+        break;
+      case 'a':
+        opt.authorization = optarg;
+        break;
+      case 'p':
+        opt.pause_ms = atol(optarg);
+        break;
+      case 'k':
+        opt.paths = atol(optarg);
+        break;
+      case 'i':
+        opt.idle = 1;
+        break;
+      default:
+        return 2;
     }
   }
-  if (argc - optind != 2 || opt.connections < 1 || (!opt.idle && opt.count <= 0 && opt.seconds <= 0)) {
+  if (argc - optind != 2 || opt.connections < 1 ||
+      (!opt.idle && opt.count <= 0 && opt.seconds <= 0)) {
     fprintf(stderr, "usage: load [options] PORT PATH; see the beginning of load.c\n");
     return 2;
   }
@@ -373,7 +404,7 @@ int main(int argc, char **argv) {
   poll_fd = epoll_create1(EPOLL_CLOEXEC);
   timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   if (poll_fd < 0 || timer_fd < 0) die("epoll");
-  struct connection *all = calloc((size_t)opt.connections, sizeof *all);
+  struct connection* all = calloc((size_t)opt.connections, sizeof *all);
   if (!all) die("memory");
   return opt.idle ? hold(all) : run(all);
 }

@@ -205,7 +205,7 @@ def _can_count() -> bool:
     return _instructions(run.stderr) is not None
 
 
-def settle(process: Process, seconds: float = 2) -> None:
+def settle(process: Process, seconds: float = 15) -> None:
     """Waits until the process rests: what it does after the last answer (rows, fsyncs) counts too."""
     end = time.monotonic() + seconds
     used = process.cpu_seconds()

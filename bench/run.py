@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import random
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -48,10 +48,13 @@ CASES = (
     "passthrough_h1_64k", "passthrough_h1_10m", "passthrough_sse",
     "l402_valid", "l402_many",
     "charge_redeem", "charge_redeem_2ms", "charge_lone", "charge_lone_2ms",
-    "not_found", "forged", "malformed", "p99_half_load", "services_10", "services_1000", "services_10000",
     "challenge_l402", "challenge_payment", "challenge", "forged_fresh",
+    "not_found", "forged", "malformed", "p99_half_load", "services_10", "services_1000", "services_10000",
     "idle_10k",
 )  # fmt: skip
+
+# What has no target; a quick run does it in its first round only.
+EXTRAS = {"passthrough_h2_tls_1k", "passthrough_h1_64k", "passthrough_h1_10m", "passthrough_sse", "forged_fresh"}
 
 
 @dataclass
@@ -130,13 +133,12 @@ class Bench:
         record_in_go(where / "paygate.db", self.hashes + self.pool_hashes)
         return self.site.go(name, **options)
 
-    def charge_run(self, server: Server, **options) -> dict:
+    def charge_run(self, server: Server, *, count: int, **options) -> dict:
         """Redeems credentials that this server has not seen; each of them once."""
-        count = options.get("count", self.charge_count)
         first = self.charges_used.get(server.process.log_path.name, 0)
         self.charges_used[server.process.log_path.name] = first + count
         calls, spent = server.syncs.read()
-        row = load(server.ports["h1"], "/charge/1k", credentials=self.charges, first=first, **{"count": count, **options})
+        row = load(server.ports["h1"], "/charge/1k", credentials=self.charges, first=first, count=count, **options)
         settle(server.process)
         more, spent_after = server.syncs.read()
         row["fsyncs"] = more - calls
@@ -167,6 +169,7 @@ class Bench:
             ready = self.pool(server)[0]
             steady = steady + 1 if ready == last else 0
             last = ready
+        settle(server.process, 60)  # rows of those challenges
         self.pool_filled_at = time.monotonic()
         note(f"{last} invoices ready")
 
@@ -191,100 +194,134 @@ class Bench:
     # ---- cases --------------------------------------------------------------------------------
 
     def cases(self) -> list[Case]:
-        site, seconds = self.site, self.seconds
-        nginx = self.server("nginx", site.nginx)
-        haproxy = self.server("haproxy", site.haproxy)
-        nghttpx = self.server("nghttpx", site.nghttpx)
-        go = self.server("go", lambda: self.make_go(delay_us=0))
-        octroi = self.server("octroi", lambda: self.make_octroi(delay_us=0))
-        out: list[Case] = []
+        """In the order of CASES. Between l402_valid and the challenges the pools rest."""
+        return [
+            *self.passthrough_cases(),
+            *self.l402_cases(),
+            *self.charge_cases(),
+            *self.challenge_cases(),
+            *self.refusal_cases(),
+            self.latency_case(),
+            *self.services_cases(),
+            self.idle_case(),
+        ]
 
-        def through(name: str, kind: str, file: str, run, tls: bool = False, only: tuple[str, ...] = ()) -> None:
-            own = self.server("octroi_tls", lambda: site.octroi("octroi_tls", tls=True)) if tls else octroi
-            own_go = self.server("go_tls", lambda: site.go("go_tls", tls=True)) if tls else go
-            every = {"octroi": own, "nginx": nginx, "haproxy": haproxy, "nghttpx": nghttpx, "go": own_go}
-            case = Case(name)
-            for who, get in every.items():
-                if only and who not in only:
-                    continue
+    def main(self, who: str) -> Callable[[], Server]:
+        """The server that most cases use."""
+        site = self.site
+        make = {
+            "octroi": lambda: self.make_octroi(delay_us=0),
+            "go": lambda: self.make_go(delay_us=0),
+            "nginx": site.nginx,
+            "haproxy": site.haproxy,
+            "nghttpx": site.nghttpx,
+        }
+        return self.server(who, make[who])
+
+    def both(self, run, octroi: Callable[[], Server] | None = None, go: Callable[[], Server] | None = None) -> dict:
+        """The same for octroi and the Go program."""
+        return {"octroi": (octroi or self.main("octroi"), run), "go": (go or self.main("go"), run)}
+
+    def passthrough_cases(self) -> list[Case]:
+        def case(name: str, kind: str, file: str, run) -> Case:
+            servers = {who: self.main(who) for who in ("octroi", "nginx", "haproxy", "nghttpx", "go")}
+            if kind in ("tls", "h2tls"):
+                servers["octroi"] = self.server("octroi_tls", lambda: self.site.octroi("octroi_tls", tls=True))
+                servers["go"] = self.server("go_tls", lambda: self.site.go("go_tls", tls=True))
+            runs = {}
+            for who, get in servers.items():
                 path = f"/free{file}" if who in ("octroi", "go") else file
-                case.runs[who] = (get, lambda s, p=path: run(s.url(kind, p)))
-            out.append(case)
+                runs[who] = (get, lambda s, p=path: run(s.url(kind, p)))
+            return Case(name, runs)
 
-        through("passthrough_h1_1k", "h1", "/1k", lambda u: wrk(u, seconds))
-        through("passthrough_tls_1k", "tls", "/1k", lambda u: wrk(u, seconds, tls=self.tls), tls=True)
-        through("passthrough_h2_1k", "h2", "/1k", lambda u: h2load(u, seconds))
-        through("passthrough_h2_tls_1k", "h2tls", "/1k", lambda u: h2load(u, seconds, tls=self.tls), tls=True)
-        through("passthrough_h1_64k", "h1", "/64k", lambda u: wrk(u, seconds))
-        through("passthrough_h1_10m", "h1", "/10m", lambda u: wrk(u, seconds, connections=8))
-        through("passthrough_sse", "h1", "/sse", lambda u: wrk(u, max(2, seconds)))
+        seconds = self.seconds
+        return [
+            case("passthrough_h1_1k", "h1", "/1k", lambda u: wrk(u, seconds)),
+            case("passthrough_tls_1k", "tls", "/1k", lambda u: wrk(u, seconds, tls=self.tls)),
+            case("passthrough_h2_1k", "h2", "/1k", lambda u: h2load(u, seconds)),
+            case("passthrough_h2_tls_1k", "h2tls", "/1k", lambda u: h2load(u, seconds, tls=self.tls)),
+            case("passthrough_h1_64k", "h1", "/64k", lambda u: wrk(u, seconds)),
+            case("passthrough_h1_10m", "h1", "/10m", lambda u: wrk(u, seconds, connections=8)),
+            case("passthrough_sse", "h1", "/sse", lambda u: wrk(u, max(2, seconds))),
+        ]
 
-        plain = (nginx, lambda s: wrk(s.url("h1", "/1k"), seconds))
-        many = {"seconds": seconds, "credentials": self.tokens}
-        out.append(
-            Case("l402_valid", {w: (g, lambda s: wrk(s.url("h1", "/l402/1k"), seconds, self.token)) for w, g in (("octroi", octroi), ("go", go))} | {"nginx": plain})
-        )  # fmt: skip
-        out.append(
-            Case("l402_many", {w: (g, lambda s: load(s.ports["h1"], "/l402/1k", **many)) for w, g in (("octroi", octroi), ("go", go))}
-                 | {"nginx": (nginx, lambda s: load(s.ports["h1"], "/1k", **many))},
-                 before=self.show_tokens_once)
-        )  # fmt: skip
+    def l402_cases(self) -> list[Case]:
+        def one(path: str):
+            return lambda s: wrk(s.url("h1", path), self.seconds, self.token)
 
-        slow = self.server("octroi_slow", lambda: self.make_octroi("octroi_slow", delay_us=SLOW_FSYNC_US))
-        slow_go = self.server("go_slow", lambda: self.make_go("go_slow", delay_us=SLOW_FSYNC_US))
-        many_at_once = {"connections": 64}
-        lone = {"connections": 1, "pause_ms": 20, "count": 50}
-        some = {"connections": 64, "count": self.charge_count // 2}
-        out.append(Case("charge_redeem", {w: (g, lambda s: self.charge_run(s, **many_at_once)) for w, g in (("octroi", octroi), ("go", go))}))
-        out.append(Case("charge_redeem_2ms", {w: (g, lambda s: self.charge_run(s, **some)) for w, g in (("octroi", slow), ("go", slow_go))}))
-        out.append(Case("charge_lone", {w: (g, lambda s: self.charge_run(s, **lone)) for w, g in (("octroi", octroi), ("go", go))}))
-        out.append(Case("charge_lone_2ms", {w: (g, lambda s: self.charge_run(s, **lone)) for w, g in (("octroi", slow), ("go", slow_go))}))
+        def many(path: str):
+            return lambda s: load(s.ports["h1"], path, seconds=self.seconds, credentials=self.tokens)
 
-        # From here to the challenges the pools rest.
+        nginx = self.main("nginx")
+        return [
+            Case("l402_valid", {**self.both(one("/l402/1k")), "nginx": (nginx, one("/1k"))}, before=self.fill_pools),
+            Case("l402_many", {**self.both(many("/l402/1k")), "nginx": (nginx, many("/1k"))}, before=self.show_tokens_once),
+        ]
+
+    def charge_cases(self) -> list[Case]:
+        slow = {
+            "octroi": self.server("octroi_slow", lambda: self.make_octroi("octroi_slow", delay_us=SLOW_FSYNC_US)),
+            "go": self.server("go_slow", lambda: self.make_go("go_slow", delay_us=SLOW_FSYNC_US)),
+        }
+
+        def at_once(count: int):
+            return lambda s: self.charge_run(s, connections=64, count=count)
+
+        def lone(s: Server) -> dict:
+            return self.charge_run(s, connections=1, pause_ms=20, count=50)
+
+        return [
+            Case("charge_redeem", self.both(at_once(self.charge_count))),
+            Case("charge_redeem_2ms", self.both(at_once(self.charge_count // 2), **slow)),
+            Case("charge_lone", self.both(lone)),
+            Case("charge_lone_2ms", self.both(lone, **slow)),
+        ]
+
+    def challenge_cases(self) -> list[Case]:
+        def case(name: str, kind: str) -> Case:
+            runs = self.both(lambda s: self.challenge_run(s, kind))
+            return Case(name, runs, expect="refused", before=self.need_full_pools)
+
+        return [
+            case("challenge_l402", "l402"),
+            case("challenge_payment", "payment"),
+            case("challenge", "both"),
+            self.refusal_case("forged_fresh", "/l402/1k", forged_token(self.token), self.main("octroi")),
+        ]
+
+    def refusal_case(self, name: str, path: str, header: str | None, octroi: Callable[[], Server]) -> Case:
+        return Case(name, self.both(lambda s: wrk(s.url("h1", path), self.seconds, header), octroi), expect="refused")
+
+    def refusal_cases(self) -> list[Case]:
         bounded = self.server("octroi_default", lambda: self.make_octroi("octroi_default", max_unpaid=64))
-        forged, malformed = forged_token(self.token), malformed_token(self.token)
+        return [
+            self.refusal_case("not_found", "/nowhere/1k", None, bounded),
+            self.refusal_case("forged", "/l402/1k", forged_token(self.token), bounded),
+            self.refusal_case("malformed", "/l402/1k", malformed_token(self.token), bounded),
+        ]
 
-        def attack(name: str, path: str, header: str | None, get, with_go: bool = True) -> None:
-            runs = {"octroi": (get, lambda s: wrk(s.url("h1", path), seconds, header))}
-            if with_go:
-                runs["go"] = (go, lambda s: wrk(s.url("h1", path), seconds, header))
-            out.append(Case(name, runs, expect="refused"))
+    def latency_case(self) -> Case:
+        def run(path: str):
+            return lambda s: load(s.ports["h1"], path, seconds=max(2, self.seconds), rate=self.half_load())
 
-        attack("not_found", "/nowhere/1k", None, bounded)
-        out[-1].before = self.fill_pools
-        attack("forged", "/l402/1k", forged, bounded)
-        attack("malformed", "/l402/1k", malformed, bounded)
-        half = lambda s, p: load(s.ports["h1"], p, seconds=max(2, seconds), rate=self.half_load())  # noqa: E731
-        out.append(
-            Case("p99_half_load", {
-                "octroi": (octroi, lambda s: half(s, "/free/1k")),
-                "nginx": (nginx, lambda s: half(s, "/1k")),
-                "haproxy": (haproxy, lambda s: half(s, "/1k")),
-                "nghttpx": (nghttpx, lambda s: half(s, "/1k")),
-                "go": (go, lambda s: half(s, "/free/1k")),
-            })
-        )  # fmt: skip
-        for count in (10, 1_000, 10_000):
+        paths = {"octroi": "/free/1k", "nginx": "/1k", "haproxy": "/1k", "nghttpx": "/1k", "go": "/free/1k"}
+        return Case("p99_half_load", {who: (self.main(who), run(path)) for who, path in paths.items()})
+
+    def services_cases(self) -> list[Case]:
+        def case(count: int) -> Case:
             name = f"services_{count}"
-            get = self.server(name, lambda n=name, c=count: site.octroi(n, many_services=c))
-            last = f"/s{count - 1}/1k"
-            out.append(Case(name, {"octroi": (get, lambda s, p=last: wrk(s.url("h1", p), seconds))}))
+            get = self.server(name, lambda: self.site.octroi(name, many_services=count))
+            return Case(name, {"octroi": (get, lambda s: wrk(s.url("h1", f"/s{count - 1}/1k"), self.seconds))})
 
-        for name, kind in (("challenge_l402", "l402"), ("challenge_payment", "payment"), ("challenge", "both")):
-            run = lambda s, k=kind: self.challenge_run(s, k)  # noqa: E731
-            out.append(Case(name, {"octroi": (octroi, run), "go": (go, run)}, expect="refused"))
-            out[-1].before = self.need_full_pools
-        attack("forged_fresh", "/l402/1k", forged, octroi)
+        return [case(10), case(1_000), case(10_000)]
 
-        idle = {
-            "octroi": self.server("octroi_idle", lambda: site.octroi("octroi_idle")),
-            "nginx": nginx,
-            "haproxy": haproxy,
-            "nghttpx": nghttpx,
+    def idle_case(self) -> Case:
+        servers = {
+            "octroi": self.server("octroi_idle", lambda: self.site.octroi("octroi_idle")),
+            **{who: self.main(who) for who in ("nginx", "haproxy", "nghttpx")},
             "go": self.server("go_idle", lambda: self.make_go("go_idle")),
         }
-        out.append(Case("idle_10k", {who: (get, self.idle_run) for who, get in idle.items()}, once=True))
-        return out
+        return Case("idle_10k", {who: (get, self.idle_run) for who, get in servers.items()}, once=True)
 
     def idle_run(self, server: Server) -> dict:
         path = "/free/1k" if server.name in ("octroi", "go") else "/1k"
@@ -341,15 +378,15 @@ class Bench:
         self.failures: dict[str, dict[str, str]] = {}
         for number in range(self.options.rounds):
             for case in cases:
-                if case.once and number > 0:
+                if number > 0 and (case.once or (self.options.quick and case.name in EXTRAS)):
                     continue
                 began = time.monotonic()
                 names = list(case.runs)
                 # Who comes first changes, so that nobody always has the quiet or the warm turn.
                 names = names[number % len(names) :] + names[: number % len(names)]
                 names = [who for who in names if who not in self.failures.get(case.name, {})]
-                for who in names:
-                    self.prepared(case, who)
+                for who in names:  # servers start before what a case needs of them
+                    case.runs[who][0]()
                 if case.before:
                     case.before()
                 for who in names:
@@ -360,12 +397,6 @@ class Bench:
                         note(f"{case.name}: {who}: {error}")
                 note(f"round {number + 1}: {case.name} {time.monotonic() - began:.1f} s")
         return results
-
-    def prepared(self, case: Case, who: str) -> None:
-        """Servers start outside of what is measured, and before what a case needs of them."""
-        case.runs[who][0]()
-        if case.before == self.fill_pools and "octroi" not in self.servers:
-            self.servers["octroi"] = self.make_octroi(delay_us=0)
 
 
 def note(text: str) -> None:
@@ -392,7 +423,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     raise_file_limit()
-    random.seed(1)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are stopped on the way out
     if options.list:
         print("\n".join(CASES))
         return 0

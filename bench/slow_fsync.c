@@ -22,7 +22,7 @@ struct counter {
 
 static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
-static struct counter *counter;
+static struct counter* counter;
 static long delay_us;
 
 static uint64_t now(void) {
@@ -34,14 +34,14 @@ static uint64_t now(void) {
 __attribute__((constructor)) static void start(void) {
   real_fsync = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
   real_fdatasync = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
-  const char *delay = getenv("SLOW_FSYNC_US");
+  const char* delay = getenv("SLOW_FSYNC_US");
   if (delay) delay_us = atol(delay);
-  const char *path = getenv("SLOW_FSYNC_COUNTER");
+  const char* path = getenv("SLOW_FSYNC_COUNTER");
   if (!path) return;
   int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) return;
   if (ftruncate(file, sizeof(struct counter)) == 0) {
-    void *map = mmap(NULL, sizeof(struct counter), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    void* map = mmap(NULL, sizeof(struct counter), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (map != MAP_FAILED) counter = map;
   }
   close(file);

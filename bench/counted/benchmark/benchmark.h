@@ -1,6 +1,6 @@
-// bench/counted/benchmark/benchmark.h: stands in for Google Benchmark where instructions are counted
-// and not time: a case runs as often as the command line says, and callgrind collects only while
-// its loop turns. It knows what the *_bench.cc files use, so that they compile unchanged.
+// bench/counted/benchmark/benchmark.h: stands in for Google Benchmark where instructions are
+// counted and not time: a case runs as often as the command line says, and callgrind collects only
+// while its loop turns. It knows what the *_bench.cc files use, so that they compile unchanged.
 //
 // Thread  one; a case that asks for several threads is run on one.
 #pragma once
