@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "octroi/base/random.h"
+#include "octroi/base/scan.h"
 
 namespace octroi {
 namespace {
@@ -138,6 +139,61 @@ TEST(Base64, OneTextForEachValue) {
             EXPECT_EQ(to_base64url(*bytes), text);
           }
         }
+      }
+    }
+  }
+}
+
+/// What the text means, character by character and bit by bit.
+std::optional<Bytes> plainly_decoded(std::string_view text, std::string_view alphabet) {
+  Bytes out;
+  std::uint32_t bits = 0;
+  unsigned have = 0;
+  for (const char c : text) {
+    const std::size_t value = alphabet.find(c);
+    if (value == std::string_view::npos) return std::nullopt;
+    bits = (bits << 6 | static_cast<std::uint32_t>(value)) & 0xffffU;
+    have += 6;
+    if (have < 8) continue;
+    have -= 8;
+    out.push_back(static_cast<std::uint8_t>(bits >> have));
+  }
+  return out;
+}
+
+// Long texts are decoded sixteen characters at a time: every byte at every place of one, both
+// alphabets.
+TEST(Base64, EveryByteAtEveryPlace) {
+  const std::string letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  for (const bool url : {false, true}) {
+    const std::string alphabet = letters + (url ? "-_" : "+/");
+    for (const std::size_t size : {16U, 20U, 24U, 40U, 64U}) {
+      for (std::size_t at = 0; at < size; ++at) {
+        for (unsigned byte = 0; byte < 256; ++byte) {
+          std::string text;
+          for (std::size_t i = 0; i < size; ++i) text += alphabet[(i * 7 + at) % 64];
+          text[at] = static_cast<char>(byte);
+          if (byte == '=' && at + 2 >= size) continue;  // padding is another test's
+          const auto got = url ? from_base64url(text) : from_base64(text);
+          const auto expected = plainly_decoded(text, alphabet);
+          ASSERT_EQ(got.has_value(), expected.has_value())
+              << byte << " at " << at << " of " << size;
+          if (expected) ASSERT_EQ(*got, *expected);
+        }
+      }
+    }
+  }
+}
+
+TEST(Scan, StopsAtTheFirstByteThatNeedsCare) {
+  for (std::size_t size = 0; size < 40; ++size) {
+    for (std::size_t at = 0; at <= size; ++at) {
+      for (unsigned byte = 0; byte < 256; ++byte) {
+        std::string text(size, 'x');
+        if (at < size) text[at] = static_cast<char>(byte);
+        const bool plain = byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+        ASSERT_EQ(plain_prefix(text), plain ? size : at) << byte;
+        ASSERT_EQ(ascii_prefix(text), byte < 0x80 ? size : at) << byte;
       }
     }
   }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "octroi/base/scan.h"
 namespace octroi::json {
 
 namespace {
@@ -64,18 +65,24 @@ void append_control(std::string& out, unsigned char c) {
 }  // namespace
 
 bool is_utf8(std::string_view text) noexcept {
-  while (!text.empty()) {
+  for (;;) {
+    text.remove_prefix(ascii_prefix(text));
+    if (text.empty()) return true;
     const std::size_t n = utf8_sequence(text);
     if (n == 0) return false;
     text.remove_prefix(n);
   }
-  return true;
 }
 
 // RFC 8785 section 3.2.2.2: the shortest escape where one is needed. rule: MPP-5
 void append_quoted(std::string& out, std::string_view text) {
   out += '"';
   for (std::size_t i = 0; i < text.size();) {
+    if (const std::size_t plain = plain_prefix(text.substr(i)); plain != 0) {
+      out.append(text, i, plain);
+      i += plain;
+      continue;
+    }
     const auto c = static_cast<unsigned char>(text[i]);
     if (c == '"' || c == '\\') {
       out += '\\';

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "octroi/base/scan.h"
 #include "octroi/mpp/text.h"
 
 namespace octroi::mpp {
@@ -208,12 +209,21 @@ std::vector<AuthChallenge> parse_auth_challenges(std::span<const std::string_vie
 }
 
 bool append_quoted_param(std::string& out, std::string_view name, std::string_view value) {
-  if (std::any_of(value.begin(), value.end(), [](char c) { return is_control(c) && c != '\t'; }))
-    return false;
+  const std::size_t before = out.size();
   (out += name) += "=\"";
-  for (const char c : value) {
+  while (!value.empty()) {
+    const std::size_t plain = plain_prefix(value);
+    out.append(value, 0, plain);
+    value.remove_prefix(plain);
+    if (value.empty()) break;
+    const char c = value.front();
+    if (is_control(c) && c != '\t') {
+      out.resize(before);
+      return false;
+    }
     if (c == '"' || c == '\\') out += '\\';
     out += c;
+    value.remove_prefix(1);
   }
   out += '"';
   return true;

@@ -1,6 +1,7 @@
 #include "octroi/mpp/text.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/core.h>
 
@@ -26,8 +27,16 @@ std::string_view trim(std::string_view text) noexcept {
 
 bool looks_like_base64url(std::string_view text) noexcept {
   while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+  static constexpr auto kMembers = [] {
+    std::array<bool, 256> members{};
+    for (unsigned c = 0; c < members.size(); ++c) {
+      const auto as_char = static_cast<char>(c);
+      members[c] = is_alpha(as_char) || is_digit(as_char) || as_char == '-' || as_char == '_';
+    }
+    return members;
+  }();
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return is_alpha(c) || is_digit(c) || c == '-' || c == '_';
+    return kMembers[static_cast<unsigned char>(c)];
   });
 }
 
