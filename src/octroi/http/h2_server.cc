@@ -1,5 +1,7 @@
 #include "octroi/http/h2_server.h"
 
+#include <algorithm>
+
 #include "octroi/base/log.h"
 #include "octroi/http/h1_buffer.h"
 
@@ -151,7 +153,6 @@ void H2Connection::begin_drain() noexcept {
   // RFC 9113 section 6.8: a first GOAWAY that gives nothing up, and the real one when the peer must
   // have seen it, so that no request is lost on the way.
   nghttp2_submit_shutdown_notice(session_.get());
-  nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, kDrainPing.data());
   context_.loop.timers().start(drain_clock_, kDrainPatience);
   output_.schedule();
 }
@@ -186,12 +187,7 @@ void H2Connection::end() noexcept {
   drain_clock_.stop();
   stop_reading();
   output_.stop();
-  fresh_.clear();
-  for (std::size_t i = in_use_; i-- > 0;) {
-    H2Exchange& exchange = *exchanges_[i];
-    if (!exchange.serving) exchange.handler_ended();
-    stream_closed(exchange, NGHTTP2_CANCEL);
-  }
+  for (std::size_t i = in_use_; i-- > 0;) stream_closed(*exchanges_[i], NGHTTP2_CANCEL);
   if (!gentle_) stream_->close();
   over_.set();
 }
@@ -269,7 +265,8 @@ void H2Connection::take_bytes(ByteView bytes) {
   }
   const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes.data(), bytes.size());
   if (taken < 0) {
-    send_away(taken == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR,
+    const bool flood = taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
+    send_away(flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR,
               nghttp2_strerror(static_cast<int>(taken)));
     return;
   }
@@ -293,7 +290,7 @@ void H2Connection::set_timers() noexcept {
     timed_head_ = watch_.head();
     timers.start(head_clock_, context_.limits.head_timeout);
   }
-  if (in_use_ > 0) {
+  if (in_use_ > 0 || watch_.in_head()) {
     idle_clock_.stop();
   } else if (!idle_clock_.running()) {
     timers.start(idle_clock_,
@@ -338,6 +335,7 @@ void H2Connection::request_came(std::int32_t stream, bool ended) {
     return;
   }
   served_ = true;
+  idle_clock_.stop();
   H2Exchange& exchange = new_exchange();
   nghttp2_session_set_stream_user_data(session_.get(), stream, &exchange);
   const h1::Fault fault = block_.take_request(exchange.request());
@@ -370,6 +368,11 @@ void H2Connection::frame_sent(const nghttp2_frame& frame, H2Exchange* exchange) 
       if (exchange != nullptr && exchange->reset_asked()) break;
       too_many_resets_ = too_many_resets_ || !watch_.reset_here(context_.loop.now());
       break;
+    case NGHTTP2_GOAWAY:
+      // Not before: a PING would overtake it.
+      if (draining_ && !last_goaway_sent_)
+        nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, kDrainPing.data());
+      break;
     default:
       break;
   }
@@ -390,6 +393,7 @@ void H2Connection::start_handlers() {
   if (fresh_.empty()) return;
   const RunScope scope;
   for (std::size_t i = 0; i < fresh_.size(); ++i) {
+    if (fresh_[i] == nullptr) continue;
     fresh_[i]->serving = true;
     tasks_.start(serve(this, fresh_[i]));
   }
@@ -410,8 +414,10 @@ Task<void> H2Connection::serve(H2Connection* self, H2Exchange* exchange) {
 
 void H2Connection::stream_closed(H2Exchange& exchange, std::uint32_t error) noexcept {
   exchange.closed(error);
-  std::erase(fresh_, &exchange);
-  if (!exchange.serving) exchange.handler_ended();
+  if (!exchange.serving) {
+    std::ranges::replace(fresh_, &exchange, static_cast<H2Exchange*>(nullptr));
+    exchange.handler_ended();
+  }
   retire(exchange);
 }
 

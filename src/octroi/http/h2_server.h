@@ -88,7 +88,7 @@ class H2Connection final : public ServerConnection, public Output::Owner {
 
   std::vector<std::unique_ptr<H2Exchange>> exchanges_;  // those in use first
   std::size_t in_use_ = 0;
-  std::vector<H2Exchange*> fresh_;  // their handlers have not started
+  std::vector<H2Exchange*> fresh_;  // their handlers have not started; null: closed before
 
   std::uint64_t timed_head_ = 0;  // the head for which head_clock_ runs
   bool served_ = false;           // a request has come
