@@ -119,6 +119,7 @@ struct Bench {
             {},
             kNow,
             "request",
+            std::nullopt,
             {service.settings.price.msat, {}, std::nullopt}};
   }
 };
