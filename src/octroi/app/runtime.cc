@@ -32,6 +32,7 @@ constexpr std::string_view kModule = "app";
 constexpr std::size_t kKeySize = 32;
 constexpr Millis kUpkeepEvery{60'000};
 constexpr Millis kWatchEvery{2'000};
+constexpr Millis kUpstreamTick{1'000};
 
 int worker_count(int configured) {
   if (configured > 0) return configured;
@@ -61,6 +62,7 @@ Result<> Runtime::run(std::function<Task<void>(const Addresses&)> ready) {
   loop_.post([this, r = std::move(ready)]() mutable { loop_.tasks().start(main(std::move(r))); });
   loop_.run();
   // In the opposite order of making: nothing may call into what is gone.
+  checker_.reset();
   workers_.clear();
   admin_server_.reset();
   admin_.reset();
@@ -92,6 +94,7 @@ Task<void> Runtime::main(std::function<Task<void>(const Addresses&)> ready) {
     TaskGroup background;
     background.start(upkeep());
     background.start(watch_files());
+    background.start(tick_upstreams());
     background.start(transactions_->run(loop_));
     if (ready) co_await ready(addresses_);
     co_await stopping_.wait();
@@ -189,7 +192,7 @@ Result<std::shared_ptr<const net::TlsServerContext>> Runtime::tls_context(
 
 Result<> Runtime::start_workers() {
   const auto& config = loaded_.config;
-  OCTROI_TRY(auto snapshot, paywall::Snapshot::build(*config.paywall, metrics_));
+  OCTROI_TRY(auto snapshot, paywall::Snapshot::build(*config.paywall, metrics_, &upstreams_));
   OCTROI_TRY(auto tls, tls_context(*config.paywall));
   std::vector<net::Endpoint> listen = config.paywall->listen;
   for (int i = 0; i < worker_count(config.workers); ++i) {
@@ -204,7 +207,20 @@ Result<> Runtime::start_workers() {
     addresses_.paywall = std::move(bound);
     workers_.push_back(std::move(worker));
   }
+  watch_upstreams(*snapshot);
   return {};
+}
+
+void Runtime::watch_upstreams(const paywall::Snapshot& snapshot) {
+  if (!checker_) checker_ = std::make_unique<upstream::HealthChecker>(loop_, system_random());
+  probing_.publish(snapshot);
+  std::vector<upstream::Watched> watched;
+  for (std::size_t i = 0; i < snapshot.upstreams.size(); ++i) {
+    const auto& service = snapshot.settings.services[i];
+    watched.push_back({snapshot.upstreams[i], &probing_.client_for(service),
+                       protocol_of(service.upstream, paywall::RequestKind::ordinary)});
+  }
+  checker_->watch(watched);
 }
 
 Task<Result<>> Runtime::start_admin() {
@@ -305,13 +321,15 @@ Task<Result<std::string>> Runtime::reload() {
                    "the new configuration has no paywall section; nothing changed");
   const auto changes = config::diff(loaded_, *fresh);
   OCTROI_CO_CHECK(co_await fill_secrets(*fresh->config.paywall));
-  OCTROI_CO_TRY(auto snapshot, paywall::Snapshot::build(*fresh->config.paywall, metrics_));
+  OCTROI_CO_TRY(auto snapshot,
+                paywall::Snapshot::build(*fresh->config.paywall, metrics_, &upstreams_));
   OCTROI_CO_TRY(auto tls, tls_context(*fresh->config.paywall));
   OCTROI_CO_CHECK(configure_log(fresh->config.log));
   for (auto& worker : workers_) {
     worker->publish(snapshot);
     if (tls != nullptr) worker->set_tls(tls);
   }
+  watch_upstreams(*snapshot);
   json::Writer w;
   w.begin_object().key("changed").begin_array();
   for (const auto& change : changes) {
@@ -330,6 +348,14 @@ Task<void> Runtime::upkeep() {
     co_await loop_.sleep(kUpkeepEvery);
     auto pruned = co_await store_->prune(system_clock().now());
     if (!pruned) OCTROI_LOG(warn, kModule, "not pruned", {{"error", pruned.error().message()}});
+  }
+}
+
+/// An address that no request asks any more comes back in the metrics all the same.
+Task<void> Runtime::tick_upstreams() {
+  while (true) {
+    co_await loop_.sleep(kUpstreamTick);
+    upstreams_.tick(system_clock().now());
   }
 }
 

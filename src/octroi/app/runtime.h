@@ -15,11 +15,14 @@
 #include "octroi/app/access_log.h"
 #include "octroi/app/lightning_stack.h"
 #include "octroi/app/transaction_writer.h"
+#include "octroi/app/upstreams.h"
 #include "octroi/app/worker.h"
 #include "octroi/config/load.h"
 #include "octroi/config/model.h"
 #include "octroi/http/server.h"
 #include "octroi/task/sync.h"
+#include "octroi/upstream/checker.h"
+#include "octroi/upstream/group.h"
 
 namespace octroi::app {
 
@@ -65,7 +68,10 @@ class Runtime {
   Task<Result<std::string>> reload();
   Task<Result<>> revoke(TokenId id);
   Task<Result<>> load_revocations();
+  /// Probes the addresses of these services from now on.
+  void watch_upstreams(const paywall::Snapshot& snapshot);
   Task<void> upkeep();
+  Task<void> tick_upstreams();
   Task<void> watch_files();
   Task<void> shut_down();
   Result<std::shared_ptr<const net::TlsServerContext>> tls_context(
@@ -75,6 +81,9 @@ class Runtime {
   Loader reload_;
   net::Loop loop_;
   MetricRegistry metrics_;
+  upstream::Directory upstreams_{metrics_};
+  Upstreams probing_{loop_, 0};  // the connections of the health checks
+  std::unique_ptr<upstream::HealthChecker> checker_;
   std::unique_ptr<ledger::Store> store_;
   std::unique_ptr<LightningStack> lightning_;
   std::unique_ptr<paywall::UnpaidBound> unpaid_;

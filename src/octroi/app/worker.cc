@@ -8,7 +8,7 @@
 namespace octroi::app {
 
 struct Worker::State {
-  explicit State(net::Loop& loop) : upstreams(loop) {}
+  State(net::Loop& loop, std::size_t turn) : upstreams(loop, turn) {}
   Upstreams upstreams;
   std::unique_ptr<paywall::Gate> gate;
   std::vector<std::unique_ptr<http::Server>> servers;
@@ -51,7 +51,7 @@ Result<std::vector<net::Endpoint>> Worker::start() {
 
 void Worker::run(std::promise<Result<std::vector<net::Endpoint>>> ready) {
   net::Loop loop;
-  State state(loop);
+  State state(loop, static_cast<std::size_t>(options_.index));
   state.upstreams.publish(*snapshot_);
   state.gate = std::make_unique<paywall::Gate>(shared_, state.upstreams, std::move(snapshot_),
                                                std::move(revoked_));

@@ -61,12 +61,35 @@ paywall::UpstreamProtocol protocol(const std::string& word) {
   return paywall::UpstreamProtocol::automatic;
 }
 
+upstream::Policy upstream_policy(const Value& v) {
+  upstream::Policy out;
+  out.balance = v.at("balance").str() == "least_requests" ? upstream::Balance::least_requests
+                                                          : upstream::Balance::round_robin;
+  out.passive = {v.at("passive.failures").number(), v.at("passive.ejection").duration()};
+  out.max_connections = v.at("max_connections").number();
+  const Value& health = v.at("health");
+  if (!health.given) return out;
+  out.health =
+      upstream::HealthSettings{health.at("path").str(),         health.at("interval").duration(),
+                               health.at("timeout").duration(), health.at("healthy").number(),
+                               health.at("unhealthy").number(), {}};
+  for (const std::string& text : health.at("status").strings()) {
+    if (const auto range = parse_status_range(text)) out.health->status.push_back(*range);
+  }
+  return out;
+}
+
 paywall::UpstreamSettings upstream(const Value& v) {
-  const Url& url = v.at("url").url();
+  const auto& several = v.at("urls").children;
+  const Url& url = several.empty() ? v.at("url").url() : several.front().value.at("url").url();
   paywall::UpstreamSettings out;
   out.scheme = url.scheme;
-  out.host = url.host;
-  out.port = url.port_or_default();
+  for (const auto& [key, one] : several) {
+    const Url& u = one.at("url").url();
+    out.addresses.push_back({u.host, u.port_or_default(), one.at("weight").number()});
+  }
+  if (several.empty()) out.addresses.push_back({url.host, url.port_or_default()});
+  out.policy = upstream_policy(v);
   out.base_path = url.path;
   while (out.base_path.ends_with('/')) out.base_path.pop_back();
   out.ca_pem = pem(v.at("ca"));

@@ -167,8 +167,7 @@ TEST(Bind, service) {
   EXPECT_EQ(s.path, "^/v1/");
   EXPECT_EQ(s.methods, (std::vector<std::string>{"GET", "POST"}));
   EXPECT_EQ(s.upstream.scheme, "https");
-  EXPECT_EQ(s.upstream.host, "up.example");
-  EXPECT_EQ(s.upstream.port, 9443);
+  EXPECT_EQ(s.upstream.addresses, (std::vector<upstream::Address>{{"up.example", 9443}}));
   EXPECT_EQ(s.upstream.base_path, "/base");
   EXPECT_EQ(s.upstream.server_name, "other.example");
   EXPECT_EQ(s.upstream.protocol, paywall::UpstreamProtocol::h2);

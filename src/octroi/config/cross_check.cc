@@ -512,15 +512,49 @@ class CrossCheck {
   }
 
   void upstream(const Value& s, const std::string& path) {
-    const Value& url = s.at("upstream.url");
+    const Value& v = s.at("upstream");
+    if (!v.given || broken(v)) return;
+    const std::string where = path + ".upstream";
+    const Value& one = v.at("url");
+    const Value& several = v.at("urls");
+    if (one.given && several.given) {
+      c_.error(several, where + ".urls", "is written beside `url`",
+               "move the address of `url` into `urls`, and remove `url`");
+    }
+    if (several.given && several.children.empty()) {
+      if (!broken(several)) {
+        c_.error(several, where + ".urls", "is empty",
+                 "write at least one address, such as http://127.0.0.1:9000");
+      }
+      return;
+    }
+    if (!one.given && !several.given) {
+      c_.error(v, where + ".url", "is required",
+               "add `url:` with a URL such as http://127.0.0.1:9000, or `urls:` with several");
+      return;
+    }
+    // With one address the service's `upstream` is its place, as people write it in one word.
+    if (one.has_value()) upstream_url(v, one, where);
+    for (std::size_t i = 0; i < several.children.size(); ++i) {
+      upstream_url(v, several.children[i].value.at("url"), fmt::format("{}.urls[{}]", where, i));
+    }
+    upstream_urls(several, where);
+    upstream_health(v, where);
+    if (v.at("balance").given && several.children.size() < 2) {
+      c_.warn(v.at("balance"), where + ".balance", "has no effect on a single address",
+              "add `urls` with several, or remove it");
+    }
+  }
+
+  void upstream_url(const Value& v, const Value& url, const std::string& path) {
     if (!url.has_value()) return;
     const Url& u = url.url();
     if (!u.userinfo.empty()) {
-      c_.error(url, path + ".upstream", "holds a user or password",
+      c_.error(url, path, "holds a user or password",
                "put it into headers: { Authorization: \"Basic ${env://NAME}\" }");
     }
-    if (u.scheme == "http" && (s.at("upstream.ca").given || s.at("upstream.server_name").given)) {
-      c_.error(url, path + ".upstream", "is plain http, but a certificate is asked for",
+    if (u.scheme == "http" && (v.at("ca").given || v.at("server_name").given)) {
+      c_.error(url, path, "is plain http, but a certificate is asked for",
                "use https://, or remove ca and server_name");
     }
     const auto address =
@@ -530,10 +564,88 @@ class CrossCheck {
       const bool any = e.address.str() == "0.0.0.0" || e.address.str() == "::";
       if (e.port == u.port_or_default() &&
           (e.address == *address || (any && address->is_loopback()))) {
-        c_.error(url, path + ".upstream",
-                 "is octroi's own listener: requests would go round in circles",
+        c_.error(url, path, "is octroi's own listener: requests would go round in circles",
                  "point it at the server behind octroi");
       }
+    }
+  }
+
+  /// A request is written once and may go to any of them, so they must all take it alike.
+  void upstream_urls(const Value& several, const std::string& where) {
+    if (several.children.size() > upstream::kMaxAddresses) {
+      c_.error(several, where + ".urls",
+               fmt::format("has {} addresses; {} are possible", several.children.size(),
+                           upstream::kMaxAddresses),
+               "give a DNS name that stands for several of them");
+    }
+    const auto base = [](std::string path) {
+      while (path.ends_with('/')) path.pop_back();
+      return path;
+    };
+    const Url* first = nullptr;
+    std::map<std::pair<std::string, std::uint16_t>, std::size_t> seen;
+    for (std::size_t i = 0; i < several.children.size(); ++i) {
+      const Value& url = several.children[i].value.at("url");
+      if (!url.has_value()) continue;
+      const Url& u = url.url();
+      const std::string path = fmt::format("{}.urls[{}]", where, i);
+      if (first == nullptr) first = &u;
+      if (u.scheme != first->scheme) {
+        c_.error(url, path,
+                 fmt::format("is {}, but the first address is {}", u.scheme, first->scheme),
+                 "use one scheme for all addresses of a service");
+      }
+      if (base(u.path) != base(first->path)) {
+        c_.error(url, path,
+                 fmt::format("has the path \"{}\", but the first address has \"{}\"", base(u.path),
+                             base(first->path)),
+                 "use one path for all addresses of a service, or two services");
+      }
+      const auto [it, added] = seen.emplace(std::pair(u.host, u.port_or_default()), i);
+      if (!added) {
+        c_.error(url, path, fmt::format("is the same address as {}.urls[{}]", where, it->second),
+                 "write it once, with a weight");
+      }
+    }
+  }
+
+  void upstream_health(const Value& v, const std::string& where) {
+    const Value& health = v.at("health");
+    if (!health.given || broken(health)) return;
+    const Value& path = health.at("path");
+    if (path.has_value() && !path.str().starts_with('/')) {
+      c_.error(path, where + ".health.path", "must begin with a slash",
+               "write /healthz, for example");
+    }
+    if (path.has_value() && path.str().find_first_of(" #") != std::string::npos) {
+      c_.error(path, where + ".health.path", "holds a blank or a fragment",
+               "percent-encode the blank, or remove what follows the #");
+    }
+    const Value& status = health.at("status");
+    for (const auto& [key, one] : status.children) {
+      if (!broken(one) && !parse_status_range(one.str())) {
+        c_.error(one, where + ".health.status", fmt::format("\"{}\" is no status", one.str()),
+                 "write numbers from 100 to 599, or ranges such as 200-299");
+      }
+    }
+    if (!path.has_value() && status.given) {
+      c_.warn(status, where + ".health.status", "has no effect without a path",
+              "add path: /healthz, for example");
+    }
+    const auto& urls = v.at("urls").children;
+    const Value& url = urls.empty() ? v.at("url") : urls.front().value.at("url");
+    if (!path.has_value() && url.has_value() && url.url().scheme == "https") {
+      c_.warn(
+          health, where + ".health",
+          "has no path: a server that shakes hands over TLS counts as healthy, whatever it answers",
+          "add path: /healthz, for example");
+    }
+    if (health.at("timeout").valid && health.at("interval").valid &&
+        health.at("timeout").duration() > health.at("interval").duration()) {
+      c_.warn(health.at("timeout").given ? health.at("timeout") : health, where + ".health.timeout",
+              "is longer than the interval: a silent address is asked less often than the interval "
+              "says",
+              "make it shorter");
     }
   }
 

@@ -104,6 +104,97 @@ Field tls_section() {
       .built = true};
 }
 
+Field upstream_urls() {
+  return {
+      .key = "urls",
+      .type = Type::list,
+      .doc =
+          "Several addresses that serve the same, instead of `url`: `urls: [http://10.0.0.1:9000, "
+          "http://10.0.0.2:9000]`. They share scheme and path. A request goes to one of them; one "
+          "that cannot be connected is passed over.",
+      .fields = {{.key = "url",
+                  .type = Type::url,
+                  .doc = "Address of one upstream.",
+                  .choices = {"http", "https"},
+                  .required = true},
+                 {.key = "weight",
+                  .type = Type::integer,
+                  .doc = "How many requests it gets in comparison with the others.",
+                  .fallback = "1",
+                  .min = 1,
+                  .max = 1'000}},
+      .item = Type::section,
+      .shorthand = "url"};
+}
+
+Field health_section() {
+  return {
+      .key = "health",
+      .type = Type::section,
+      .doc =
+          "Asks each address regularly how it is. One that does not answer well gets requests only "
+          "while no other is better. `health: /healthz` is short for `health: { path: /healthz }`.",
+      .fields =
+          {{.key = "path",
+            .type = Type::text,
+            .doc = "What is asked for with GET. Left out: it is enough that a connection can be "
+                   "made."},
+           {.key = "interval",
+            .type = Type::duration,
+            .doc = "Time between two questions to one address.",
+            .fallback = "10s",
+            .min = 100,
+            .max = kHour},
+           {.key = "timeout",
+            .type = Type::duration,
+            .doc = "No answer by then is a bad answer.",
+            .fallback = "2s",
+            .min = 10,
+            .max = kHour},
+           {.key = "healthy",
+            .type = Type::integer,
+            .doc = "Good answers in a row that bring an address back.",
+            .fallback = "2",
+            .min = 1,
+            .max = 1'000},
+           {.key = "unhealthy",
+            .type = Type::integer,
+            .doc = "Bad answers in a row that take an address out. The very first answer decides "
+                   "alone.",
+            .fallback = "3",
+            .min = 1,
+            .max = 1'000},
+           {.key = "status",
+            .type = Type::list,
+            .doc = "Statuses of a good answer: numbers, or ranges such as `200-299`.",
+            .fallback = "200-399"}},
+      .shorthand = "path",
+      .optional = true};
+}
+
+Field passive_section() {
+  return {.key = "passive",
+          .type = Type::section,
+          .doc =
+              "Learns from the requests themselves. An address that fails several in a row (no "
+              "connection, a connection that breaks before the answer, no answer in time, 502, 503 "
+              "or 504) "
+              "is left alone for a while. When no address is better, it is asked all the same.",
+          .fields = {
+              {.key = "failures",
+               .type = Type::integer,
+               .doc = "How many in a row; 0: never.",
+               .fallback = "5",
+               .max = 1'000'000},
+              {.key = "ejection",
+               .type = Type::duration,
+               .doc = "For how long. Each time that the first request afterwards fails again it is "
+                      "twice as long, up to 32 times.",
+               .fallback = "10s",
+               .min = 1,
+               .max = kHour}}};
+}
+
 Field upstream_section() {
   return {
       .key = "upstream",
@@ -115,8 +206,23 @@ Field upstream_section() {
       .fields = {{.key = "url",
                   .type = Type::url,
                   .doc = "Address of the upstream. Certificates of https upstreams are verified.",
-                  .choices = {"http", "https"},
-                  .required = true},
+                  .choices = {"http", "https"}},
+                 upstream_urls(),
+                 {.key = "balance",
+                  .type = Type::choice,
+                  .doc = "Which of several addresses is next: `round_robin` takes turns, "
+                         "`least_requests` asks the one with the fewest requests under way.",
+                  .fallback = "round_robin",
+                  .choices = {"round_robin", "least_requests"}},
+                 health_section(),
+                 passive_section(),
+                 {.key = "max_connections",
+                  .type = Type::integer,
+                  .doc =
+                      "Requests under way at one address, over all workers; 503 when every address "
+                      "has as many. 0: no bound.",
+                  .fallback = "0",
+                  .max = 1'000'000},
                  {.key = "ca",
                   .type = Type::pem,
                   .doc = "Certificate authorities for this upstream, in PEM.",
@@ -124,7 +230,7 @@ Field upstream_section() {
                  {.key = "server_name",
                   .type = Type::text,
                   .doc = "Name that the upstream's certificate must carry.",
-                  .derived = "the host of the URL"},
+                  .derived = "the host of each URL"},
                  {.key = "protocol",
                   .type = Type::choice,
                   .doc = "The HTTP that the upstream is spoken to. `auto`: over https what TLS "

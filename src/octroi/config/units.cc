@@ -203,4 +203,17 @@ Result<Url> parse_url(std::string_view text) {
   return url;
 }
 
+std::optional<upstream::StatusRange> parse_status_range(std::string_view text) {
+  const auto status = [](std::string_view digits) -> int {
+    if (digits.size() != 3 || !std::all_of(digits.begin(), digits.end(), is_digit)) return 0;
+    const int n = (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
+    return n >= 100 && n <= 599 ? n : 0;
+  };
+  const std::size_t dash = text.find('-');
+  const int first = status(text.substr(0, dash));
+  const int last = dash == std::string_view::npos ? first : status(text.substr(dash + 1));
+  if (first == 0 || last < first) return std::nullopt;
+  return upstream::StatusRange{first, last};
+}
+
 }  // namespace octroi::config

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "octroi/base/clock.h"
 #include "octroi/base/result.h"
+#include "octroi/upstream/settings.h"
 
 namespace octroi::config {
 
@@ -36,5 +38,8 @@ struct Url {
   [[nodiscard]] std::string shown() const;
 };
 [[nodiscard]] Result<Url> parse_url(std::string_view text);
+
+/// "204" or "200-299", between 100 and 599.
+[[nodiscard]] std::optional<upstream::StatusRange> parse_status_range(std::string_view text);
 
 }  // namespace octroi::config

@@ -128,6 +128,13 @@ class Client {
     std::ignore = fresh;
     return open(std::move(origin));
   }
+  /// For a request that can be sent once only. A server that closes after each answer has done so
+  /// before a pooled connection is lent here, and none that is in use closes as early as this takes
+  /// the last one; without such a connection a new one is made.
+  virtual Task<Result<std::unique_ptr<ClientExchange>>> open_surely(Origin origin,
+                                                                    ClientTimeouts timeouts) {
+    return open_with(std::move(origin), timeouts, /*fresh=*/false);
+  }
   /// Closes idle connections, of whatever protocol, to origins that are not among these (HTTP/1.1,
   /// ascending); those that are lent
   /// end with their exchange. An origin that is opened again is pooled again.

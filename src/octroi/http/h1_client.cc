@@ -31,6 +31,10 @@ using net::IoStatus;
 
 constexpr std::size_t kMaxFields = 200;
 constexpr int kMaxInterim = 32;
+/// A pooled connection is sure between these ages. Servers that do not keep connections close them
+/// at once; the shortest idle timeouts in use are two seconds.
+constexpr Millis kSettled{20};
+constexpr Millis kRecent{1'000};
 
 std::string authority_of(const Origin& origin) {
   Url url;
@@ -201,6 +205,8 @@ class ClientImpl final : public Client {
   }
   Task<Result<std::unique_ptr<ClientExchange>>> open_with(Origin origin, ClientTimeouts timeouts,
                                                           bool fresh) override;
+  Task<Result<std::unique_ptr<ClientExchange>>> open_surely(Origin origin,
+                                                            ClientTimeouts timeouts) override;
   void keep_only(std::span<const Origin> origins) override;
   Task<Result<Response>> fetch(Request request, std::uint64_t max_body, Millis deadline) override;
   Task<Result<int>> stream_lines(Request request, std::function<Task<bool>(std::string)> on_line,
@@ -211,7 +217,10 @@ class ClientImpl final : public Client {
 
  private:
   Pool& pool_of(Origin origin);
-  std::unique_ptr<ClientExchange> take_idle(Pool& pool, ClientTimeouts timeouts);
+  static std::unique_ptr<ClientExchange> lend(Pool& pool,
+                                              std::vector<std::unique_ptr<Connection>>::iterator at,
+                                              ClientTimeouts timeouts);
+  static std::unique_ptr<ClientExchange> take_idle(Pool& pool, ClientTimeouts timeouts);
   Task<Result<std::unique_ptr<ClientExchange>>> open_new(Pool* where, ClientTimeouts timeouts,
                                                          bool fresh);
   h2::ClientPool& h2_of(Pool& pool);
@@ -518,10 +527,7 @@ Task<Result<std::unique_ptr<ClientExchange>>> ClientImpl::open_with(Origin origi
 }
 
 std::unique_ptr<ClientExchange> ClientImpl::take_idle(Pool& pool, ClientTimeouts timeouts) {
-  std::unique_ptr<Connection> connection = std::move(pool.idle.back());
-  pool.idle.pop_back();
-  connection->end_idle();
-  return std::make_unique<H1Exchange>(std::move(connection), timeouts, /*reused=*/true);
+  return lend(pool, pool.idle.end() - 1, timeouts);
 }
 
 Task<Result<std::unique_ptr<ClientExchange>>> ClientImpl::open_new(Pool* where,
@@ -544,6 +550,34 @@ Task<Result<std::unique_ptr<ClientExchange>>> ClientImpl::open_new(Pool* where,
   }
   auto connection = std::make_unique<Connection>(*this, pool, std::move(stream), config_.max_head);
   co_return std::make_unique<H1Exchange>(std::move(connection), timeouts, /*reused=*/false);
+}
+
+std::unique_ptr<ClientExchange> ClientImpl::lend(
+    Pool& pool, std::vector<std::unique_ptr<Connection>>::iterator at, ClientTimeouts timeouts) {
+  std::unique_ptr<Connection> connection = std::move(*at);
+  pool.idle.erase(at);
+  connection->end_idle();
+  return std::make_unique<H1Exchange>(std::move(connection), timeouts, /*reused=*/true);
+}
+
+Task<Result<std::unique_ptr<ClientExchange>>> ClientImpl::open_surely(Origin origin,
+                                                                      ClientTimeouts timeouts) {
+  Pool& pool = pool_of(origin);
+  if (origin.protocol == Protocol::h2 || pool.speaks_h2) {
+    // HTTP/2 says which requests a closing server will not look at; only long rest is a risk.
+    auto exchange = co_await open_with(origin, timeouts, /*fresh=*/false);
+    if (!exchange || ((*exchange)->rested() <= kRecent && (*exchange)->alive())) co_return exchange;
+    co_return co_await open_with(std::move(origin), timeouts, /*fresh=*/true);
+  }
+  const Millis now = loop_.now();
+  // The youngest first: their ages descend from the front.
+  for (auto at = pool.idle.end(); at != pool.idle.begin();) {
+    --at;
+    const Millis age = now - (*at)->idle_since;
+    if (age > kRecent) break;
+    if (age >= kSettled && !(*at)->stream->peer_gone()) co_return lend(pool, at, timeouts);
+  }
+  co_return co_await open_with(std::move(origin), timeouts, /*fresh=*/true);
 }
 
 Result<std::shared_ptr<const net::TlsClientContext>> ClientImpl::tls() {

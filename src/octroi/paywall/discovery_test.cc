@@ -147,7 +147,7 @@ TEST(Discovery, WhatIsNotListedIsNowhere) {
 
 TEST(Discovery, ShowsNoHeaderSecretsAndNoUpstream) {
   auto s = service("s", "^/s$");
-  s.upstream.host = "internal-host";
+  s.upstream.addresses = {{"internal-host"}};
   s.headers = {{"X-Key", std::make_shared<Secret>(std::string_view("hunter2hunter2"))}};
   const Discovery d(with({s}));
   for (const auto& text : {d.openapi(), d.llms()}) {

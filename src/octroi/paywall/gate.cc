@@ -22,7 +22,6 @@ namespace {
 
 constexpr std::string_view kModule = "paywall";
 constexpr std::size_t kStoredBody = 64 * 1024;  // of an answer, for Idempotency-Key
-constexpr Millis kUpstreamDown{1'000};          // how long a refused connection is believed
 constexpr Millis kUnavailableRetry{5'000};
 constexpr Millis kQuoteDeadline{5'000};  // for a source of prices, as for an invoice
 
@@ -37,6 +36,13 @@ constexpr std::string_view kReceiptAt = "octroi-receipt-at";
 constexpr std::string_view kHeadOnly = "octroi-head-only";
 /// Before the name of what followed the body.
 constexpr std::string_view kTrailer = "octroi-trailer-";
+
+/// No address of the service could be reached, and nothing was sent or consumed.
+Complaint unreached() {
+  return complaint({mpp::ProblemType::internal_payment_error,
+                    "the upstream cannot be reached; nothing was consumed"},
+                   503);
+}
 
 std::string new_request_id(Random& random) { return to_hex(random.bytes<12>()); }
 
@@ -67,7 +73,8 @@ bool is_private_field(std::string_view name) {
 // ------------------------------------------------------------------------------------------------
 
 Result<std::shared_ptr<const Snapshot>> Snapshot::build(PaywallSettings settings,
-                                                        MetricRegistry& registry) {
+                                                        MetricRegistry& registry,
+                                                        upstream::Directory* directory) {
   auto snapshot = std::make_shared<Snapshot>();
   OCTROI_TRY(snapshot->routes, RouteTable::build(settings.services));
   std::vector<const Secret*> secrets;
@@ -76,10 +83,14 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(PaywallSettings settings
   snapshot->payment_keys = std::make_shared<mpp::KeyRing>(std::move(payment_keys));
   OCTROI_TRY(auto l402_keys, l402::RootKeys::make(settings.l402_keys));
   snapshot->l402_keys = std::make_shared<l402::RootKeys>(std::move(l402_keys));
+  upstream::Directory nothing_known(registry);
+  if (directory == nullptr) directory = &nothing_known;
   const auto labels = std::make_shared<const KeyLabels>(
       KeyLabels{labels_of(settings.l402_keys), labels_of(settings.secret)});
   for (const auto& s : settings.services) {
     snapshot->metrics.push_back(std::make_unique<ServiceMetrics>(registry, s.name.str(), labels));
+    snapshot->upstreams.push_back(
+        directory->group(s.name.str(), s.upstream.scheme, s.upstream.addresses, s.upstream.policy));
   }
   snapshot->no_service = std::make_unique<ServiceMetrics>(registry, "", labels);
   snapshot->discovery = Discovery(settings);
@@ -87,16 +98,35 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(PaywallSettings settings
   return std::shared_ptr<const Snapshot>(std::move(snapshot));
 }
 
+http::Protocol protocol_of(const UpstreamSettings& upstream, RequestKind kind) {
+  switch (upstream.protocol) {
+    case UpstreamProtocol::http1:
+      return http::Protocol::http1;
+    case UpstreamProtocol::h2:
+      return http::Protocol::h2;
+    case UpstreamProtocol::automatic:
+      break;
+  }
+  if (kind == RequestKind::upgrade) return http::Protocol::http1;  // has no place in HTTP/2
+  if (upstream.scheme == "https") return http::Protocol::automatic;
+  // Over cleartext nothing can be agreed on, and gRPC has no other HTTP.
+  return kind == RequestKind::grpc ? http::Protocol::h2 : http::Protocol::http1;
+}
+
 struct Gate::Door {
-  Door(std::shared_ptr<const Snapshot> s, Shared& shared,
+  Door(std::shared_ptr<const Snapshot> s, Shared& shared, UpstreamClients& upstreams,
        std::shared_ptr<const l402::RevocationSet> revoked)
       : snapshot(std::move(s)),
         l402(shared, snapshot->l402_keys, std::move(revoked), snapshot->settings.realm + " ",
              snapshot->settings.challenge_ttl),
         payment(shared, snapshot->payment_keys, snapshot->settings.realm,
-                snapshot->settings.challenge_ttl) {}
+                snapshot->settings.challenge_ttl) {
+    for (const auto& group : snapshot->upstreams)
+      balancers.push_back(upstreams.balancer_for(group));
+  }
 
   std::shared_ptr<const Snapshot> snapshot;
+  std::vector<std::shared_ptr<upstream::Balancer>> balancers;  // by service index
   L402Authenticator l402;
   PaymentAuthenticator payment;
   /// In the order in which challenges stand on a 402: L402 first, because clients in the field read
@@ -116,6 +146,7 @@ struct Gate::Visit {
   Credentials credentials;
   const Service* service = nullptr;
   std::optional<std::string> body;                 // read ahead, when it is bound
+  std::optional<upstream::Attempt> attempt;        // this request's way to an upstream
   std::unique_ptr<http::ClientExchange> upstream;  // opened before a payment is consumed
   std::optional<RequestContext> context;
   bool grpc = false;
@@ -128,6 +159,13 @@ struct Gate::Visit {
   std::string scheme;
   std::string challenge_id;
 
+  [[nodiscard]] RequestKind kind() const {
+    if (grpc) return RequestKind::grpc;
+    const http::RequestHead& head = exchange.request();
+    return head.version == http::Version::http11 && head.headers.has("upgrade")
+               ? RequestKind::upgrade
+               : RequestKind::ordinary;
+  }
   [[nodiscard]] const Snapshot& snapshot() const { return *door->snapshot; }
   [[nodiscard]] http::RequestHead& request() const { return exchange.request(); }
   [[nodiscard]] ServiceMetrics& metrics() const {
@@ -153,11 +191,11 @@ Gate::Gate(Shared& shared, UpstreamClients& upstreams, std::shared_ptr<const Sna
       upstreams_(upstreams),
       prices_(prices),
       revoked_(std::move(revoked)),
-      door_(std::make_shared<Door>(std::move(snapshot), shared, revoked_)) {}
+      door_(std::make_shared<Door>(std::move(snapshot), shared, upstreams, revoked_)) {}
 Gate::~Gate() = default;
 
 void Gate::publish(std::shared_ptr<const Snapshot> snapshot) {
-  door_ = std::make_shared<Door>(std::move(snapshot), shared_, revoked_);
+  door_ = std::make_shared<Door>(std::move(snapshot), shared_, upstreams_, revoked_);
 }
 void Gate::publish(std::shared_ptr<const l402::RevocationSet> revoked) {
   revoked_ = std::move(revoked);
@@ -333,9 +371,9 @@ Task<void> Gate::serve_priced(Visit& visit) {
       visit.metrics().judged(authenticator->scheme(), Judged::accepted, accepted.key);
       if (!co_await within_rates(visit, &accepted)) co_return;
       if (visit.deadline && exchange_time(visit) >= *visit.deadline) {
-        co_await refuse(
-            visit, Complaint{504, "the deadline of the call has passed; nothing was consumed"},
-            std::nullopt);
+        co_await refuse(visit,
+                        Complaint{504, "the deadline of the call has passed; nothing was consumed"},
+                        std::nullopt);
         co_return;
       }
       if (!co_await reach_upstream(visit, accepted)) co_return;
@@ -382,27 +420,32 @@ Task<void> Gate::serve_priced(Visit& visit) {
 /// A charge is spent once and for one request, so nothing is consumed before the upstream is known
 /// to listen. A credential that was spent before needs no upstream.
 Task<bool> Gate::reach_upstream(Visit& visit, const Grant& grant) {
-  const ServiceSettings& s = visit.service->settings;
-  const http::Origin origin{s.upstream.scheme, s.upstream.host, s.upstream.port};
-  bool down = upstream_down(origin);
-  if (!down && grant.kind != ledger::Scheme::l402) {
+  const upstream::Group& group = *visit.snapshot().upstreams[visit.service->index];
+  bool reached = !group.known_down(shared_.clock.now());
+  if (reached && grant.kind != ledger::Scheme::l402) {
     auto consumed = co_await shared_.store.is_consumed(grant.hash);
     if (consumed && !*consumed) {
-      auto opened = co_await upstreams_.client_for(s).open_with(
-          origin, {s.timeouts.connect, s.timeouts.first_byte, s.timeouts.idle}, false);
-      down = !opened;
+      auto opened = co_await attempt_of(visit).connect_surely();
+      reached = opened.has_value();
       if (opened) visit.upstream = std::move(*opened);
-      mark_upstream(origin, down);
     }
   }
-  if (!down) co_return true;
+  if (reached) co_return true;
   visit.outcome = Outcome::upstream;
-  co_await refuse(visit,
-                  complaint({mpp::ProblemType::internal_payment_error,
-                             "the upstream cannot be reached; nothing was consumed"},
-                            503),
-                  kUpstreamDown);
+  co_await refuse(visit, unreached(), upstream::kRefusedFor);
   co_return false;
+}
+
+upstream::Attempt& Gate::attempt_of(Visit& visit) {
+  if (!visit.attempt) {
+    const ServiceSettings& s = visit.service->settings;
+    visit.attempt.emplace(
+        *visit.door->balancers[visit.service->index], upstreams_.client_for(s),
+        protocol_of(s.upstream, visit.kind()),
+        http::ClientTimeouts{s.timeouts.connect, s.timeouts.first_byte, s.timeouts.idle},
+        shared_.clock);
+  }
+  return *visit.attempt;
 }
 
 /// Bodies of POST, PUT and PATCH are bound into Payment challenges, so they are read before
@@ -505,7 +548,8 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   request.target = upstream_target(s, request.target, visit.path);
 
   http::RelayOptions options;
-  options.upstream = {s.upstream.scheme, s.upstream.host, s.upstream.port};
+  upstream::Attempt& attempt = attempt_of(visit);
+  options.connector = &attempt;
   options.forwarded_for = visit.client.address.str();
   options.forwarded_proto = visit.client.proto;
   options.forwarded_host = visit.client.host.empty() ? request.authority : visit.client.host;
@@ -560,12 +604,10 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     };
   }
 
-  const http::Origin origin = options.upstream;
   const auto result =
       co_await http::relay(visit.exchange, upstreams_.client_for(s), std::move(options));
-  mark_upstream(origin, result.state == http::RelayState::refused && result.error &&
-                            (result.error->is(http::Errc::connect_failed) ||
-                             result.error->is(http::Errc::tls_failed)));
+  const upstream::AddressState* asked = attempt.address();  // lives as long as the door
+  attempt.ended(result);
 
   const bool answered =
       result.state == http::RelayState::complete || result.state == http::RelayState::client_gone;
@@ -599,8 +641,13 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   const bool refused = result.state == http::RelayState::refused;
   OCTROI_LOG(warn, kModule, "upstream failed",
              {{"service", s.name.str()},
+              {"address", asked != nullptr ? std::string_view(asked->name()) : std::string_view()},
               {"request", visit.request_id},
               {"error", result.error ? result.error->message() : std::string_view("no answer")}});
+  if (refused && !keep) {  // nothing was sent, and nothing is spent: later is as good as now
+    co_await refuse(visit, unreached(), upstream::kRefusedFor);
+    co_return;
+  }
   co_await refuse(
       visit,
       complaint(
@@ -886,23 +933,6 @@ void Gate::finish(Visit& visit) {
   record.duration_micros = micros;
   record.sent_bytes = visit.exchange.sent();
   shared_.access->write(record);
-}
-
-// ------------------------------------------------------------------------------------------------
-
-bool Gate::upstream_down(const http::Origin& origin) const {
-  auto found = down_until_.find(fmt::format("{}://{}:{}", origin.scheme, origin.host, origin.port));
-  return found != down_until_.end() && shared_.clock.now() < found->second;
-}
-
-void Gate::mark_upstream(const http::Origin& origin, bool down) {
-  if (!down && down_until_.empty()) return;
-  const std::string key = fmt::format("{}://{}:{}", origin.scheme, origin.host, origin.port);
-  if (down) {
-    down_until_[key] = shared_.clock.now() + kUpstreamDown;
-  } else {
-    down_until_.erase(key);
-  }
 }
 
 }  // namespace octroi::paywall

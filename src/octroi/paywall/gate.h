@@ -10,7 +10,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "octroi/http/client.h"
@@ -26,6 +25,8 @@
 #include "octroi/paywall/service_metrics.h"
 #include "octroi/paywall/settings.h"
 #include "octroi/paywall/shared.h"
+#include "octroi/upstream/attempt.h"
+#include "octroi/upstream/balancer.h"
 
 namespace octroi::paywall {
 
@@ -37,17 +38,28 @@ struct Snapshot {
   std::shared_ptr<const l402::RootKeys> l402_keys;
   std::vector<std::unique_ptr<ServiceMetrics>> metrics;  // by service index
   std::unique_ptr<ServiceMetrics> no_service;
+  std::vector<std::shared_ptr<const upstream::Group>> upstreams;  // by service index
   Discovery discovery;
 
-  /// `settings.secret` and `settings.l402_keys` must be filled.
-  [[nodiscard]] static Result<std::shared_ptr<const Snapshot>> build(PaywallSettings settings,
-                                                                     MetricRegistry& metrics);
+  /// `settings.secret` and `settings.l402_keys` must be filled. The directory remembers how the
+  /// addresses of upstreams were; null: nothing is known of them.
+  [[nodiscard]] static Result<std::shared_ptr<const Snapshot>> build(
+      PaywallSettings settings, MetricRegistry& metrics, upstream::Directory* directory = nullptr);
 };
 
-/// Which pool of upstream connections a service uses.
+enum class RequestKind : std::uint8_t { ordinary, grpc, upgrade };
+/// The HTTP in which such a request goes to the upstream.
+[[nodiscard]] http::Protocol protocol_of(const UpstreamSettings& upstream, RequestKind kind);
+
+/// Which pool of upstream connections a service uses, and which of its addresses is next.
 class UpstreamClients {
  public:
   virtual ~UpstreamClients() = default;
+  /// Asked once for each service of a snapshot.
+  [[nodiscard]] virtual std::shared_ptr<upstream::Balancer> balancer_for(
+      std::shared_ptr<const upstream::Group> group) {
+    return std::make_shared<upstream::Balancer>(std::move(group), 0);
+  }
   [[nodiscard]] virtual http::Client& client_for(const ServiceSettings& service) = 0;
 };
 
@@ -92,15 +104,13 @@ class Gate {
   [[nodiscard]] static Millis exchange_time(const Visit& visit);
   void finish(Visit& visit);
 
-  [[nodiscard]] bool upstream_down(const http::Origin& origin) const;
-  void mark_upstream(const http::Origin& origin, bool down);
+  [[nodiscard]] upstream::Attempt& attempt_of(Visit& visit);
 
   Shared& shared_;
   UpstreamClients& upstreams_;
   PriceSources* prices_;
   std::shared_ptr<const l402::RevocationSet> revoked_;
   std::shared_ptr<Door> door_;
-  std::unordered_map<std::string, UnixMillis> down_until_;
 };
 
 }  // namespace octroi::paywall

@@ -516,8 +516,7 @@ TEST_F(Charge, NothingIsConsumedWhileTheUpstreamIsDown) {
   auto s = payment_only();
   {  // a port that nobody listens on
     const auto gone = net::listen_tcp(loop, *net::Endpoint::parse("127.0.0.1:0"), false);
-    s.upstream.host = "127.0.0.1";
-    s.upstream.port = (*gone)->local().port;
+    s.upstream.addresses = {{"127.0.0.1", (*gone)->local().port}};
   }
   start(s);
   const auto credential = buy();

@@ -400,9 +400,8 @@ class GateTest : public testing::Test, public UpstreamClients {
   }
   void point_at_upstream(PaywallSettings& settings) const {
     for (auto& s : settings.services) {
-      if (!s.upstream.host.empty()) continue;  // the test has its own idea
-      s.upstream.host = "127.0.0.1";
-      s.upstream.port = upstream_->local().port;
+      if (!s.upstream.addresses.empty()) continue;  // the test has its own idea
+      s.upstream.addresses = {{"127.0.0.1", upstream_->local().port}};
     }
   }
   static Task<void> serve_upstream(GateTest* self, http::Exchange* x) {

@@ -15,6 +15,7 @@
 #include "octroi/base/secret.h"
 #include "octroi/money/money.h"
 #include "octroi/net/address.h"
+#include "octroi/upstream/settings.h"
 
 namespace octroi::paywall {
 
@@ -79,12 +80,12 @@ enum class UpstreamProtocol : std::uint8_t {
 
 struct UpstreamSettings {
   std::string scheme = "http";
-  std::string host;
-  std::uint16_t port = 80;
-  std::string base_path;    // prefix put before the path, without trailing slash
-  std::string ca_pem;       // own CA for https; empty: the system's
-  std::string server_name;  // name to verify; empty: host
+  std::vector<upstream::Address> addresses;  // never empty; all serve the same
+  std::string base_path;                     // prefix put before the path, without trailing slash
+  std::string ca_pem;                        // own CA for https; empty: the system's
+  std::string server_name;                   // name to verify; empty: the address's host
   UpstreamProtocol protocol = UpstreamProtocol::automatic;
+  upstream::Policy policy;
 };
 
 struct CorsPolicy {
