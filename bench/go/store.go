@@ -93,7 +93,8 @@ func openStore(path string) (*Store, error) {
 		{&prepared.claim, `INSERT INTO consumed (hash, auth_type, service, challenge_id, payload_digest, consumed_at)
 			SELECT hash, ?, ?, ?, ?, ? FROM invoices WHERE hash = ? ON CONFLICT (hash) DO NOTHING`},
 		{&prepared.find, `SELECT auth_type, challenge_id FROM consumed WHERE hash = ?`},
-		{&prepared.settle, `UPDATE transactions SET state = 'settled', settled_at = ? WHERE hash = ? AND state = 'pending'`},
+		// The plus keeps SQLite from the index on state, behind which all unpaid challenges stand.
+		{&prepared.settle, `UPDATE transactions SET state = 'settled', settled_at = ? WHERE hash = ? AND +state = 'pending'`},
 		{&prepared.finish, `UPDATE consumed SET status = ?, content_type = ?, body = ? WHERE hash = ? AND status IS NULL`},
 		{&prepared.insertRow, `INSERT INTO transactions (hash, auth_type, service, amount_msat, challenge_id, token_id,
 			request_id, state, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)
