@@ -150,37 +150,6 @@ class Client {
                                          Millis idle) = 0;
 };
 
-/// A client that speaks one protocol to whatever origin it is asked for. It outlives nothing but
-/// the calls made through it.
-class ProtocolClient final : public Client {
- public:
-  ProtocolClient(Client& client, Protocol protocol) : client_(client), protocol_(protocol) {}
-  [[nodiscard]] net::Loop& loop() override { return client_.loop(); }
-  Task<Result<std::unique_ptr<ClientExchange>>> open(Origin origin) override {
-    origin.protocol = protocol_;
-    return client_.open(std::move(origin));
-  }
-  Task<Result<std::unique_ptr<ClientExchange>>> open_with(Origin origin, ClientTimeouts timeouts,
-                                                          bool fresh) override {
-    origin.protocol = protocol_;
-    return client_.open_with(std::move(origin), timeouts, fresh);
-  }
-  void keep_only(std::span<const Origin> origins) override { client_.keep_only(origins); }
-  Task<Result<Response>> fetch(Request request, std::uint64_t max_body, Millis deadline) override {
-    request.protocol = protocol_;
-    return client_.fetch(std::move(request), max_body, deadline);
-  }
-  Task<Result<int>> stream_lines(Request request, std::function<Task<bool>(std::string)> on_line,
-                                 Millis idle) override {
-    request.protocol = protocol_;
-    return client_.stream_lines(std::move(request), std::move(on_line), idle);
-  }
-
- private:
-  Client& client_;
-  Protocol protocol_;
-};
-
 /// RFC 9110 section 9.2.2: sending it twice has the effect of sending it once.
 [[nodiscard]] bool is_idempotent(std::string_view method) noexcept;
 
