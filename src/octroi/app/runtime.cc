@@ -307,12 +307,10 @@ Task<Result<>> Runtime::revoke(TokenId id) {
 }
 
 Task<Result<std::string>> Runtime::reload() {
-  if (!reload_ || reloading_) co_return fail(RuntimeErrc::unsupported, "a reload is under way");
-  reloading_ = true;
-  struct Done {
-    bool& flag;
-    ~Done() { flag = false; }
-  } done{reloading_};
+  if (!reload_) co_return fail(RuntimeErrc::unsupported, "there is no file to read again");
+  // One after the other: whoever asks during a reload wants what the file says by then.
+  co_await reload_turn_.acquire();
+  const Semaphore::Permit turn(reload_turn_);
 
   auto fresh = reload_();
   if (!fresh) co_return fail(config::Errc::invalid_config, config::to_text(fresh.error()));

@@ -99,7 +99,7 @@ class Runtime {
   Addresses addresses_;
   Result<> outcome_;
   Event stopping_;
-  bool reloading_ = false;
+  Semaphore reload_turn_{1};
 };
 
 }  // namespace octroi::app

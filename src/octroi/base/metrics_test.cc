@@ -91,6 +91,21 @@ TEST(Metrics, HistogramWithoutLabels) {
   EXPECT_THAT(text, HasSubstr("h_sum 1\nh_count 1\n"));
 }
 
+TEST(Metrics, HiddenUntilAskedForAgain) {
+  MetricRegistry registry;
+  Gauge& gauge = registry.gauge("g", "h", {{"a", "1"}});
+  registry.gauge("g", "h", {{"a", "2"}}).set(2);
+  gauge.set(1);
+  registry.hide("g", {{"a", "1"}});
+  registry.hide("g", {{"a", "3"}});
+  registry.hide("other", {});
+  EXPECT_THAT(registry.exposition(), Not(HasSubstr("a=\"1\"")));
+  EXPECT_THAT(registry.exposition(), HasSubstr("g{a=\"2\"} 2\n"));
+  gauge.set(5);  // whoever still holds it may go on
+  EXPECT_EQ(&registry.gauge("g", "h", {{"a", "1"}}), &gauge);
+  EXPECT_THAT(registry.exposition(), HasSubstr("g{a=\"1\"} 5\n"));
+}
+
 TEST(Metrics, ThreadsLoseNothing) {
   MetricRegistry registry;
   Counter& counter = registry.counter("c", "h");

@@ -15,46 +15,64 @@ void Attempt::leave() noexcept {
   current_.reset();
 }
 
-Task<Result<std::unique_ptr<http::ClientExchange>>> Attempt::open(Freshness freshness) {
-  const Millis deadline = client_.loop().now() + 2 * timeouts_.connect;
-  std::optional<Error> failure;
-  bool busy = false;
-  for (;;) {
-    const UnixMillis now = clock_.now();
-    const auto address = balancer_.pick(tried_, now);
-    if (!address) break;
+/// To the next address that has room. False: there is none.
+bool Attempt::next() {
+  const UnixMillis now = clock_.now();
+  while (const auto address = balancer_.pick(tried_, now)) {
     tried_ |= AddressSet{1} << *address;
     if (!balancer_.enter(*address)) {
-      busy = true;
+      busy_ = true;
       continue;
     }
     current_ = address;
-    AddressState& state = balancer_.state(*address);
-    doubted_ = state.standing(now) != Standing::good;
-    auto opened = co_await open_at(*address, freshness);
+    doubted_ = balancer_.state(*address).standing(now) != Standing::good;
+    return true;
+  }
+  return false;
+}
+
+/// Most requests find a connection in the pool of the first address: no coroutine for them.
+Task<Result<Attempt::Connection>> Attempt::open(Freshness freshness) {
+  if (!next()) {
+    return Task<Result<Connection>>::done(Result<Connection>(
+        busy_ ? fail(Errc::busy, "every address has as many requests as it may have")
+              : fail(Errc::no_more, "every address was tried")));
+  }
+  auto opening = open_at(*current_, freshness);
+  if (!opening.is_done()) return go_on(std::move(opening), freshness);
+  auto opened = std::move(opening).take();
+  if (!opened) {
+    return go_on(Task<Result<Connection>>::done(std::move(opened)), freshness);
+  }
+  balancer_.state(*current_).asked();
+  return Task<Result<Connection>>::done(std::move(opened));
+}
+
+Task<Result<Attempt::Connection>> Attempt::go_on(Task<Result<Connection>> opening,
+                                                 Freshness freshness) {
+  const Millis deadline = client_.loop().now() + 2 * timeouts_.connect;
+  for (;;) {
+    auto opened = co_await std::move(opening);
+    AddressState& state = balancer_.state(*current_);
     if (opened) {
       state.asked();
-      co_return std::move(*opened);
+      co_return opened;
     }
     leave();
     state.unreachable(passive(), clock_.now());
-    failure = std::move(opened).error();
-    if (client_.loop().now() >= deadline) break;
+    if (client_.loop().now() >= deadline || !next()) co_return opened;
+    opening = open_at(*current_, freshness);
   }
-  if (failure) co_return fail(std::move(*failure));
-  if (busy) co_return fail(Errc::busy, "every address has as many requests as it may have");
-  co_return fail(Errc::no_more, "every address was tried");
 }
 
-Task<Result<std::unique_ptr<http::ClientExchange>>> Attempt::open_at(std::size_t address,
-                                                                     Freshness freshness) {
+Task<Result<Attempt::Connection>> Attempt::open_at(std::size_t address, Freshness freshness) {
   http::Origin origin = balancer_.state(address).origin();
   origin.protocol = protocol_;
   if (freshness == Freshness::sure) return client_.open_surely(std::move(origin), timeouts_);
   return client_.open_with(std::move(origin), timeouts_, freshness == Freshness::fresh);
 }
 
-Task<Result<std::unique_ptr<http::ClientExchange>>> Attempt::reconnect(bool reused) {
+Task<Result<Attempt::Connection>> Attempt::reconnect(bool reused) {
   if (current_) {
     if (reused) {
       // Perhaps only idle for too long: the address is as good as any.

@@ -36,14 +36,11 @@ class Attempt final : public http::Connector {
   Attempt& operator=(const Attempt&) = delete;
   ~Attempt() override { leave(); }
 
-  Task<Result<std::unique_ptr<http::ClientExchange>>> connect() override {
-    return open(Freshness::pooled);
-  }
+  using Connection = std::unique_ptr<http::ClientExchange>;
+  Task<Result<Connection>> connect() override { return open(Freshness::pooled); }
   /// For a request that is paid for once and cannot be sent twice (Client::open_surely).
-  Task<Result<std::unique_ptr<http::ClientExchange>>> connect_surely() {
-    return open(Freshness::sure);
-  }
-  Task<Result<std::unique_ptr<http::ClientExchange>>> reconnect(bool reused) override;
+  Task<Result<Connection>> connect_surely() { return open(Freshness::sure); }
+  Task<Result<Connection>> reconnect(bool reused) override;
   [[nodiscard]] bool has_another() const noexcept override { return tried_ != balancer_.all(); }
 
   /// How the exchange on the last connection ended.
@@ -56,9 +53,10 @@ class Attempt final : public http::Connector {
 
  private:
   enum class Freshness : std::uint8_t { pooled, sure, fresh };
-  Task<Result<std::unique_ptr<http::ClientExchange>>> open(Freshness freshness);
-  Task<Result<std::unique_ptr<http::ClientExchange>>> open_at(std::size_t address,
-                                                              Freshness freshness);
+  [[nodiscard]] bool next();
+  Task<Result<Connection>> open(Freshness freshness);
+  Task<Result<Connection>> open_at(std::size_t address, Freshness freshness);
+  Task<Result<Connection>> go_on(Task<Result<Connection>> opening, Freshness freshness);
   void leave() noexcept;
   [[nodiscard]] const PassiveSettings& passive() const noexcept {
     return balancer_.group().policy.passive;
@@ -71,6 +69,7 @@ class Attempt final : public http::Connector {
   Clock& clock_;
   AddressSet tried_ = 0;
   std::optional<std::size_t> current_;
+  bool busy_ = false;     // an address was passed over because it is full
   bool doubted_ = false;  // its standing was not good when it was picked
 };
 
