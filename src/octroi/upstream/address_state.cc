@@ -28,16 +28,17 @@ AddressState::AddressState(MetricRegistry& metrics, std::string service, http::O
     : service_(std::move(service)),
       origin_(std::move(origin)),
       name_(name_of(origin_)),
-      requests_(metrics.counter(kRequestsMetric, "Requests sent to an address of a service",
+      requests_(metrics.counter("octroi_upstream_requests_total",
+                                "Requests sent to an address of a service",
                                 labels_of(service_, name_))),
       failures_total_(metrics.counter(
-          kFailuresMetric,
+          "octroi_upstream_failures_total",
           "Requests that an address did not answer, or answered with 502, 503 or 504",
           labels_of(service_, name_))),
-      ejections_total_(metrics.counter(kEjectionsMetric,
+      ejections_total_(metrics.counter("octroi_upstream_ejections_total",
                                        "Times that an address was left alone for its failures",
                                        labels_of(service_, name_))),
-      healthy_(metrics.gauge(kHealthyMetric,
+      healthy_(metrics.gauge("octroi_upstream_healthy",
                              "1 when neither the check nor failures speak against an address",
                              labels_of(service_, name_))) {
   show();

@@ -12,6 +12,7 @@
 // Thread  any. The clock may jump: no verdict outlasts the longest that could have been meant.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -92,11 +93,10 @@ class AddressState {
   std::atomic<std::int64_t> under_way_{0};
 };
 
-/// The metrics of an address, so that they can be taken from view when it is gone.
-inline constexpr std::string_view kHealthyMetric = "octroi_upstream_healthy";
-inline constexpr std::string_view kRequestsMetric = "octroi_upstream_requests_total";
-inline constexpr std::string_view kFailuresMetric = "octroi_upstream_failures_total";
-inline constexpr std::string_view kEjectionsMetric = "octroi_upstream_ejections_total";
+/// The metrics of an address: they can be taken from view when it is gone.
+inline constexpr std::array<std::string_view, 4> kAddressMetrics = {
+    "octroi_upstream_healthy", "octroi_upstream_requests_total", "octroi_upstream_failures_total",
+    "octroi_upstream_ejections_total"};
 [[nodiscard]] Labels labels_of(const std::string& service, const std::string& address);
 
 /// "http://[::1]:80".

@@ -39,8 +39,7 @@ void Directory::tick(UnixMillis now) {
       continue;
     }
     const Labels labels = labels_of(it->first.first, it->first.second);
-    for (const auto metric : {kHealthyMetric, kRequestsMetric, kFailuresMetric, kEjectionsMetric})
-      metrics_.hide(metric, labels);
+    for (const auto metric : kAddressMetrics) metrics_.hide(metric, labels);
     it = states_.erase(it);
   }
 }
