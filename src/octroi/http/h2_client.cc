@@ -133,6 +133,18 @@ class ClientStream final : public ClientExchange, public BodySource {
   bool aborted_ = false;
   bool head_only_ = false;
 
+  /// What write() was given is its caller's: whoever is cancelled within takes it along.
+  struct Loan {
+    explicit Loan(ClientStream& s) noexcept : stream(s) {}
+    Loan(const Loan&) = delete;
+    Loan& operator=(const Loan&) = delete;
+    ~Loan() {
+      if (stream.pending_.empty()) return;
+      stream.give_up(Errc::closed, "the request was given up within its body", NGHTTP2_CANCEL);
+    }
+    ClientStream& stream;
+  };
+
   // the request
   ByteView pending_;
   Headers trailers_out_;
@@ -279,6 +291,7 @@ Task<Result<>> ClientStream::write(ByteView chunk) {
     to_send_ -= chunk.size();
     if (to_send_ == 0 && !late_end_) eof_ = true;
   }
+  const Loan loan(*this);
   pending_ = chunk;
   resume();
   while (!pending_.empty()) {

@@ -514,6 +514,29 @@ TEST_F(H2Client, WritingWaitsWhileTheWindowIsShut) {
   EXPECT_EQ(peers->at(0).requests[1].body.size(), 1U << 20);
 }
 
+TEST_F(H2Client, WhoIsCancelledWhileWritingTakesTheBytesAlong) {
+  start({.on_end = {}, .settings = {}, .reads_windows = false});
+  Opened x = open();
+  struct Go {
+    static Task<void> run(ClientExchange* exchange, std::string body) {
+      EXPECT_TRUE(co_await exchange->send_head(get_head("POST"), std::nullopt));
+      std::ignore = co_await exchange->write(as_bytes(body));
+      ADD_FAILURE() << "written";
+    }
+  };
+  {
+    TaskGroup tasks;
+    tasks.start(Go::run(x.get(), std::string(1 << 20, 'x')));
+    ASSERT_TRUE(
+        until([&] { return peers->count() == 1 && !peers->at(0).requests[1].body.empty(); }));
+  }
+  nghttp2_session_set_local_window_size(peers->at(0).session.get(), 0, 0, 1 << 21);
+  nghttp2_session_set_local_window_size(peers->at(0).session.get(), 0, 1, 1 << 21);
+  ASSERT_TRUE(until([&] { return peers->at(0).requests[1].reset.has_value(); }));
+  EXPECT_EQ(peers->at(0).requests[1].reset, NGHTTP2_CANCEL);
+  EXPECT_EQ(net::run_until(loop, story(x.get())), "http.closed sent");
+}
+
 TEST_F(H2Client, AServerThatDoesNotReadIsGivenUp) {
   start({.reads_windows = false});
   ClientTimeouts timeouts;
