@@ -100,6 +100,8 @@ def targets(f: Figures) -> list[dict]:
     waits = [f.of(case, "octroi", "p50_ms") for case in ("charge_lone", "charge_lone_2ms")]
     syncs = [f.of(case, "octroi", "fsync_ms") for case in ("charge_lone", "charge_lone_2ms")]
     waited = None if None in waits + syncs else f.ratio(waits[1] - waits[0], syncs[1] - syncs[0])
+    if waited is not None and waited < 0.5:
+        waited = None  # it waits for one at least: something else was in the way of the faster case
     add("charge_lone: fsyncs that a lone redemption waits for", waited, 1.25, "fsyncs")
     cpu("forged", "octroi", 1.3, "not_found", "forged: CPU of a 404's")
     nginx_p99 = f.of("p99_half_load", "nginx", "p99_ms")

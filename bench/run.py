@@ -188,6 +188,7 @@ class Bench:
             return load(server.ports["h1"], path, count=count, paths=LISTS)
         made = self.pool(server)[1]
         row = load(server.ports["h1"], path, count=count, paths=LISTS)
+        settle(server.process)
         row["invoices_made"] = self.pool(server)[1] - made
         return row
 
