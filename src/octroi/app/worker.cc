@@ -16,10 +16,6 @@ struct Worker::State {
 
 namespace {
 
-Task<void> serve(paywall::Gate* gate, http::Exchange* exchange) {
-  co_await gate->handle(*exchange);
-}
-
 Task<void> drain_all(std::vector<std::unique_ptr<http::Server>>* servers, Millis grace,
                      net::Loop* loop) {
   TaskGroup group;
@@ -62,7 +58,7 @@ void Worker::run(std::promise<Result<std::vector<net::Endpoint>>> ready) {
     config.tls = options_.tls;
     config.limits = options_.limits;
     auto server = http::listen(
-        loop, config, [gate = state.gate.get()](http::Exchange& e) { return serve(gate, &e); });
+        loop, config, [gate = state.gate.get()](http::Exchange& e) { return gate->handle(e); });
     if (!server) {
       ready.set_value(fail(std::move(server).error().within("listen " + endpoint.str())));
       return;

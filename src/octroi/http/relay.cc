@@ -284,7 +284,7 @@ Task<Result<ResponseHead>> Relay::final_head() {
 RelayResult Relay::ended(RelayState state, std::optional<Error> error) const {
   const bool fault = error && !gone_ && !refused_ && !late_ &&
                      (state == RelayState::failed || state == RelayState::torn);
-  return {state, status_, std::move(error), request_bytes_, response_bytes_, fault};
+  return {state, status_, std::move(error), request_bytes_, response_bytes_, fault, gone_};
 }
 
 RelayResult Relay::unanswered(Error error) const {

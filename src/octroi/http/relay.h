@@ -72,6 +72,7 @@ struct RelayResult {
   std::uint64_t request_bytes = 0;
   std::uint64_t response_bytes = 0;
   bool upstream_fault = false;  // the upstream broke off, was late or spoke no HTTP
+  bool client_left = false;     // whatever the state: nobody is there to be answered
 };
 
 /// Edits the exchange's request head in place (hop-by-hop fields, X-Forwarded-*, Expect).

@@ -44,8 +44,6 @@ Complaint unreached() {
                    503);
 }
 
-std::string new_request_id(Random& random) { return to_hex(random.bytes<12>()); }
-
 bool acceptable_request_id(std::string_view id) {
   return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -188,6 +186,7 @@ Task<Result<>> respond_with(http::Exchange& exchange, http::ResponseHead head, s
 Gate::Gate(Shared& shared, UpstreamClients& upstreams, std::shared_ptr<const Snapshot> snapshot,
            std::shared_ptr<const l402::RevocationSet> revoked, PriceSources* prices)
     : shared_(shared),
+      request_ids_(shared.random),
       upstreams_(upstreams),
       prices_(prices),
       revoked_(std::move(revoked)),
@@ -213,7 +212,7 @@ Task<void> Gate::handle(http::Exchange& exchange) {
   const auto given = visit.request().headers.get("X-Request-Id");
   visit.request_id = visit.client.through_trusted_proxy && given && acceptable_request_id(*given)
                          ? std::string(*given)
-                         : new_request_id(shared_.random);
+                         : request_ids_.next();
   visit.grpc = is_grpc(visit.request().headers);
   if (visit.grpc) {
     if (const auto limit = grpc_timeout(visit.request().headers)) {
@@ -310,20 +309,6 @@ Task<void> Gate::serve_route(Visit& visit) {
     co_return;
   }
 
-  const auto idempotency = visit.request().headers.get("Idempotency-Key");
-  visit.context.emplace(RequestContext{service,
-                                       service.rule_for(visit.request().method, visit.path),
-                                       visit.metrics(),
-                                       visit.request().method,
-                                       visit.path,
-                                       std::string(visit.request().query()),
-                                       {},
-                                       std::string(idempotency.value_or("")),
-                                       visit.request().headers,
-                                       visit.client,
-                                       visit.started,
-                                       visit.request_id});
-
   const bool whitelisted = std::any_of(service.free_paths.begin(), service.free_paths.end(),
                                        [&](const Pattern& p) { return p.matches(visit.path); });
   if (!service.settings.auth || whitelisted) {
@@ -354,6 +339,20 @@ Task<void> Gate::serve_priced(Visit& visit) {
         std::nullopt);
     co_return;
   }
+  const auto idempotency = visit.request().headers.get("Idempotency-Key");
+  visit.context.emplace(RequestContext{service,
+                                       service.rule_for(visit.request().method, visit.path),
+                                       visit.metrics(),
+                                       visit.request().method,
+                                       visit.path,
+                                       std::string(visit.request().query()),
+                                       {},
+                                       std::string(idempotency.value_or("")),
+                                       visit.request().headers,
+                                       visit.client,
+                                       visit.started,
+                                       visit.request_id});
+
   if (!co_await read_bound_body(visit)) co_return;
   visit.context->body_length = visit.body ? std::optional<std::uint64_t>(visit.body->size())
                                           : visit.exchange.body().length();
@@ -509,6 +508,11 @@ Task<bool> Gate::admit_free(Visit& visit) {
 
 /// Every matching rule must have room; when one has not, the others get their token back.
 Task<bool> Gate::within_rates(Visit& visit, const Grant* grant) {
+  if (visit.service->limits.empty()) return Task<bool>::done(true);
+  return take_of_rates(visit, grant);
+}
+
+Task<bool> Gate::take_of_rates(Visit& visit, const Grant* grant) {
   std::vector<std::pair<std::uint64_t, std::string>> taken;
   for (const auto& rule : visit.service->limits) {
     if (!rule.path.matches(visit.path)) continue;
@@ -636,6 +640,10 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   const bool late = result.error && result.error->is(http::Errc::timeout);
   if (late && visit.deadline && exchange_time(visit) >= *visit.deadline) {
     co_await refuse(visit, Complaint{504, "the deadline of the call has passed"}, std::nullopt);
+    co_return;
+  }
+  if (result.client_left) {
+    visit.exchange.abort();  // nobody is there to be told, and the upstream is not to blame
     co_return;
   }
   const bool refused = result.state == http::RelayState::refused;

@@ -21,6 +21,7 @@
 #include "octroi/paywall/answers.h"
 #include "octroi/paywall/authenticator.h"
 #include "octroi/paywall/discovery.h"
+#include "octroi/paywall/request_id.h"
 #include "octroi/paywall/route.h"
 #include "octroi/paywall/service_metrics.h"
 #include "octroi/paywall/settings.h"
@@ -87,6 +88,7 @@ class Gate {
   Task<bool> read_bound_body(Visit& visit);
   Task<bool> admit_free(Visit& visit);
   Task<bool> within_rates(Visit& visit, const Grant* grant);
+  Task<bool> take_of_rates(Visit& visit, const Grant* grant);
   [[nodiscard]] Result<pricing::Quote> written_price(const Visit& visit) const;
   Task<Result<pricing::Quote>> quoted_price(const Visit& visit);
   Task<bool> reach_upstream(Visit& visit, const Grant& grant);
@@ -107,6 +109,7 @@ class Gate {
   [[nodiscard]] upstream::Attempt& attempt_of(Visit& visit);
 
   Shared& shared_;
+  RequestIds request_ids_;
   UpstreamClients& upstreams_;
   PriceSources* prices_;
   std::shared_ptr<const l402::RevocationSet> revoked_;
