@@ -428,6 +428,17 @@ TEST_F(H2AttackTest, AWindowThatStaysShut) {
   EXPECT_EQ(error, "http.timeout");
 }
 
+TEST_F(H2AttackTest, ARefusalThatIsNotTaken) {
+  ServerLimits limits;
+  limits.body_timeout = Millis(150);
+  auto server = counting(limits);
+  auto c = run(H2Client::to(&loop, server->local(), /*window=*/0, /*reads=*/false));
+  Fields fields = get_fields("/a#b");
+  const Answer got = run(c->answer(c->request(fields)));
+  EXPECT_EQ(got.status, 400);
+  EXPECT_EQ(got.reset, NGHTTP2_CANCEL);
+}
+
 TEST_F(H2AttackTest, APeerThatDoesNotReadAtAll) {
   ServerLimits limits;
   limits.body_timeout = Millis(200);

@@ -89,7 +89,7 @@ void H2Exchange::await_leftover() noexcept {
 }
 
 void H2Exchange::drop_leftover() noexcept {
-  if (!closed_ && !body_ended_) reset(NGHTTP2_NO_ERROR);
+  if (!closed_) reset(answer_sent_ ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
 }
 
 void H2Exchange::refuse(int status, std::string_view why) {
@@ -104,6 +104,8 @@ void H2Exchange::refuse(int status, std::string_view why) {
   }
   finished_ = true;
   if (!withheld_) lent_ = as_bytes(own_body_);
+  // No coroutine waits for the peer to take it.
+  loop().timers().start(leftover_, connection_.context().limits.body_timeout);
 }
 
 void H2Exchange::closed(std::uint32_t /*error*/) noexcept {

@@ -175,7 +175,7 @@ class H2Exchange final : public Exchange, public BodySource {
   bool closed_ = true;  // no stream, or none any more
   bool handler_done_ = true;
 
-  /// Ends a request that still comes although its answer has been sent.
+  /// Ends what nobody waits for: the rest of a request that was answered, a refusal not taken.
   struct Leftover : net::Timer {
     explicit Leftover(H2Exchange& e) noexcept
         : Timer([](Timer& t) { static_cast<Leftover&>(t).exchange.drop_leftover(); }),
