@@ -78,10 +78,10 @@ struct std::hash<octroi::StrongId<Tag>> {
 };
 template <class Tag, std::size_t N>
 struct std::hash<octroi::BinaryId<Tag, N>> {
-  // The ids are uniformly random, so their first bytes are a hash already.
+  // Most of an id is uniformly random; its beginning may not be (a token id begins with the name of
+  // its key) and somebody may choose the rest, so all of it counts.
   std::size_t operator()(const octroi::BinaryId<Tag, N>& id) const noexcept {
-    std::size_t h = 0;
-    std::memcpy(&h, id.raw().data(), sizeof h < N ? sizeof h : N);
-    return h;
+    const auto* bytes = reinterpret_cast<const char*>(id.raw().data());
+    return std::hash<std::string_view>{}(std::string_view(bytes, N));
   }
 };

@@ -54,10 +54,7 @@ Result<bool> mark_settled(Database& db, const PaymentHash& hash, UnixMillis when
   OCTROI_CHECK(db.run("UPDATE invoices SET settled_at = ? WHERE hash = ? AND settled_at IS NULL",
                       when.value, hash.bytes()));
   std::int64_t changed = db.changes();
-  OCTROI_CHECK(
-      db.run("UPDATE transactions SET state = 'settled', settled_at = ?"
-             " WHERE hash = ? AND state = 'pending'",
-             when.value, hash.bytes()));
+  OCTROI_CHECK(db.run(kSettleTransactions, when.value, hash.bytes()));
   changed += db.changes();
   if (changed == 0) return false;
   OCTROI_CHECK(keep_paid_token(db, hash));

@@ -19,6 +19,10 @@ namespace octroi::sqlite {
 [[nodiscard]] Result<bool> is_consumed(Database& db, const PaymentHash& hash);
 [[nodiscard]] Result<> record_transactions(Database& db,
                                            const std::vector<ledger::TransactionRecord>& rows);
+/// By the hash and nothing else: anybody can make rows that wait, by asking for challenges.
+inline constexpr std::string_view kSettleTransactions =
+    "UPDATE transactions SET state = 'settled', settled_at = ?"
+    " WHERE hash = ? AND settled_at IS NULL";
 [[nodiscard]] Result<bool> settle(Database& db, const PaymentHash& hash, UnixMillis when);
 [[nodiscard]] Result<std::vector<ledger::Transaction>> list_transactions(
     Database& db, const ledger::TransactionFilter& filter);

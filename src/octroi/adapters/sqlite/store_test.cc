@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "octroi/adapters/sqlite/operations.h"
 #include "octroi/adapters/sqlite/sqlite_fixture.h"
 #include "octroi/ledger/memory_store.h"
 #include "octroi/ledger/store_contract.h"
@@ -209,6 +210,26 @@ TEST(SqliteMigrations, AFailingStepLeavesTheSchemaWhereItWas) {
   EXPECT_THAT(std::string(moved.error().message()), HasSubstr("migration 002 two up"));
   EXPECT_EQ(*schema_version(*db, known), 1);
   EXPECT_TRUE(db->script("CREATE TABLE b (x BIGINT)")) << "nothing of step 2 is left";
+}
+
+/// How SQLite would run a statement, a line a step.
+std::string plan_of(Database& db, std::string_view sql) {
+  std::string plan;
+  auto q = db.prepare("EXPLAIN QUERY PLAN " + std::string(sql), /*cached=*/false);
+  EXPECT_TRUE(q) << (q ? "" : q.error().message());
+  while (q && q->step().value_or(false)) plan += q->text(3) + "\n";
+  return plan;
+}
+
+// With an index of states instead, each payment would have looked at every unpaid challenge.
+TEST(SqliteOperations, APaymentIsFoundByItsHash) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  ASSERT_TRUE(open_or_fail(folder.file(), clock));
+  auto db = Database::open(folder.file(), Access::read_only, "");
+  ASSERT_TRUE(db);
+  EXPECT_THAT(plan_of(*db, kSettleTransactions),
+              HasSubstr("USING INDEX sqlite_autoindex_transactions_1 (hash=?)"));
 }
 
 // --- neighbours in one commit
