@@ -341,6 +341,7 @@ ssize_t ClientStream::offer(std::size_t room, std::uint32_t* flags) {
 
 void ClientStream::take(std::size_t size, h1::OutBuffer& out) {
   moved_ = loop_.now();
+  if (size == 0) return;  // the end alone
   out.append(as_text(pending_.first(size)));
   pending_ = pending_.subspan(size);
   if (pending_.empty()) writable_.wake();
