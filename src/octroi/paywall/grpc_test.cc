@@ -28,12 +28,12 @@ TEST(Grpc, TimeoutsAreReadInEveryUnit) {
     const char* text;
     std::optional<Millis> expected;
   };
-  for (const Row& row : {Row{"2H", Millis(7'200'000)}, Row{"3M", Millis(180'000)},
-                         Row{"10S", Millis(10'000)}, Row{"250m", Millis(250)},
-                         Row{"1500u", Millis(2)}, Row{"1n", Millis(1)}, Row{"0S", Millis(1)},
-                         Row{"99999999H", Millis(359'999'996'400'000)}, Row{"100000000S", {}},
-                         Row{"S", {}}, Row{"1", {}}, Row{"1s", {}}, Row{"-1S", {}}, Row{"1.5S", {}},
-                         Row{" 1S", {}}, Row{"", {}}}) {
+  for (const Row& row :
+       {Row{"2H", Millis(7'200'000)}, Row{"3M", Millis(180'000)}, Row{"10S", Millis(10'000)},
+        Row{"250m", Millis(250)}, Row{"1500u", Millis(2)}, Row{"1n", Millis(1)},
+        Row{"0S", Millis(1)}, Row{"99999999H", Millis(359'999'996'400'000)}, Row{"100000000S", {}},
+        Row{"S", {}}, Row{"1", {}}, Row{"1s", {}}, Row{"-1S", {}}, Row{"1.5S", {}}, Row{" 1S", {}},
+        Row{"", {}}}) {
     http::Headers h;
     h.add("grpc-timeout", row.text);
     EXPECT_EQ(grpc_timeout(h), row.expected) << row.text;
