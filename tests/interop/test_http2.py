@@ -20,6 +20,9 @@ H2SPEC = TEST_ENV / "bin" / "h2spec"
 # A clear-text listener speaks HTTP/1.1 too, and tells whoever sends neither preface so in HTTP/1.1;
 # h2spec takes the bytes of that answer for frames.
 ANSWERED_IN_HTTP1 = {"Sends invalid connection preface"}
+# A 402 can be out, and its stream closed, before the second of two updates comes; what comes for a
+# closed stream is ignored.
+ANSWERED_BEFORE = {"Sends multiple WINDOW_UPDATE frames increasing the flow control window to above 2^31-1 on a stream"}
 
 
 def run(*words: object, timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -51,8 +54,8 @@ def serving(gateway, upstream, certificate):
 
     def serve(tls: bool):
         services = [
-            {"name": "free", "match": {"path": "/free/**"}, "upstream": upstream.url, "price": "free"},
-            service("priced", "/priced/**", upstream.url),
+            {"name": "free", "match": {"path": "/free/.*"}, "upstream": upstream.url, "auth": "off"},
+            service("priced", "/priced/.*", upstream.url),
         ]
         return gateway(services, top={"tls": certificate} if tls else None)
 
@@ -71,7 +74,10 @@ def test_h2spec(serving, workdir, tls, path):
         case.get("classname", "") for case in cases if case.find("failure") is not None or case.find("error") is not None
     }
     assert len(cases) == 145, done.stdout[-2000:]
-    assert failed <= (set() if tls else ANSWERED_IN_HTTP1), done.stdout[-4000:]
+    allowed = set() if tls else ANSWERED_IN_HTTP1
+    if path.startswith("/priced"):
+        allowed = allowed | ANSWERED_BEFORE
+    assert not failed - allowed, done.stdout[-4000:]
 
 
 def curl(octroi, path: str, *more: str) -> tuple[str, str, str]:
