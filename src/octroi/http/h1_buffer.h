@@ -68,6 +68,7 @@ class OutBuffer {
     size_ -= n;
   }
   void append(std::string_view text) {
+    if (text.empty()) return;
     reserve(text.size());
     std::memcpy(data_.get() + size_, text.data(), text.size());
     size_ += text.size();

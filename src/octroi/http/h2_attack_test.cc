@@ -406,7 +406,7 @@ TEST_F(H2AttackTest, ABodyThatStopsOrTrickles) {
   const std::string got = play(*server,
                                hello() + frame(NGHTTP2_HEADERS, kEndHeaders, 1, block(fields)) +
                                    frame(NGHTTP2_DATA, 0, 1, "half"),
-                               Millis(500));
+                               Millis(3000));
   EXPECT_EQ(error, "http.timeout");
   EXPECT_EQ(refusals(got), "RST_STREAM 1 NO_ERROR");  // after the answer
 }

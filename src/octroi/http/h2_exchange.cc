@@ -79,16 +79,22 @@ void H2Exchange::handler_ended() noexcept {
 /// comes while they send: what fits into the window that they have may come first.
 void H2Exchange::await_leftover() noexcept {
   if (closed_ || body_ended_ || !answer_sent_ || !handler_done_) return;
-  const auto window = static_cast<std::uint64_t>(
-      std::max(nghttp2_session_get_stream_local_window_size(connection_.session(), stream_), 0));
-  if (length_ && *length_ - std::min(*length_, received_) <= window) {
+  if (leftover_fits()) {
     loop().timers().start(leftover_, kLeftoverTime);
   } else {
-    reset(NGHTTP2_NO_ERROR);
+    drop_leftover();
   }
 }
 
+bool H2Exchange::leftover_fits() const noexcept {
+  const std::int32_t window =
+      nghttp2_session_get_stream_local_window_size(connection_.session(), stream_);
+  if (window <= 0) return false;
+  return !length_ || *length_ - std::min(*length_, received_) <= static_cast<std::uint64_t>(window);
+}
+
 void H2Exchange::drop_leftover() noexcept {
+  leftover_.stop();
   if (!closed_) reset(answer_sent_ ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
 }
 
@@ -158,6 +164,7 @@ void H2Exchange::body_came(ByteView bytes) {
   received_ += bytes.size();
   if (handler_done_) {
     give_window_back(bytes.size());
+    if (leftover_.running() && answer_sent_ && !leftover_fits()) drop_leftover();
     return;
   }
   arrived_ += bytes.size();
@@ -266,7 +273,8 @@ Result<> H2Exchange::begin_answer(const ResponseHead& head, std::optional<std::u
     return submit_head(head, length, false);
   }
   announced_ = length;
-  ends_by_count_ = length && !announces_trailers(head.headers);
+  // Nothing announced is nothing to wait for: a head that ends its stream, as gRPC clients need it.
+  ends_by_count_ = length && (*length == 0 || !announces_trailers(head.headers));
   return submit_head(head, length, !(ends_by_count_ && *length == 0));
 }
 

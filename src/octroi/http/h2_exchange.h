@@ -124,6 +124,7 @@ class H2Exchange final : public Exchange, public BodySource {
   void give_window_back(std::size_t bytes) noexcept;
   void await_leftover() noexcept;
   void drop_leftover() noexcept;
+  [[nodiscard]] bool leftover_fits() const noexcept;
   [[nodiscard]] bool stalled(std::uint64_t moved_before) const noexcept;
   [[nodiscard]] bool too_slow(Millis waited);
 
