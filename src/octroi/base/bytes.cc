@@ -162,11 +162,17 @@ Result<Bytes> decode_base64(std::string_view text, const Table& values, std::str
 }  // namespace
 
 std::string to_hex(ByteView bytes) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
+  static constexpr auto kPairs = [] {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::array<std::array<char, 2>, 256> pairs{};
+    for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i] = {kDigits[i >> 4], kDigits[i & 15]};
+    return pairs;
+  }();
   std::string out(bytes.size() * 2, '\0');
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    out[2 * i] = kDigits[bytes[i] >> 4];
-    out[2 * i + 1] = kDigits[bytes[i] & 15];
+  char* to = out.data();
+  for (const std::uint8_t byte : bytes) {
+    std::memcpy(to, kPairs[byte].data(), 2);
+    to += 2;
   }
   return out;
 }

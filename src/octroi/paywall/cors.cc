@@ -34,10 +34,10 @@ std::string allowed_origin(const CorsPolicy& policy, const http::Headers& reques
 
 /// Adds the names that the field does not list yet.
 void merge_list(http::Headers& headers, std::string_view field,
-                const std::vector<std::string>& names) {
+                const std::vector<std::string>& names, std::string_view joined) {
   if (names.empty()) return;
   if (!headers.has(field)) {
-    headers.add(field, join(names));
+    headers.add(field, joined);
     return;
   }
   std::string merged;
@@ -78,14 +78,17 @@ http::ResponseHead preflight_answer(const CorsPolicy& policy, const http::Reques
   return head;
 }
 
-void add_cors(const CorsPolicy& policy, const http::Headers& request, http::Headers& response) {
+std::string exposed_list(const CorsPolicy& policy) { return join(policy.expose_headers); }
+
+void add_cors(const CorsPolicy& policy, std::string_view exposed, const http::Headers& request,
+              http::Headers& response) {
   if (!policy.enabled) return;
   const std::string origin = allowed_origin(policy, request);
   // Also without permission: a cache must not give that answer to an origin that has it.
   if (origin != "*" && !response.has_token("Vary", "Origin")) response.add("Vary", "Origin");
   if (origin.empty()) return;
   response.set("Access-Control-Allow-Origin", origin);
-  merge_list(response, "Access-Control-Expose-Headers", policy.expose_headers);
+  merge_list(response, "Access-Control-Expose-Headers", policy.expose_headers, exposed);
   if (policy.credentials) response.set("Access-Control-Allow-Credentials", "true");
 }
 

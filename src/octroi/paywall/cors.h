@@ -2,6 +2,9 @@
 // Source  Fetch standard, CORS protocol.  Thread: pure.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "octroi/http/message.h"
 #include "octroi/paywall/settings.h"
 
@@ -14,7 +17,12 @@ namespace octroi::paywall {
 [[nodiscard]] http::ResponseHead preflight_answer(const CorsPolicy& policy,
                                                   const http::RequestHead& request);
 
-/// Adds Access-Control-* to an answer; an upstream's own values are merged, not doubled.
-void add_cors(const CorsPolicy& policy, const http::Headers& request, http::Headers& response);
+/// `policy.expose_headers` as a field has them, made once.
+[[nodiscard]] std::string exposed_list(const CorsPolicy& policy);
+
+/// Adds Access-Control-* to an answer; an upstream's own values are merged, not doubled. `exposed`
+/// is the policy's exposed_list().
+void add_cors(const CorsPolicy& policy, std::string_view exposed, const http::Headers& request,
+              http::Headers& response);
 
 }  // namespace octroi::paywall

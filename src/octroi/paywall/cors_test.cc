@@ -55,7 +55,7 @@ TEST(Cors, ListedOriginsOnly) {
     EXPECT_EQ(head.status, 403) << origin;
     EXPECT_FALSE(head.headers.has("Access-Control-Allow-Origin")) << origin;
     http::Headers answer;
-    add_cors(policy, preflight(origin).headers, answer);
+    add_cors(policy, exposed_list(policy), preflight(origin).headers, answer);
     EXPECT_FALSE(answer.has("Access-Control-Allow-Origin")) << origin;
     // A cache must not give this answer to a listed origin.
     EXPECT_TRUE(answer.has_token("Vary", "Origin")) << origin;
@@ -69,7 +69,7 @@ TEST(Cors, CredentialsNeedAnOriginByName) {
   EXPECT_EQ(value(head.headers, "Access-Control-Allow-Origin"), "https://app.example");
   EXPECT_EQ(value(head.headers, "Access-Control-Allow-Credentials"), "true");
   http::Headers answer;
-  add_cors(policy, {}, answer);  // no Origin: not a browser of another site
+  add_cors(policy, exposed_list(policy), {}, answer);  // no Origin: not a browser of another site
   EXPECT_FALSE(answer.has("Access-Control-Allow-Origin"));
 }
 
@@ -79,7 +79,7 @@ TEST(Cors, AnUpstreamsOwnFieldsAreMergedNotDoubled) {
   answer.add("Access-Control-Expose-Headers", "ETag, payment-receipt");
   answer.add("Access-Control-Expose-Headers", "X-Own");
   answer.add("Vary", "Accept-Encoding");
-  add_cors({}, preflight().headers, answer);
+  add_cors({}, exposed_list({}), preflight().headers, answer);
   EXPECT_EQ(answer.count("Access-Control-Allow-Origin"), 1U);
   EXPECT_EQ(answer.count("Access-Control-Expose-Headers"), 1U);
   EXPECT_EQ(value(answer, "Access-Control-Expose-Headers"),
@@ -91,7 +91,7 @@ TEST(Cors, OffTouchesNothing) {
   CorsPolicy policy;
   policy.enabled = false;
   http::Headers answer;
-  add_cors(policy, preflight().headers, answer);
+  add_cors(policy, exposed_list(policy), preflight().headers, answer);
   EXPECT_TRUE(answer.empty());
 }
 

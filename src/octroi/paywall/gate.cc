@@ -580,7 +580,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     }
     if (visit.used_payment_authorization) make_private(head.headers);
     head.headers.set("X-Request-Id", visit.request_id);
-    add_cors(s.cors, request.headers, head.headers);
+    add_cors(s.cors, visit.service->exposed, request.headers, head.headers);
     visit.status = head.status;
     if (!keep) return;
     stored.status = head.status;
@@ -906,7 +906,8 @@ Task<void> Gate::answer(Visit& visit, http::ResponseHead head, std::string body,
     make_private(head.headers);
   }
   if (visit.service != nullptr && visit.outcome != Outcome::preflight) {
-    add_cors(visit.service->settings.cors, visit.request().headers, head.headers);
+    add_cors(visit.service->settings.cors, visit.service->exposed, visit.request().headers,
+             head.headers);
   }
   if (visit.grpc && !grpc_text.empty()) {
     to_grpc(head, grpc_text);

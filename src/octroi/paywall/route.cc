@@ -5,6 +5,7 @@
 
 #include "octroi/crypto/hash.h"
 #include "octroi/http/headers.h"
+#include "octroi/paywall/cors.h"
 #include "octroi/paywall/errors.h"
 
 namespace octroi::paywall {
@@ -102,6 +103,7 @@ Result<Service> compile(const ServiceSettings& settings, std::uint32_t index) {
   }
   OCTROI_TRY(s.free_paths, compile_all(settings.free_paths, Anchor::segment));
   OCTROI_TRY(s.no_invoice_paths, compile_all(settings.no_invoice_paths, Anchor::start));
+  s.exposed = exposed_list(settings.cors);
   return s;
 }
 

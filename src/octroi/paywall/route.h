@@ -52,6 +52,7 @@ struct Service {
   std::vector<CompiledLimit> limits;
   std::vector<Pattern> free_paths;
   std::vector<Pattern> no_invoice_paths;
+  std::string exposed;  // of its CORS policy, as a field has them
   std::vector<FactSource> facts;
 
   /// Whether a source quotes each price, instead of the configuration.
