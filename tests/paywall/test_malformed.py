@@ -130,8 +130,15 @@ def test_nothing_after_bad_framing_is_answered(server, bounded, name):
 
 
 def test_http2_preface_over_cleartext_is_not_understood_as_http1(server, bounded):
-    status = send(server, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-    assert status is None or 400 <= status < 600
+    """The whole preface begins HTTP/2, whose first frame is SETTINGS (type 4); anything else that
+    calls itself HTTP/2.0 is refused."""
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    smuggled = b"GET /api/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+    raw = web.raw_exchange("127.0.0.1", server.port, preface + smuggled, timeout=8)
+    assert raw[3:5] == b"\x04\x00" and b"HTTP/1.1" not in raw
+    for broken in (preface[:-3] + b"\r\n", preface.replace(b"SM", b"XM"), b"PRI /x HTTP/2.0\r\n\r\n"):
+        status = send(server, broken + smuggled, timeout=8)
+        assert status is None or 400 <= status < 600
 
 
 def mutations(seed: int, count: int, parts: list[bytes]):

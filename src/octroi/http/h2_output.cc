@@ -16,7 +16,7 @@ void Output::stop() noexcept {
 }
 
 void Output::schedule() noexcept {
-  if (!stopped_ && !blocked_ && !later_.queued()) stream_.loop().defer(later_);
+  if (!stopped_ && !blocked_ && !later_.queued()) stream_.loop().defer_to_end(later_);
 }
 
 void Output::append(ByteView bytes) {

@@ -36,7 +36,7 @@ class Output {
   /// Nothing goes out any more. Before the stream or the session is destroyed.
   void stop() noexcept;
 
-  /// Has what the session wants to say flushed when the running callback has returned.
+  /// Has what the session wants to say flushed when the events at hand have been told.
   void schedule() noexcept;
   /// Takes frames from the session now, as long as there is room. Not inside its callbacks.
   void pump();

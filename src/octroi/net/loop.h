@@ -95,6 +95,9 @@ class Loop {
   [[nodiscard]] TimerWheel& timers() noexcept;
   /// Runs the node after the current callback. The loop's thread only.
   void defer(Deferred& node) noexcept;
+  /// Runs the node when every event that has come by now has been told: what one connection has to
+  /// say to several events then goes out at once. The loop's thread only.
+  void defer_to_end(Deferred& node) noexcept;
 
   /// Resumes after `delay`, with the wheel's resolution (10 ms).
   Task<void> sleep(Millis delay);

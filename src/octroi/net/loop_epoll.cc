@@ -89,6 +89,7 @@ struct Loop::Impl {
   int epoll;
   TimerWheel wheel;
   DeferQueue deferred;
+  DeferQueue at_end;                                    // of the batch of events
   std::vector<std::unique_ptr<FdWatch::State>> closed;  // freed between batches
   std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>();
   std::optional<FdWatch> wake;
@@ -149,7 +150,7 @@ void Loop::Impl::run_deferred() {
 void Loop::Impl::turn() {
   std::array<epoll_event, kBatch> events;
   int patience = -1;
-  if (!deferred.empty()) {
+  if (!deferred.empty() || !at_end.empty()) {
     patience = 0;
   } else if (!wheel.empty()) {
     patience = TimerWheel::kTickMillis;
@@ -166,6 +167,11 @@ void Loop::Impl::turn() {
   {
     const RunScope scope;
     wheel.advance(loop.now());
+  }
+  run_deferred();
+  if (!at_end.empty()) {
+    const RunScope scope;
+    at_end.run();
   }
   run_deferred();
   closed.clear();
@@ -220,6 +226,7 @@ TimerWheel& Loop::timers() noexcept {
 }
 
 void Loop::defer(Deferred& node) noexcept { impl_->deferred.push(node); }
+void Loop::defer_to_end(Deferred& node) noexcept { impl_->at_end.push(node); }
 
 TaskGroup& Loop::tasks() noexcept { return *impl_->tasks; }
 

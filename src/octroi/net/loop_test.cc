@@ -186,5 +186,40 @@ TEST(Deferred, RunsAfterTheCallbackAndCanBeCancelled) {
   EXPECT_EQ(order, (std::vector<int>{0, 2, 1}));
 }
 
+TEST(Deferred, AtTheEndComesAfterWhatWasDeferred) {
+  Loop loop;
+  struct Node : Deferred {
+    Node(Loop* l, std::vector<int>* o, int i)
+        : Deferred([](Deferred& d) {
+            auto& n = static_cast<Node&>(d);
+            n.order->push_back(n.id);
+            if (n.then != nullptr) n.loop->defer(*n.then);
+          }),
+          loop(l),
+          order(o),
+          id(i) {}
+    Loop* loop;
+    std::vector<int>* order;
+    int id;
+    Node* then = nullptr;
+  };
+  std::vector<int> order;
+  Node last(&loop, &order, 3);
+  Node second(&loop, &order, 2);
+  Node first(&loop, &order, 1);
+  first.then = &second;  // deferred by what is deferred
+  loop.post([&] {
+    loop.defer_to_end(last);
+    loop.defer(first);
+  });
+  loop.tasks().start([](Loop* l) -> Task<void> {
+    co_await l->sleep(Millis(30));
+    l->stop();
+  }(&loop));
+  loop.run();
+  EXPECT_EQ(order.size(), 3U);
+  EXPECT_EQ(order.front(), 1);
+}
+
 }  // namespace
 }  // namespace octroi::net
