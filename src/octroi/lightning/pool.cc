@@ -139,8 +139,8 @@ struct InvoicePool::Impl : std::enable_shared_from_this<InvoicePool::Impl> {
     const auto ready_now = static_cast<std::int64_t>(list.ready.size());
     const bool crowded = lists.size() > options.max_lists;
     const std::int64_t target = crowded ? 0 : std::min(options.size, list.taken.total(now));
-    // In batches: a list is topped up once it is half empty, not after every taker.
-    const bool low = waiting > 0 || ready_now * 2 <= target;
+    // In batches: a list is topped up once it is half empty, not after every taker; then to the top.
+    const bool low = list.filling || waiting > 0 || ready_now * 2 <= target;
     return waiting + (low ? std::max<std::int64_t>(target - ready_now, 0) : 0);
   }
 

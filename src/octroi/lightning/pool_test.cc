@@ -75,6 +75,18 @@ TEST_F(PoolTest, ABurstMakesNoMoreThanItTookAndOnePool) {
             static_cast<std::int64_t>(pool->ready()));
 }
 
+TEST_F(PoolTest, OnceBegunAFillGoesOnToTheTop) {
+  options.size = 100;
+  options.max_batch = 16;
+  make();
+  for (int i = 0; i < 150; ++i) ASSERT_TRUE(take());
+  tick();
+  while (pool->ready() > 51) ASSERT_TRUE(take());
+  ASSERT_TRUE(take());  // which leaves it half empty
+  tick();
+  EXPECT_EQ(pool->ready(), 100U);
+}
+
 TEST_F(PoolTest, AReadyInvoiceCostsTheNodeNothing) {
   make();
   for (int i = 0; i < 8; ++i) ASSERT_TRUE(take());
