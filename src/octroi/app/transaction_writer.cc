@@ -39,7 +39,7 @@ Task<void> TransactionWriter::flush() {
 
 Task<void> TransactionWriter::run(net::Loop& loop) {
   while (true) {
-    co_await loop.sleep(Millis(20));
+    co_await loop.sleep(kEvery);
     co_await flush();
   }
 }
