@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import socket
 from pathlib import Path
@@ -14,8 +15,16 @@ def service(upstream) -> dict:
 
 
 def ask(connection: socket.socket) -> bytes:
+    """One request and the whole of its answer, which may come in pieces."""
     connection.sendall(REQUEST)
-    return connection.recv(65536)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(65536)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = int(re.search(rb"(?i)\r\ncontent-length: (\d+)", head)[1])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head
 
 
 def test_soft_descriptor_limit_is_raised(gateway, upstream):

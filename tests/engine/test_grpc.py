@@ -294,7 +294,7 @@ def test_a_deadline_reaches_the_upstream_and_ends_the_call(caller, talk):
     error = refused(lambda: caller.unary("/free.Talk/Hang")(b"", timeout=1.0))
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert time.monotonic() - begun < 10
-    assert talk[0].remaining[-1] is not None and talk[0].remaining[-1] <= 1.0
+    assert talk[0].remaining[-1] is not None and talk[0].remaining[-1] <= 1.5  # the client rounds up
     assert talk[0].ended.get(timeout=20) == ("Hang", "gone")
 
 
