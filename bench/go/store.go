@@ -195,6 +195,15 @@ func claim(st *statements, hash paymentHash, kind, service, challenge string, pa
 	return true, err
 }
 
+// claimant tells who claimed a hash that could not be claimed anew.
+func claimant(st *statements, hash paymentHash) (kind, first string, err error) {
+	err = st.find.QueryRow(hash[:]).Scan(&kind, &first)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errUnknownHash
+	}
+	return kind, first, err
+}
+
 // Consume spends a payment once, durably.
 func (s *Store) Consume(ctx context.Context, hash paymentHash, service, challenge string, payload [32]byte) error {
 	return s.wait(ctx, func(st *statements) error {
@@ -202,10 +211,7 @@ func (s *Store) Consume(ctx context.Context, hash paymentHash, service, challeng
 		if err != nil || fresh {
 			return err
 		}
-		var kind, first string
-		if err := st.find.QueryRow(hash[:]).Scan(&kind, &first); errors.Is(err, sql.ErrNoRows) {
-			return errUnknownHash
-		} else if err != nil {
+		if _, _, err := claimant(st, hash); err != nil {
 			return err
 		}
 		return errSpent
@@ -220,10 +226,8 @@ func (s *Store) ClaimToken(ctx context.Context, hash paymentHash, id tokenID, se
 		if err != nil || fresh {
 			return err
 		}
-		var kind, first string
-		if err := st.find.QueryRow(hash[:]).Scan(&kind, &first); errors.Is(err, sql.ErrNoRows) {
-			return errUnknownHash
-		} else if err != nil {
+		kind, first, err := claimant(st, hash)
+		if err != nil {
 			return err
 		}
 		if kind != "l402" || first != name {

@@ -7,29 +7,9 @@ namespace octroi::http::h1 {
 
 namespace {
 
-/// Fields that the writer sets itself, or that end at this hop.
-bool is_managed(std::string_view name) {
-  switch (name.size()) {
-    case 4:
-      return equals_lower(name, "host");
-    case 7:
-      return equals_lower(name, "upgrade");
-    case 10:
-      return equals_lower(name, "connection") || equals_lower(name, "keep-alive");
-    case 14:
-      return equals_lower(name, "content-length");
-    case 16:
-      return equals_lower(name, "proxy-connection");
-    case 17:
-      return equals_lower(name, "transfer-encoding");
-    default:
-      return false;
-  }
-}
-
 void write_fields(OutBuffer& out, const Headers& headers, ConnectionOption option) {
   for (const Field f : headers) {
-    if (is_managed(f.name) &&
+    if (is_connection_field(f.name) &&
         !(option == ConnectionOption::upgrade && equals_lower(f.name, "upgrade"))) {
       continue;
     }

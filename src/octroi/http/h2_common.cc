@@ -58,25 +58,6 @@ Callbacks make_callbacks() {
 
 std::string_view error_name(std::uint32_t code) noexcept { return nghttp2_http2_strerror(code); }
 
-bool is_connection_field(std::string_view name) noexcept {
-  switch (name.size()) {
-    case 4:
-      return equals_lower(name, "host");
-    case 7:
-      return equals_lower(name, "upgrade");
-    case 10:
-      return equals_lower(name, "connection") || equals_lower(name, "keep-alive");
-    case 14:
-      return equals_lower(name, "content-length");
-    case 16:
-      return equals_lower(name, "proxy-connection");
-    case 17:
-      return equals_lower(name, "transfer-encoding");
-    default:
-      return false;
-  }
-}
-
 // ---- receiving
 // -------------------------------------------------------------------------------------
 

@@ -53,8 +53,8 @@ struct CallbacksDelete {
 };
 using Callbacks = std::unique_ptr<nghttp2_session_callbacks, CallbacksDelete>;
 
-/// The options of either side: windows move when a body is read, and what a peer can make us keep is
-/// bounded.
+/// The options of either side: windows move when a body is read, and what a peer can make us keep
+/// is bounded.
 [[nodiscard]] Options make_options();
 /// Empty callbacks to fill.
 [[nodiscard]] Callbacks make_callbacks();
@@ -67,10 +67,6 @@ using Callbacks = std::unique_ptr<nghttp2_session_callbacks, CallbacksDelete>;
   const nghttp2_vec v = nghttp2_rcbuf_get_buf(text);
   return {reinterpret_cast<const char*>(v.base), v.len};
 }
-
-/// Fields that belong to one HTTP/1.1 connection and have no place in HTTP/2 (RFC 9113
-/// section 8.2.2), and those that the framing says instead.
-[[nodiscard]] bool is_connection_field(std::string_view name) noexcept;
 
 // ---- receiving
 

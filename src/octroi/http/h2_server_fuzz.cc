@@ -39,7 +39,7 @@ void check_head(const RequestHead& head) {
   for (const Field f : head.headers) {
     REQUIRE(is_token(f.name) && is_field_value(f.value));
     REQUIRE(!f.name.starts_with(':'));
-    REQUIRE(f.name == "content-length" || !h2::is_connection_field(f.name));
+    REQUIRE(f.name == "content-length" || !is_connection_field(f.name));
   }
   REQUIRE(head.headers.count("cookie") <= 1 && head.headers.count("content-length") <= 1);
 }

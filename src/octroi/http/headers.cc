@@ -26,6 +26,25 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
   return true;
 }
 
+bool is_connection_field(std::string_view name) noexcept {
+  switch (name.size()) {
+    case 4:
+      return equals_lower(name, "host");
+    case 7:
+      return equals_lower(name, "upgrade");
+    case 10:
+      return equals_lower(name, "connection") || equals_lower(name, "keep-alive");
+    case 14:
+      return equals_lower(name, "content-length");
+    case 16:
+      return equals_lower(name, "proxy-connection");
+    case 17:
+      return equals_lower(name, "transfer-encoding");
+    default:
+      return false;
+  }
+}
+
 std::optional<Headers::Entry> Headers::store(std::string_view name, std::string_view value) {
   Entry e;
   e.name = static_cast<std::uint32_t>(buffer_.size());

@@ -8,8 +8,8 @@
 
 #include <concepts>
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -30,6 +30,11 @@ struct Field {
 [[nodiscard]] bool is_field_value(std::string_view text) noexcept;
 /// ASCII, as field names are.
 [[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
+
+/// Fields that belong to one HTTP/1.1 connection and have no place in HTTP/2 (RFC 9113
+/// section 8.2.2), and those that the framing says: writers of both versions set them themselves.
+/// `name` is a token.
+[[nodiscard]] bool is_connection_field(std::string_view name) noexcept;
 
 /// A field name that stands in the code as a literal: its syntax is checked by the compiler.
 class FieldName {
@@ -88,8 +93,12 @@ class Headers {
   /// A set of names of which a look can say "none is here" without visiting the fields.
   class NameSet {
    public:
-    constexpr NameSet(std::initializer_list<std::string_view> names) {
+    explicit constexpr NameSet(std::span<const std::string_view> names) {
       for (const std::string_view name : names) bits_ |= bit_of(name);
+    }
+    /// False: certainly not. True: perhaps.
+    [[nodiscard]] constexpr bool may_contain(std::string_view name) const noexcept {
+      return (bits_ & bit_of(name)) != 0;
     }
 
    private:

@@ -1,5 +1,7 @@
 #include "octroi/http/relay.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "octroi/http/char_class.h"
@@ -13,25 +15,21 @@ namespace octroi::http {
 
 namespace {
 
+// RFC 9110 section 7.6.1; TE is put back where it asks for trailers.
+constexpr std::array<std::string_view, 8> kEndHere = {"te",
+                                                      "upgrade",
+                                                      "connection",
+                                                      "keep-alive",
+                                                      "proxy-connection",
+                                                      "transfer-encoding",
+                                                      "proxy-authenticate",
+                                                      "proxy-authorization"};
+constexpr Headers::NameSet kMayEndHere(kEndHere);
+
 bool ends_at_this_hop(std::string_view name) {
-  switch (name.size()) {
-    case 2:
-      return equals_lower(name, "te");
-    case 7:
-      return equals_lower(name, "upgrade");
-    case 10:
-      return equals_lower(name, "connection") || equals_lower(name, "keep-alive");
-    case 16:
-      return equals_lower(name, "proxy-connection");
-    case 17:
-      return equals_lower(name, "transfer-encoding");
-    case 18:
-      return equals_lower(name, "proxy-authenticate");
-    case 19:
-      return equals_lower(name, "proxy-authorization");
-    default:
-      return false;
-  }
+  return kMayEndHere.may_contain(name) && std::ranges::any_of(kEndHere, [name](std::string_view f) {
+           return equals_lower(name, f);
+         });
 }
 
 std::optional<std::uint64_t> announced_length(const Headers& headers) {
@@ -407,15 +405,7 @@ Task<RelayResult> relay(Exchange& exchange, Client& client, RelayOptions options
 
 // RFC 9110 section 7.6.1.
 void strip_hop_by_hop(Headers& headers) {
-  static constexpr Headers::NameSet kOfThisHop{"te",
-                                               "upgrade",
-                                               "connection",
-                                               "keep-alive",
-                                               "proxy-connection",
-                                               "transfer-encoding",
-                                               "proxy-authenticate",
-                                               "proxy-authorization"};
-  if (!headers.may_have_any(kOfThisHop)) return;
+  if (!headers.may_have_any(kMayEndHere)) return;
   std::vector<std::string_view> named;  // views stay valid: filter() moves entries, not bytes
   for (const Field f : headers) {
     if (!equals_lower(f.name, "connection")) continue;

@@ -12,19 +12,13 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "octroi/net/tls_deleter.h"
 #include "octroi/net/wait_slot.h"
 
 namespace octroi::net {
 
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* p) const noexcept {
-    Free(p);
-  }
-};
 using SslPtr = std::unique_ptr<SSL, Deleter<SSL_free>>;
 using CtxPtr = std::unique_ptr<SSL_CTX, Deleter<SSL_CTX_free>>;
 using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
