@@ -120,9 +120,15 @@ struct PruneReport {
   std::int64_t consumed = 0;      // and claimed nonces
 };
 
+class SessionStore;
+
 class Store {
  public:
   virtual ~Store() = default;
+
+  /// The part that keeps prepaid sessions (sessions.h), as long as the store itself. Null: this
+  /// store keeps none, and a configuration that sells them is refused.
+  [[nodiscard]] virtual SessionStore* sessions() { return nullptr; }
 
   // --- invoices and transactions -------------------------------------------------------------
   virtual Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) = 0;
@@ -143,8 +149,8 @@ class Store {
   /// Claims the hash once across schemes and intents. Also settles its transaction. An empty
   /// idempotency key never replays: whoever comes second gets `spent`.
   virtual Task<Result<ConsumeOutcome>> consume(ConsumeRequest request) = 0;
-  /// Whether the hash was claimed before, by whatever scheme. Only a hint for what to tell: consume()
-  /// decides.
+  /// Whether the hash was claimed before, by whatever scheme. Only a hint for what to tell:
+  /// consume() decides.
   virtual Task<Result<bool>> is_consumed(PaymentHash hash) = 0;
   /// The second step: what was answered, once. Errc::not_pending when this process did not consume
   /// the hash, or has finished it.
