@@ -86,6 +86,25 @@ bool MemoryStore::settle_locked(const PaymentHash& hash, UnixMillis when) {
   return first;
 }
 
+/// A sale whose challenge left no row.
+void MemoryStore::book_locked(const ConsumeRequest& sale) {
+  const auto [known, added] = transaction_ids_.try_emplace({sale.hash, sale.scheme}, next_id_);
+  if (!added) return;
+  TransactionRecord row;
+  row.hash = sale.hash;
+  row.service = sale.service;
+  row.scheme = sale.scheme;
+  row.amount = invoices_.at(sale.hash).record.amount;
+  if (sale.scheme != Scheme::l402) row.challenge_id = sale.challenge_id;
+  row.token_id = sale.token_id;
+  row.request_id = sale.request_id;
+  row.created = sale.now;
+  row.expires = sale.keep_until;
+  transactions_.emplace(next_id_,
+                        Transaction{next_id_, std::move(row), TransactionState::settled, sale.now});
+  ++next_id_;
+}
+
 Task<Result<bool>> MemoryStore::settle(PaymentHash hash, UnixMillis when) {
   const std::scoped_lock lock(mutex_);
   OCTROI_CO_CHECK(begin());
@@ -133,6 +152,7 @@ Task<Result<ConsumeOutcome>> MemoryStore::consume(ConsumeRequest request) {
     co_return judge_again(it->second.record, request);
   }
   settle_locked(request.hash, request.now);
+  book_locked(request);
   ConsumedRecord record{request.scheme,           std::move(request.challenge_id),
                         request.payload,          std::move(request.idempotency_key),
                         /*delivering_here=*/true, std::nullopt};

@@ -68,6 +68,7 @@ class MemoryStore final : public Store {
   /// Counts the operation and says whether it may run.
   [[nodiscard]] Result<> begin();
   bool settle_locked(const PaymentHash& hash, UnixMillis when);
+  void book_locked(const ConsumeRequest& sale);
   [[nodiscard]] bool invoice_needed(const PaymentHash& hash, const Invoice& invoice,
                                     UnixMillis horizon) const;
 

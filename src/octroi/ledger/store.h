@@ -89,6 +89,10 @@ struct ConsumeRequest {
   std::string idempotency_key;  // empty: none
   UnixMillis now;
   UnixMillis keep_until;  // the record may be pruned after it
+  // For the books, where the row of the challenge is not there (lost, or still on its way): the
+  // sale is written with the invoice's amount.
+  std::optional<TokenId> token_id = {};  // L402
+  std::string request_id = {};
 };
 /// What is kept of an answer, to be given again to the same credential only.
 struct StoredResponse {
@@ -134,7 +138,9 @@ class Store {
   virtual Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) = 0;
   /// Whether our node made an invoice with this hash: an L402 token's first sight on a worker.
   virtual Task<Result<std::optional<InvoiceRecord>>> find_invoice(PaymentHash hash) = 0;
-  /// Rows of challenges that were handed out. Idempotent by (hash, scheme).
+  /// Rows of challenges that were handed out: there are many, and most are never paid, so a store
+  /// keeps them as cheaply as it can. A row of a proof that was consumed already is not written a
+  /// second time.
   virtual Task<Result<>> record_transactions(std::vector<TransactionRecord> rows) = 0;
   /// Marks the invoice and the row(s) of that hash settled; true when this call did it first. A row
   /// that is recorded after its invoice settled is settled from the start.
@@ -146,8 +152,9 @@ class Store {
   virtual Task<Result<>> extend_invoice(PaymentHash hash, UnixMillis keep_until) = 0;
 
   // --- consuming -----------------------------------------------------------------------------
-  /// Claims the hash once across schemes and intents. Also settles its transaction. An empty
-  /// idempotency key never replays: whoever comes second gets `spent`.
+  /// Claims the hash once across schemes and intents. Also settles its transaction, and writes it
+  /// if it is not there: what was sold is always in the books. An empty idempotency key never
+  /// replays: whoever comes second gets `spent`.
   virtual Task<Result<ConsumeOutcome>> consume(ConsumeRequest request) = 0;
   /// Whether the hash was claimed before, by whatever scheme. Only a hint for what to tell:
   /// consume() decides.

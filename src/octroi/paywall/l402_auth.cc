@@ -198,6 +198,8 @@ Task<Result<L402Authenticator::Known>> L402Authenticator::first_sight(
   claim.idempotency_key = "l402";  // a token is shown many times: the same claim is never "spent"
   claim.now = context->now;
   claim.keep_until = keep_until(grant);
+  claim.token_id = grant.token;
+  claim.request_id = context->request_id;
   OCTROI_CO_TRY(auto outcome, co_await shared_.store.consume(std::move(claim)));
   switch (outcome.state) {
     case ledger::ConsumeState::fresh:

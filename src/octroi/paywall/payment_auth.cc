@@ -268,6 +268,7 @@ Task<Admission> PaymentAuthenticator::admit(const Grant& grant, const RequestCon
   request.idempotency_key = context.idempotency_key;
   request.now = context.now;
   request.keep_until = grant.expires + kKeepAfterExpiry;
+  request.request_id = context.request_id;
 
   auto consumed = co_await shared_.store.consume(request);
   if (!consumed) {
