@@ -12,6 +12,7 @@ void MemoryStore::set_unavailable(bool yes) {
 void MemoryStore::restart() {
   const std::scoped_lock lock(mutex_);
   for (auto& [hash, consumed] : consumed_) consumed.record.delivering_here = false;
+  sessions_.restart_locked();
 }
 
 std::size_t MemoryStore::operations() const {
@@ -142,22 +143,34 @@ Task<Result<>> MemoryStore::extend_invoice(PaymentHash hash, UnixMillis keep_unt
   co_return Result<>{};
 }
 
-Task<Result<ConsumeOutcome>> MemoryStore::consume(ConsumeRequest request) {
-  const std::scoped_lock lock(mutex_);
-  OCTROI_CO_CHECK(begin());
+std::optional<ConsumeOutcome> MemoryStore::seen_locked(const ConsumeRequest& request) const {
   if (!invoices_.contains(request.hash)) {
-    co_return ConsumeOutcome{ConsumeState::unknown_hash, std::nullopt};
+    return ConsumeOutcome{ConsumeState::unknown_hash, std::nullopt};
   }
-  if (const auto it = consumed_.find(request.hash); it != consumed_.end()) {
-    co_return judge_again(it->second.record, request);
-  }
+  const auto it = consumed_.find(request.hash);
+  if (it == consumed_.end()) return std::nullopt;
+  return judge_again(it->second.record, request);
+}
+
+ConsumeOutcome MemoryStore::claim_locked(ConsumeRequest request) {
   settle_locked(request.hash, request.now);
   book_locked(request);
+  remember_locked(std::move(request));
+  return {ConsumeState::fresh, std::nullopt};
+}
+
+void MemoryStore::remember_locked(ConsumeRequest request) {
   ConsumedRecord record{request.scheme,           std::move(request.challenge_id),
                         request.payload,          std::move(request.idempotency_key),
                         /*delivering_here=*/true, std::nullopt};
   consumed_.emplace(request.hash, Consumed{std::move(record), request.keep_until});
-  co_return ConsumeOutcome{ConsumeState::fresh, std::nullopt};
+}
+
+Task<Result<ConsumeOutcome>> MemoryStore::consume(ConsumeRequest request) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  if (auto seen = seen_locked(request)) co_return *std::move(seen);
+  co_return claim_locked(std::move(request));
 }
 
 Task<Result<>> MemoryStore::finish_consume(PaymentHash hash, StoredResponse response) {
@@ -233,7 +246,7 @@ Task<Result<>> MemoryStore::put_value(std::string name, std::string value) {
 
 bool MemoryStore::invoice_needed(const PaymentHash& hash, const Invoice& invoice,
                                  UnixMillis horizon) const {
-  if (invoice.keep_until > horizon) return true;
+  if (invoice.keep_until > horizon || sessions_.contains_locked(hash)) return true;
   if (const auto it = consumed_.find(hash);
       it != consumed_.end() && it->second.keep_until > horizon) {
     return true;

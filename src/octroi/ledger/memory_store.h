@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "octroi/ledger/consumption.h"
+#include "octroi/ledger/memory_sessions.h"
 #include "octroi/ledger/store.h"
 
 namespace octroi::ledger {
@@ -29,6 +30,7 @@ class MemoryStore final : public Store {
   [[nodiscard]] std::size_t operations() const;
   [[nodiscard]] std::size_t invoice_count() const;
 
+  [[nodiscard]] SessionStore* sessions() override { return &sessions_; }
   Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) override;
   Task<Result<std::optional<InvoiceRecord>>> find_invoice(PaymentHash hash) override;
   Task<Result<bool>> is_consumed(PaymentHash hash) override;
@@ -50,6 +52,8 @@ class MemoryStore final : public Store {
   Task<Result<>> ping() override;
 
  private:
+  friend class MemorySessions;
+
   struct Invoice {
     InvoiceRecord record;
     UnixMillis keep_until;
@@ -69,6 +73,11 @@ class MemoryStore final : public Store {
   [[nodiscard]] Result<> begin();
   bool settle_locked(const PaymentHash& hash, UnixMillis when);
   void book_locked(const ConsumeRequest& sale);
+  /// Why this hash cannot be claimed now; nullopt: it can.
+  [[nodiscard]] std::optional<ConsumeOutcome> seen_locked(const ConsumeRequest& request) const;
+  /// Claims a hash that can be claimed; the second form without a sale.
+  ConsumeOutcome claim_locked(ConsumeRequest request);
+  void remember_locked(ConsumeRequest request);
   [[nodiscard]] bool invoice_needed(const PaymentHash& hash, const Invoice& invoice,
                                     UnixMillis horizon) const;
 
@@ -85,6 +94,7 @@ class MemoryStore final : public Store {
   std::map<std::pair<std::string, std::string>, FreeWindow> free_;
   std::map<std::string, Secret> secrets_;
   std::map<std::string, std::string> values_;
+  MemorySessions sessions_{*this};
 };
 
 }  // namespace octroi::ledger

@@ -65,4 +65,39 @@ Msat Session::balance() const {
   return rest ? *rest : Msat{};
 }
 
+Result<> check_booking(Msat amount) {
+  if (amount.is_zero()) return fail(Errc::bad_amount, "the amount of a booking must be positive");
+  return {};
+}
+
+Result<> check_booking(const OpenSession& request) {
+  OCTROI_CHECK(check_booking(request.deposit));
+  if (request.first_debit <= request.deposit) return {};
+  return fail(Errc::bad_amount, "the first debit is larger than the deposit");
+}
+
+Result<> check_refund_end(RefundStage stage) {
+  if (stage == RefundStage::succeeded || stage == RefundStage::failed) return {};
+  return fail(Errc::bad_amount, "a refund ends succeeded or failed");
+}
+
+bool may_end(RefundStage from, RefundStage end) {
+  if (from == RefundStage::sending) return true;
+  return end == RefundStage::succeeded && (from == RefundStage::failed || from == RefundStage::due);
+}
+
+bool tells_the_holder(ConsumeState state) {
+  switch (state) {
+    case ConsumeState::replay:
+    case ConsumeState::pending:
+    case ConsumeState::unfinished:
+      return true;
+    case ConsumeState::fresh:
+    case ConsumeState::unknown_hash:
+    case ConsumeState::spent:
+      return false;
+  }
+  return false;
+}
+
 }  // namespace octroi::ledger

@@ -2,8 +2,8 @@
 // what was spent, and what is given back.
 //
 //   open ──debit, give_back, top_up──▶ open ──close──▶ closed
-//   refund:  due ──claim──▶ sending ──▶ succeeded | failed ──retry──▶ due        (none left:
-//   skipped)
+//   refund:  due ──claim──▶ sending ──▶ succeeded | failed ──retry──▶ due      nothing left:
+//   skipped
 //
 // A balance is deposit − spent and never negative. Money is debited before the upstream sees the
 // request and given back when nothing was delivered for it, so a crash between the two costs the
@@ -12,9 +12,17 @@
 // of the return invoice.
 //
 // Each operation is one transaction, atomic over threads, processes and replicas; the caller goes
-// on once it is durable. Nothing is ever silent: every outcome has a name. Thread   as Store.
-// Errors   Errc::unavailable: nothing happened that may be relied upon. Source   Lightning session,
-// "Verification", "Refund", "Idempotency"; architecture 3.6.
+// on once it is durable. Nothing is ever silent: every outcome has a name.
+//
+// A proof of a session is claimed by the same rule as Store::consume (consumption.h). A session's
+// credential replays to the same bytes without an Idempotency-Key: the caller puts the hex of
+// `payload` into ConsumeRequest::idempotency_key.
+//
+// Thread   as Store.
+// Errors   Errc::unavailable: nothing happened that may be relied upon. Errc::bad_amount: a caller
+//          passed an amount of zero, a first debit over the deposit, or a refund's end that is
+//          none.
+// Source   Lightning session, "Verification", "Refund", "Idempotency"; architecture 3.6.
 #pragma once
 
 #include <cstdint>
@@ -80,6 +88,9 @@ struct Session {
   [[nodiscard]] Msat balance() const;  // deposit − spent
 };
 
+/// The most rows of one answer.
+inline constexpr int kMostSessions = 1000;
+
 /// What came of an operation on a session.
 enum class SessionOutcome : std::uint8_t {
   applied,
@@ -97,17 +108,20 @@ struct SessionResult {
 };
 
 struct OpenSession {
-  ConsumeRequest proof;  // the deposit's; its hash becomes the session's id
-  Msat deposit;          // positive
-  Msat first_debit;      // for the request that opens it; zero: none. At most the deposit
+  ConsumeRequest
+      proof;         // the deposit's; its hash becomes the session's id, its service the session's
+  Msat deposit;      // positive
+  Msat first_debit;  // for the request that opens it; zero: none. At most the deposit
   std::string return_invoice;
   PaymentHash return_hash;
   Millis idle_timeout{0};
 };
 struct OpenOutcome {
-  ConsumeOutcome proof;               // `fresh`: opened by this call, debited
-  bool return_invoice_taken = false;  // another session has that return invoice: nothing happened
-  std::optional<Session> session;     // when fresh or replayed
+  ConsumeOutcome proof;  // `fresh`: opened by this call, debited
+  /// Another session has or had that return invoice, or it pays the deposit's own hash: nothing
+  /// happened, and `proof` says nothing.
+  bool return_invoice_taken = false;
+  std::optional<Session> session;  // when fresh, replay, pending or unfinished
 };
 
 struct TopUp {
@@ -115,9 +129,12 @@ struct TopUp {
   PaymentHash session;
   Msat amount;  // positive
 };
+/// `applied`: added. `not_found` (no such session of the proof's service), `closed`: nothing was
+/// consumed. `replayed`: the proof is not fresh and nothing was added; `proof` says why (also
+/// `spent` by another credential, or `unknown_hash`: then there is no session).
 struct TopUpOutcome {
-  SessionOutcome outcome = SessionOutcome::not_found;  // not_found, closed: nothing was consumed
-  ConsumeOutcome proof;                                // meaningful when applied or replayed
+  SessionOutcome outcome = SessionOutcome::not_found;
+  ConsumeOutcome proof;  // meaningful when applied or replayed
   std::optional<Session> session;
 };
 
@@ -130,11 +147,15 @@ struct CloseSession {
   std::optional<ConsumeRequest> proof;
   bool only_if_idle = false;  // the reaper's: `replayed` when it was used in the meantime
 };
-/// `applied`: closed by this call; the refund is `due` or `skipped`. `replayed`: it was closed
-/// before, the session tells how that ended.
+/// `applied`: closed by this call; the refund is `due` or `skipped`.
+/// With a proof: `replayed` when it is not fresh, and nothing was changed; `proof` says why, and
+/// the session (not for `spent` and `unknown_hash`) how the close ended. `closed`: the proof is
+/// fresh, but the session had ended before by another one, the reaper or the operator; nothing was
+/// claimed. Without a proof: `replayed` when it had ended before, or is not idle; the session
+/// tells.
 struct CloseOutcome {
   SessionOutcome outcome = SessionOutcome::not_found;
-  ConsumeOutcome proof;
+  ConsumeOutcome proof;  // meaningful when there was one, and the outcome is applied or replayed
   std::optional<Session> session;
 };
 
@@ -142,7 +163,7 @@ struct SessionFilter {
   std::string service;  // empty: any
   std::optional<SessionState> state;
   std::optional<RefundStage> refund;
-  std::optional<PaymentHash> before;  // cursor: sessions opened before this one
+  std::optional<PaymentHash> before;  // cursor: sessions opened before this one (unknown: none)
   int limit = 50;                     // 1…1000
 };
 
@@ -171,7 +192,8 @@ class SessionStore {
   virtual Task<Result<SessionResult>> debit_session(PaymentHash id, std::string service,
                                                     Msat amount, UnixMillis now) = 0;
   /// Gives back part of what this process debited and did not deliver; `closed` when the session
-  /// has ended meanwhile: then it stays spent.
+  /// has ended meanwhile: then it stays spent. `insufficient`: more than was ever spent; nothing
+  /// was changed.
   virtual Task<Result<SessionResult>> give_back(PaymentHash id, Msat amount, UnixMillis now) = 0;
   /// Claims the deposit's hash (once over open and top-up of any session) and adds it.
   virtual Task<Result<TopUpOutcome>> top_up_session(TopUp request) = 0;
@@ -180,10 +202,12 @@ class SessionStore {
 
   /// due → sending, by one caller only; the session when it was this one.
   virtual Task<Result<std::optional<Session>>> claim_refund(PaymentHash id, UnixMillis now) = 0;
-  /// sending → succeeded | failed. `replayed` when it was not `sending` any more.
+  /// sending → succeeded | failed. `replayed` when it was not `sending` any more. What the node
+  /// paid is paid: `succeeded` is also taken when it was written down as failed or due meanwhile.
   virtual Task<Result<SessionOutcome>> record_refund(PaymentHash id, RefundStage stage, Msat fee,
                                                      std::string detail, UnixMillis now) = 0;
-  /// failed → due, for the operator, after the node said that the attempt failed.
+  /// failed → due, for the operator, after the node said that the attempt failed. `replayed`: the
+  /// refund is not `failed`.
   virtual Task<Result<SessionOutcome>> retry_refund(PaymentHash id, UnixMillis now) = 0;
   /// Refunds that are due, and those that were being sent by a process that is gone (or, on a
   /// shared database, for longer than `stale`): their outcome is to be asked of the node.
@@ -194,5 +218,17 @@ class SessionStore {
   virtual Task<Result<std::vector<Session>>> list_sessions(SessionFilter filter) = 0;
   virtual Task<Result<SessionTotals>> session_totals() = 0;
 };
+
+// --- for the stores: the rules that do not depend on where the rows are -------------------------
+
+/// Errc::bad_amount unless it can be booked.
+[[nodiscard]] Result<> check_booking(Msat amount);
+[[nodiscard]] Result<> check_booking(const OpenSession& request);
+/// Errc::bad_amount unless it is succeeded or failed.
+[[nodiscard]] Result<> check_refund_end(RefundStage stage);
+/// Whether a refund may go from `from` to its end.
+[[nodiscard]] bool may_end(RefundStage from, RefundStage end);
+/// Whether a proof in that state was shown by the one who used it, who may see the session.
+[[nodiscard]] bool tells_the_holder(ConsumeState state);
 
 }  // namespace octroi::ledger

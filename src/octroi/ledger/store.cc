@@ -14,6 +14,8 @@ ErrorInfo error_info(Errc e) {
       return {"ledger.corrupt", ErrorKind::internal};
     case Errc::not_pending:
       return {"ledger.not_pending", ErrorKind::conflict};
+    case Errc::bad_amount:
+      return {"ledger.bad_amount", ErrorKind::internal};
   }
   return {"ledger.corrupt", ErrorKind::internal};
 }

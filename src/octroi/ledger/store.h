@@ -31,6 +31,7 @@ enum class Errc : std::uint8_t {
   locked,        // another server holds this database
   corrupt,       // what is stored makes no sense
   not_pending,   // finish_consume of a hash that this process is not delivering
+  bad_amount,    // an amount of a session that cannot be booked: a fault of the caller
 };
 ErrorInfo error_info(Errc e);
 
