@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,17 +25,22 @@ def node_missing() -> str | None:
     return None if (NODE_HOME / "node_modules").exists() else "the Node packages are missing; run script/bootstrap --tests"
 
 
-def node_script(name: str, *words: str, wallet: LndRest | None = None, timeout: float = 90) -> Any:
-    """Runs tests/node/NAME and returns the one JSON object it prints. The scripts run from the folder
-    of the installed packages, because that is where Node looks for modules."""
+def prepare_scripts() -> Path:
+    """A copy of tests/node in the folder of the installed packages, where Node looks for modules."""
     home = NODE_HOME / "scripts"
     home.mkdir(exist_ok=True)
     for script in SCRIPTS.glob("*.mjs"):
         target = home / script.name
         if not target.exists() or target.read_bytes() != script.read_bytes():
-            fresh = target.with_suffix(f".{id(script)}.tmp")
+            fresh = target.with_suffix(f".{os.getpid()}.{id(script)}.tmp")
             shutil.copyfile(script, fresh)
             fresh.replace(target)
+    return home
+
+
+def node_script(name: str, *words: str, wallet: LndRest | None = None, timeout: float = 90) -> Any:
+    """Runs tests/node/NAME and returns the one JSON object it prints."""
+    home = prepare_scripts()
     extra = {"NODE_NO_WARNINGS": "1"}
     if wallet:
         extra |= {
