@@ -24,95 +24,81 @@ int remember_wal_frames(void* frames, sqlite3* /*db*/, const char* /*name*/, int
 
 }  // namespace
 
-Query::~Query() {
-  if (statement_ == nullptr) return;
-  if (cached_) {
+class Database::Prepared final : public sql::Statement {
+ public:
+  Prepared(Database& db, sqlite3_stmt* statement) : db_(db), statement_(statement) {}
+  Prepared(const Prepared&) = delete;
+  Prepared& operator=(const Prepared&) = delete;
+  ~Prepared() override { sqlite3_finalize(statement_); }
+
+  void bind_integer(int index, std::int64_t value) override {
+    sqlite3_bind_int64(statement_, index, value);
+  }
+  void bind_text(int index, std::string_view text) override {
+    // A view of nothing has a null pointer, which SQLite would take for NULL.
+    const char* data = text.data() == nullptr ? "" : text.data();
+    sqlite3_bind_text64(statement_, index, data, text.size(), SQLITE_STATIC, SQLITE_UTF8);
+  }
+  void bind_blob(int index, ByteView blob) override {
+    if (blob.empty()) {
+      sqlite3_bind_zeroblob(statement_, index, 0);
+    } else {
+      sqlite3_bind_blob64(statement_, index, blob.data(), blob.size(), SQLITE_STATIC);
+    }
+  }
+  void bind_null(int index, sql::ValueType /*type*/) override {
+    sqlite3_bind_null(statement_, index);
+  }
+
+  Result<bool> step() override {
+    const int code = sqlite3_step(statement_);
+    if (code == SQLITE_ROW) return true;
+    if (code == SQLITE_DONE) return false;
+    return db_.failure(code);
+  }
+  Result<> run() override {
+    for (;;) {
+      OCTROI_TRY(const bool row, step());
+      if (!row) return {};
+    }
+  }
+
+  std::int64_t integer(int column) const override {
+    return sqlite3_column_int64(statement_, column);
+  }
+  ByteView bytes(int column) const override {
+    const void* data = sqlite3_column_blob(statement_, column);
+    const int size = sqlite3_column_bytes(statement_, column);
+    if (data == nullptr || size <= 0) return {};
+    return {static_cast<const std::uint8_t*>(data), static_cast<std::size_t>(size)};
+  }
+  bool is_null(int column) const override {
+    return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+  }
+  void reset() override {
     sqlite3_reset(statement_);
     sqlite3_clear_bindings(statement_);
-  } else {
-    sqlite3_finalize(statement_);
   }
-}
 
-Query& Query::bind(std::int64_t value) {
-  sqlite3_bind_int64(statement_, next_++, value);
-  return *this;
-}
+ private:
+  Database& db_;
+  sqlite3_stmt* const statement_;
+};
 
-Query& Query::bind(std::string_view text) {
-  // A view of nothing has a null pointer, which SQLite would take for NULL.
-  const char* data = text.data() == nullptr ? "" : text.data();
-  sqlite3_bind_text64(statement_, next_++, data, text.size(), SQLITE_STATIC, SQLITE_UTF8);
-  return *this;
-}
-
-Query& Query::bind(ByteView blob) {
-  if (blob.empty()) {
-    sqlite3_bind_zeroblob(statement_, next_++, 0);
-  } else {
-    sqlite3_bind_blob64(statement_, next_++, blob.data(), blob.size(), SQLITE_STATIC);
-  }
-  return *this;
-}
-
-Query& Query::bind(std::nullptr_t) {
-  sqlite3_bind_null(statement_, next_++);
-  return *this;
-}
-
-Result<bool> Query::step() {
-  const int code = sqlite3_step(statement_);
-  if (code == SQLITE_ROW) return true;
-  if (code == SQLITE_DONE) return false;
-  return db_->failure(code);
-}
-
-Result<> Query::run() {
-  for (;;) {
-    OCTROI_TRY(const bool row, step());
-    if (!row) return {};
-  }
-}
-
-std::int64_t Query::integer(int column) const { return sqlite3_column_int64(statement_, column); }
-
-ByteView Query::blob(int column) const {
-  const void* data = sqlite3_column_blob(statement_, column);
-  const int size = sqlite3_column_bytes(statement_, column);
-  if (data == nullptr || size <= 0) return {};
-  return {static_cast<const std::uint8_t*>(data), static_cast<std::size_t>(size)};
-}
-
-std::string Query::text(int column) const { return std::string(as_text(blob(column))); }
-
-bool Query::is_null(int column) const {
-  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
-}
-
-Database::Database(sqlite3* handle, std::string path)
-    : handle_(handle), path_(std::move(path)), wal_frames_(std::make_unique<int>(0)) {
+Database::Database(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_timeout(handle_, 5000);
   // Checkpoints are ours to time: never between a commit and the callers that wait for it.
-  sqlite3_wal_hook(handle_, remember_wal_frames, wal_frames_.get());
-}
-
-Database::Database(Database&& other) noexcept
-    : handle_(std::exchange(other.handle_, nullptr)),
-      path_(std::move(other.path_)),
-      cache_(std::move(other.cache_)),
-      wal_frames_(std::move(other.wal_frames_)),
-      broken_(other.broken_),
-      was_busy_(other.was_busy_) {
-  other.cache_.clear();
+  sqlite3_wal_hook(handle_, remember_wal_frames, &wal_frames_);
 }
 
 Database::~Database() {
-  for (const auto& [sql, statement] : cache_) sqlite3_finalize(statement);
+  cache_.clear();
   sqlite3_close_v2(handle_);
 }
 
-Result<Database> Database::open(const std::string& path, Access access, const std::string& vfs) {
+Result<std::unique_ptr<Database>> Database::open(const std::string& path, Access access,
+                                                 const std::string& vfs) {
   sqlite3* handle = nullptr;
   const int flags = access == Access::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   const int code =
@@ -122,23 +108,30 @@ Result<Database> Database::open(const std::string& path, Access access, const st
     sqlite3_close_v2(handle);
     return fail(Errc::unavailable, fmt::format("{}: {}", path, sqlite3_errstr(code)));
   }
-  Database db(handle, path);
+  std::unique_ptr<Database> db(new Database(handle, path));  // its constructor is private
   OCTROI_CHECK(
-      db.script("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
-                "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;"));
+      db->script("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
+                 "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;"));
   return db;
 }
 
-Result<Query> Database::prepare(std::string_view sql, bool cached) {
-  if (cached) {
-    if (const auto it = cache_.find(sql); it != cache_.end()) return Query(*this, it->second, true);
-  }
+Result<std::unique_ptr<Database::Prepared>> Database::compile(std::string_view sql, bool keep) {
   sqlite3_stmt* statement = nullptr;
   const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
-                                      cached ? SQLITE_PREPARE_PERSISTENT : 0U, &statement, nullptr);
+                                      keep ? SQLITE_PREPARE_PERSISTENT : 0U, &statement, nullptr);
   if (code != SQLITE_OK) return failure(code);
-  if (cached) cache_.emplace(sql, statement);
-  return Query(*this, statement, cached);
+  return std::make_unique<Prepared>(*this, statement);
+}
+
+Result<sql::Statement*> Database::cached(std::string_view sql) {
+  if (const auto it = cache_.find(sql); it != cache_.end()) return it->second.get();
+  OCTROI_TRY(auto made, compile(sql, /*keep=*/true));
+  return cache_.emplace(sql, std::move(made)).first->second.get();
+}
+
+Result<std::unique_ptr<sql::Statement>> Database::once(std::string_view sql) {
+  OCTROI_TRY(auto made, compile(sql, /*keep=*/false));
+  return std::unique_ptr<sql::Statement>(std::move(made));
 }
 
 Result<> Database::script(const std::string& sql) {
@@ -147,12 +140,32 @@ Result<> Database::script(const std::string& sql) {
   return {};
 }
 
-std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
+std::int64_t Database::changes() { return sqlite3_changes64(handle_); }
 
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
 
+Result<> Database::begin() { return run("BEGIN IMMEDIATE"); }
+
+Result<> Database::commit() { return run("COMMIT"); }
+
+void Database::rollback() {
+  // Whether it worked is told by in_transaction().
+  if (in_transaction()) static_cast<void>(run("ROLLBACK"));
+}
+
+Result<bool> Database::has_table(std::string_view name) {
+  OCTROI_TRY(Query q, query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name));
+  return q.step();
+}
+
+Result<bool> Database::is_empty() {
+  OCTROI_TRY(Query q, query("SELECT count(*) FROM sqlite_master"));
+  OCTROI_TRY([[maybe_unused]] const bool row, q.step());
+  return q.integer(0) == 0;
+}
+
 Result<> Database::checkpoint() {
-  *wal_frames_ = 0;
+  wal_frames_ = 0;
   const int code =
       sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
   // A reader in the way is no failure: the next checkpoint goes further.
@@ -173,21 +186,14 @@ tl::unexpected<Error> Database::failure(int code) {
               fmt::format("{}: {} (SQLite {})", path_, sqlite3_errstr(code), code));
 }
 
-Result<Savepoint> Savepoint::begin(Database& db) {
-  OCTROI_CHECK(db.run("SAVEPOINT operation"));
-  return Savepoint(db);
-}
+Result<> Database::nest() { return run("SAVEPOINT operation"); }
 
-Result<> Savepoint::keep() {
-  return std::exchange(db_, nullptr)->run("RELEASE SAVEPOINT operation");
-}
+Result<> Database::keep_nested() { return run("RELEASE SAVEPOINT operation"); }
 
-Savepoint::~Savepoint() {
-  if (db_ == nullptr || !db_->in_transaction()) return;
+void Database::undo_nested() {
+  if (!in_transaction()) return;
   // A failure here leaves the connection broken, and the batch is rolled back as a whole.
-  if (db_->run("ROLLBACK TO SAVEPOINT operation")) {
-    static_cast<void>(db_->run("RELEASE SAVEPOINT operation"));
-  }
+  if (run("ROLLBACK TO SAVEPOINT operation")) static_cast<void>(run("RELEASE SAVEPOINT operation"));
 }
 
 }  // namespace octroi::sqlite

@@ -9,97 +9,47 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 
-#include "octroi/base/bytes.h"
+#include "octroi/adapters/sql/connection.h"
 #include "octroi/base/result.h"
 
 struct sqlite3;
-struct sqlite3_stmt;
 
 namespace octroi::sqlite {
 
-/// A prepared statement in use: bound, stepped, and given back clean when it goes out of scope.
-class Query {
- public:
-  Query(class Database& db, sqlite3_stmt* statement, bool cached)
-      : db_(&db), statement_(statement), cached_(cached) {}
-  Query(Query&& other) noexcept
-      : db_(other.db_),
-        statement_(std::exchange(other.statement_, nullptr)),
-        next_(other.next_),
-        cached_(other.cached_) {}
-  Query& operator=(Query&&) = delete;
-  Query(const Query&) = delete;
-  ~Query();
-
-  /// Binds the next parameter. Views must live until the last step.
-  Query& bind(std::int64_t value);
-  Query& bind(std::string_view text);
-  Query& bind(ByteView blob);
-  Query& bind(std::nullptr_t);
-  template <class T>
-  Query& bind(const std::optional<T>& value) {
-    return value ? bind(*value) : bind(nullptr);
-  }
-
-  /// True: a row is there to be read. False: done.
-  [[nodiscard]] Result<bool> step();
-  /// To the end, without looking at rows.
-  [[nodiscard]] Result<> run();
-
-  [[nodiscard]] std::int64_t integer(int column) const;
-  [[nodiscard]] std::string text(int column) const;
-  /// Valid until the next step.
-  [[nodiscard]] ByteView blob(int column) const;
-  [[nodiscard]] bool is_null(int column) const;
-
- private:
-  class Database* db_;
-  sqlite3_stmt* statement_;
-  int next_ = 1;
-  bool cached_;
-};
+using sql::Query;
 
 enum class Access : std::uint8_t { read_write, read_only };
 
-class Database {
+class Database final : public sql::Connection {
  public:
   /// `vfs` empty: the system's. The file must exist.
-  [[nodiscard]] static Result<Database> open(const std::string& path, Access access,
-                                             const std::string& vfs);
-  Database(Database&& other) noexcept;
-  Database& operator=(Database&&) = delete;
-  Database(const Database&) = delete;
-  ~Database();
+  [[nodiscard]] static Result<std::unique_ptr<Database>> open(const std::string& path,
+                                                              Access access,
+                                                              const std::string& vfs);
+  ~Database() override;
 
-  /// A statement kept for the life of the connection; `sql` must be a literal.
-  template <class... Args>
-  [[nodiscard]] Result<Query> query(std::string_view sql, const Args&... args) {
-    auto q = prepare(sql, /*cached=*/true);
-    if (q) (static_cast<void>(q->bind(args)), ...);
-    return q;
-  }
-  template <class... Args>
-  [[nodiscard]] Result<> run(std::string_view sql, const Args&... args) {
-    OCTROI_TRY(Query q, query(sql, args...));
-    return q.run();
-  }
-  [[nodiscard]] Result<Query> prepare(std::string_view sql, bool cached);
-  /// Any number of statements, without parameters.
-  [[nodiscard]] Result<> script(const std::string& sql);
+  [[nodiscard]] sql::Engine engine() const override { return sql::Engine::sqlite; }
+  [[nodiscard]] Result<> script(const std::string& sql) override;
+  [[nodiscard]] std::int64_t changes() override;
+  /// Takes the write lock.
+  [[nodiscard]] Result<> begin() override;
+  [[nodiscard]] Result<> commit() override;
+  void rollback() override;
+  [[nodiscard]] bool in_transaction() const override;
+  /// The write lock is enough.
+  [[nodiscard]] Result<> lock_schema() override { return {}; }
+  [[nodiscard]] Result<bool> has_table(std::string_view name) override;
+  [[nodiscard]] Result<bool> is_empty() override;
 
-  /// Rows that the last statement changed.
-  [[nodiscard]] std::int64_t changes() const;
-  [[nodiscard]] bool in_transaction() const;
   [[nodiscard]] bool broken() const { return broken_; }
   /// The last error was only that another process holds the write lock.
   [[nodiscard]] bool was_busy() const { return was_busy_; }
   /// Frames in the write-ahead log after the last commit.
-  [[nodiscard]] int wal_frames() const { return wal_frames_ ? *wal_frames_ : 0; }
+  [[nodiscard]] int wal_frames() const { return wal_frames_; }
   /// Moves what it can from the write-ahead log into the file, without waiting for readers.
   [[nodiscard]] Result<> checkpoint();
 
@@ -107,30 +57,22 @@ class Database {
   [[nodiscard]] tl::unexpected<Error> failure(int code);
 
  private:
+  class Prepared;
   Database(sqlite3* handle, std::string path);
 
-  sqlite3* handle_;
-  std::string path_;
-  std::map<std::string_view, sqlite3_stmt*> cache_;
-  std::unique_ptr<int> wal_frames_;
+  [[nodiscard]] Result<sql::Statement*> cached(std::string_view sql) override;
+  [[nodiscard]] Result<std::unique_ptr<sql::Statement>> once(std::string_view sql) override;
+  [[nodiscard]] Result<std::unique_ptr<Prepared>> compile(std::string_view sql, bool keep);
+  [[nodiscard]] Result<> nest() override;
+  [[nodiscard]] Result<> keep_nested() override;
+  void undo_nested() override;
+
+  sqlite3* const handle_;
+  const std::string path_;
+  std::map<std::string_view, std::unique_ptr<Prepared>> cache_;
+  int wal_frames_ = 0;
   bool broken_ = false;
   bool was_busy_ = false;
-};
-
-/// All or nothing for an operation of several statements inside a batch of others.
-class Savepoint {
- public:
-  [[nodiscard]] static Result<Savepoint> begin(Database& db);
-  Savepoint(Savepoint&& other) noexcept : db_(std::exchange(other.db_, nullptr)) {}
-  Savepoint& operator=(Savepoint&&) = delete;
-  Savepoint(const Savepoint&) = delete;
-  /// Undoes the operation unless it was kept.
-  ~Savepoint();
-  [[nodiscard]] Result<> keep();
-
- private:
-  explicit Savepoint(Database& db) : db_(&db) {}
-  Database* db_;
 };
 
 }  // namespace octroi::sqlite

@@ -58,30 +58,30 @@ constexpr std::string_view kColumns =
 
 class SqliteSpendJournal final : public ledger::SpendJournal {
  public:
-  explicit SqliteSpendJournal(Database db) : db_(std::move(db)) {}
+  explicit SqliteSpendJournal(std::unique_ptr<Database> db) : db_(std::move(db)) {}
 
   Result<> reserve(const Spend& spend, const SpendLimits& limits) override {
     // IMMEDIATE takes the write lock before the sums are read: no other process can reserve
     // between.
-    OCTROI_CHECK(told(db_.run("BEGIN IMMEDIATE")));
+    OCTROI_CHECK(told(db_->run("BEGIN IMMEDIATE")));
     auto outcome = reserve_locked(spend, limits);
-    auto ended = told(db_.run(outcome ? "COMMIT" : "ROLLBACK"));
+    auto ended = told(db_->run(outcome ? "COMMIT" : "ROLLBACK"));
     if (!outcome) return outcome;
     return ended;
   }
 
   Result<> advance(const PaymentHash& hash, SpendStage stage, Msat fee) override {
-    OCTROI_CHECK(told(db_.run("UPDATE spends SET stage=?, fee_msat=? WHERE hash=? AND stage<>?",
-                              static_cast<std::int64_t>(stage), fee.count() /* raw: storage */,
-                              hash.bytes(), static_cast<std::int64_t>(SpendStage::settled))));
-    if (db_.changes() == 0)
+    OCTROI_CHECK(told(db_->run("UPDATE spends SET stage=?, fee_msat=? WHERE hash=? AND stage<>?",
+                               static_cast<std::int64_t>(stage), fee.count() /* raw: storage */,
+                               hash.bytes(), static_cast<std::int64_t>(SpendStage::settled))));
+    if (db_->changes() == 0)
       return fail(SpendErrc::no_entry, "this payment was not reserved, or is settled already");
     return {};
   }
 
   Result<std::optional<SpendEntry>> find(const PaymentHash& hash) override {
     static const std::string kSql = std::string(kColumns) + "WHERE hash=?";
-    auto q = db_.query(kSql, hash.bytes());
+    auto q = db_->query(kSql, hash.bytes());
     if (!q) return fail(unavailable(q.error()));
     auto row = q->step();
     if (!row) return fail(unavailable(row.error()));
@@ -91,7 +91,7 @@ class SqliteSpendJournal final : public ledger::SpendJournal {
 
   Result<std::vector<SpendEntry>> open_entries() override {
     static const std::string kSql = std::string(kColumns) + "WHERE stage IN (0,1,4) ORDER BY at_ms";
-    auto q = db_.query(kSql);
+    auto q = db_->query(kSql);
     if (!q) return fail(unavailable(q.error()));
     std::vector<SpendEntry> out;
     while (true) {
@@ -111,7 +111,7 @@ class SqliteSpendJournal final : public ledger::SpendJournal {
   /// What is spent or held since `from`: settled ones with their fee, the others with the fee
   /// limit.
   Result<Msat> spent_since(std::int64_t from) {
-    auto q = db_.query(
+    auto q = db_->query(
         "SELECT COALESCE(SUM(amount_msat + CASE stage WHEN 2 THEN fee_msat ELSE fee_limit_msat "
         "END),0)"
         " FROM spends WHERE at_ms > ? AND stage <> 3",
@@ -148,7 +148,7 @@ class SqliteSpendJournal final : public ledger::SpendJournal {
     OCTROI_TRY(Msat more, spend.amount.plus(spend.fee_limit));
     OCTROI_CHECK(within(limits.per_minute, spend.when.value - kMinute, more, "a minute"));
     OCTROI_CHECK(within(limits.per_day, spend.when.value - kDay, more, "a day"));
-    return told(db_.run(
+    return told(db_->run(
         "INSERT OR REPLACE INTO spends(hash,host,scheme,amount_msat,fee_limit_msat,stage,at_ms) "
         "VALUES(?,?,?,?,?,0,?)",
         spend.hash.bytes(), std::string_view(spend.host), std::string_view(spend.scheme),
@@ -156,7 +156,7 @@ class SqliteSpendJournal final : public ledger::SpendJournal {
         spend.when.value));
   }
 
-  Database db_;
+  std::unique_ptr<Database> db_;
 };
 
 }  // namespace
@@ -177,7 +177,7 @@ Result<std::unique_ptr<ledger::SpendJournal>> open_spend_journal(const std::stri
   if (auto made = make_private_file(path); !made) return fail(store_refused(made.error()));
   auto db = Database::open(path, Access::read_write, "");
   if (!db) return fail(unavailable(db.error()));
-  if (auto made = db->script(kSchema); !made) return fail(unavailable(made.error()));
+  if (auto made = (*db)->script(kSchema); !made) return fail(unavailable(made.error()));
   return std::unique_ptr<ledger::SpendJournal>(
       std::make_unique<SqliteSpendJournal>(std::move(*db)));
 }

@@ -5,10 +5,9 @@
 //              a restart; ping() says so.
 // Lock         opening takes an exclusive lock beside the file (ledger::Errc::locked); every way to
 //              open the store, also for reading, takes the same one.
-// At rest      the file and its log are 0600 and hold secrets as they are: whoever can read them
-// can
-//              mint challenges. Put the file where only octroi's user comes.
-// Thread       operations from any thread (see lane.h). Outside a loop they block.
+// At rest      the file and its log are 0600 and hold secrets as they are: whoever can read
+//              them can mint challenges. Put the file where only octroi's user comes.
+// Thread       operations from any thread (see adapters/sql/lane.h). Outside a loop they block.
 // Source       architecture 3.6.
 #pragma once
 
@@ -16,13 +15,15 @@
 #include <string>
 #include <vector>
 
-#include "octroi/adapters/sqlite/migrations.h"
+#include "octroi/adapters/sql/migrations.h"
 #include "octroi/base/clock.h"
 #include "octroi/base/random.h"
 #include "octroi/base/result.h"
 #include "octroi/ledger/store.h"
 
 namespace octroi::sqlite {
+
+using sql::MigrationStatus;
 
 struct SqliteOptions {
   std::string path;               // the folder's last part is created when missing

@@ -8,7 +8,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "octroi/adapters/sqlite/operations.h"
+#include "octroi/adapters/sql/operations.h"
+#include "octroi/adapters/sqlite/database.h"
 #include "octroi/adapters/sqlite/sqlite_fixture.h"
 #include "octroi/ledger/memory_store.h"
 #include "octroi/ledger/store_contract.h"
@@ -145,7 +146,7 @@ TEST(SqliteMigrations, GoUpAndDownAndSayWhereTheyAre) {
   ManualClock clock(kStart);
   SqliteOptions options;
   options.path = folder.file();
-  const auto newest = static_cast<std::int64_t>(embedded_migrations().size());
+  const auto newest = static_cast<std::int64_t>(sql::embedded_migrations().size());
   ASSERT_GE(newest, 1);
   auto status = sqlite_migration_status(options);
   ASSERT_TRUE(status) << status.error().message();
@@ -167,8 +168,8 @@ TEST(SqliteMigrations, GoUpAndDownAndSayWhereTheyAre) {
 }
 
 Result<> edit(const std::string& path, const std::string& sql) {
-  OCTROI_TRY(Database db, Database::open(path, Access::read_write, ""));
-  return db.script(sql);
+  OCTROI_TRY(auto db, Database::open(path, Access::read_write, ""));
+  return db->script(sql);
 }
 
 TEST(SqliteMigrations, ANewerAlteredOrForeignDatabaseIsRefused) {
@@ -202,20 +203,20 @@ TEST(SqliteMigrations, AFailingStepLeavesTheSchemaWhereItWas) {
   std::ofstream(folder.file()).close();
   auto db = Database::open(folder.file(), Access::read_write, "");
   ASSERT_TRUE(db);
-  const std::array<Migration, 2> known = {
-      Migration{1, "one", "c1", "CREATE TABLE a (x BIGINT);", "DROP TABLE a;"},
-      Migration{2, "two", "c2", "CREATE TABLE b (x BIGINT); CREATE TABLE a (x BIGINT);", ""}};
-  const auto moved = migrate_to(*db, known, 2, kStart);
+  const std::array<sql::Migration, 2> known = {
+      sql::Migration{1, "one", "c1", "CREATE TABLE a (x BIGINT);", "DROP TABLE a;"},
+      sql::Migration{2, "two", "c2", "CREATE TABLE b (x BIGINT); CREATE TABLE a (x BIGINT);", ""}};
+  const auto moved = sql::migrate_to(**db, known, 2, kStart);
   ASSERT_FALSE(moved);
   EXPECT_THAT(std::string(moved.error().message()), HasSubstr("migration 002 two up"));
-  EXPECT_EQ(*schema_version(*db, known), 1);
-  EXPECT_TRUE(db->script("CREATE TABLE b (x BIGINT)")) << "nothing of step 2 is left";
+  EXPECT_EQ(*sql::schema_version(**db, known), 1);
+  EXPECT_TRUE((*db)->script("CREATE TABLE b (x BIGINT)")) << "nothing of step 2 is left";
 }
 
 /// How SQLite would run a statement, a line a step.
 std::string plan_of(Database& db, std::string_view sql) {
   std::string plan;
-  auto q = db.prepare("EXPLAIN QUERY PLAN " + std::string(sql), /*cached=*/false);
+  auto q = db.prepare("EXPLAIN QUERY PLAN " + std::string(sql));
   EXPECT_TRUE(q) << (q ? "" : q.error().message());
   while (q && q->step().value_or(false)) plan += q->text(3) + "\n";
   return plan;
@@ -228,7 +229,7 @@ TEST(SqliteOperations, APaymentIsFoundByItsHash) {
   ASSERT_TRUE(open_or_fail(folder.file(), clock));
   auto db = Database::open(folder.file(), Access::read_only, "");
   ASSERT_TRUE(db);
-  EXPECT_THAT(plan_of(*db, kSettleTransactions),
+  EXPECT_THAT(plan_of(**db, sql::kSettleTransactions),
               HasSubstr("USING INDEX sqlite_autoindex_transactions_1 (hash=?)"));
 }
 

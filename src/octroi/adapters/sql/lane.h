@@ -1,14 +1,16 @@
-// octroi/adapters/sqlite/lane.h: a thread that owns one database connection, and the way a
-// coroutine of any loop has something done on it.
+// octroi/adapters/sql/lane.h: a thread that owns one database connection, and the way a coroutine
+// of any loop has something done on it.
 //
-//   Result<bool> r = co_await lane.call<bool>([](Database& db) -> Result<bool> { … });
+//   Result<bool> r = co_await lane.call<bool>(key, [](Connection& db) -> Result<bool> { … });
 //
-// The write lane takes whatever has queued, up to 256 calls, runs each on its own inside one
-// transaction, commits, and only then lets the callers go on: one fsync for all of them, and no
-// wait when nothing else is there. When a commit fails all its calls fail, and so does every later
-// one: after a failed fsync only a restart can tell what the file holds. The read lane runs each
-// call by itself.
+// The lane takes whatever has queued, up to max_batch calls, and hands it to its worker, which runs
+// each call on its own inside one transaction and commits; only then do the callers go on. One
+// commit for all of them, and no wait when nothing else is there. What a failed commit means is the
+// worker's to say.
 //
+// Key      calls over the same thing (a payment hash, a client) have the same key: an adapter with
+//          several lanes gives them to the same one and orders a batch by it, so that transactions
+//          meet the rows that they share in the same order.
 // Thread   call() from any thread. On a loop the caller resumes there, all callers of one loop and
 //          batch in one post. Outside a loop (command line tools, tests) the call blocks its
 //          thread.
@@ -28,30 +30,33 @@
 #include <type_traits>
 #include <vector>
 
-#include "octroi/adapters/sqlite/database.h"
+#include "octroi/adapters/sql/connection.h"
 #include "octroi/base/function.h"
 #include "octroi/base/result.h"
 #include "octroi/net/loop.h"
 #include "octroi/task/task.h"
 
-namespace octroi::sqlite {
+namespace octroi::sql {
 
 /// One queued operation and whoever waits for it.
 class Call {
  public:
-  explicit Call(net::Loop* loop) : loop_(loop) {}
+  Call(net::Loop* loop, std::uint64_t key) : loop_(loop), key_(key) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
   virtual ~Call() = default;
 
-  /// On the lane's thread: produces the outcome, which nobody sees before it is delivered.
-  virtual void run(Database& db) = 0;
+  /// On the lane's thread: produces the outcome, which nobody sees before it is delivered. False:
+  /// the outcome is an error. May be run again.
+  virtual bool run(Connection& db) = 0;
   /// Replaces the outcome.
   virtual void refuse(const Error& error) = 0;
+  [[nodiscard]] std::uint64_t key() const { return key_; }
 
  private:
   friend class Lane;
   net::Loop* loop_;
+  std::uint64_t key_;
   std::coroutine_handle<> waiter_;
   bool abandoned_ = false;  // under the lane's gate, or on the waiter's loop
   bool done_ = false;       // on the waiter's loop; under the gate when there is none
@@ -60,33 +65,45 @@ class Call {
 template <class R>
 class CallOf final : public Call {
  public:
-  CallOf(net::Loop* loop, UniqueFunction<R(Database&)> work) : Call(loop), work_(std::move(work)) {}
-  void run(Database& db) override { outcome_.emplace(work_(db)); }
+  CallOf(net::Loop* loop, std::uint64_t key, UniqueFunction<R(Connection&)> work)
+      : Call(loop, key), work_(std::move(work)) {}
+  bool run(Connection& db) override { return outcome_.emplace(work_(db)).has_value(); }
   void refuse(const Error& error) override { outcome_.emplace(fail(error)); }
   R take() { return std::move(*outcome_); }
 
  private:
-  UniqueFunction<R(Database&)> work_;
+  UniqueFunction<R(Connection&)> work_;
   std::optional<R> outcome_;
+};
+
+using Batch = std::span<const std::shared_ptr<Call>>;
+
+/// What a lane does on its thread; it has the connection.
+class Worker {
+ public:
+  virtual ~Worker() = default;
+  /// Runs or refuses every call. They are delivered when this returns.
+  virtual void run_batch(Batch batch) = 0;
+  /// When nobody waits.
+  virtual void after_batch() {}
 };
 
 class Lane {
  public:
-  enum class Kind : std::uint8_t { writer, reader };
   struct Options {
     std::size_t max_batch = 256;
     std::size_t max_queue = 65536;  // beyond it calls are refused at once: memory stays bounded
-    int checkpoint_frames = 1000;   // of the write-ahead log
   };
-  Lane(Kind kind, Database db, Options options);
+  Lane(std::unique_ptr<Worker> worker, Options options);
   /// Finishes what is queued, then ends the thread.
   ~Lane();
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
   template <class T = void>
-  Task<Result<T>> call(std::type_identity_t<UniqueFunction<Result<T>(Database&)>> work) {
-    return call_on<Result<T>>(this, std::move(work));
+  Task<Result<T>> call(std::uint64_t key,
+                       std::type_identity_t<UniqueFunction<Result<T>(Connection&)>> work) {
+    return call_on<Result<T>>(this, key, std::move(work));
   }
 
  private:
@@ -109,8 +126,8 @@ class Lane {
   };
 
   template <class R>
-  static Task<R> call_on(Lane* lane, UniqueFunction<R(Database&)> work) {
-    auto call = std::make_shared<CallOf<R>>(net::Loop::current(), std::move(work));
+  static Task<R> call_on(Lane* lane, std::uint64_t key, UniqueFunction<R(Connection&)> work) {
+    auto call = std::make_shared<CallOf<R>>(net::Loop::current(), key, std::move(work));
     if (net::Loop::current() == nullptr) {
       lane->submit_and_block(call);
     } else {
@@ -124,16 +141,10 @@ class Lane {
 
   void serve();
   [[nodiscard]] std::vector<std::shared_ptr<Call>> next_batch();
-  void run_batch(std::span<const std::shared_ptr<Call>> batch);
-  void commit_batch(std::span<const std::shared_ptr<Call>> batch);
-  void tidy_log();
-  void give_up(std::span<const std::shared_ptr<Call>> batch, const Error& why);
-  void deliver(std::span<const std::shared_ptr<Call>> batch);
+  void deliver(Batch batch);
 
-  const Kind kind_;
   const Options options_;
-  Database db_;
-  std::optional<Error> dead_;  // the lane's thread only
+  const std::unique_ptr<Worker> worker_;
 
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::mutex mutex_;
@@ -143,4 +154,4 @@ class Lane {
   std::thread thread_;
 };
 
-}  // namespace octroi::sqlite
+}  // namespace octroi::sql

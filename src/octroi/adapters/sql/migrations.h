@@ -1,9 +1,10 @@
-// octroi/adapters/sqlite/migrations.h: the numbered SQL files of migrations/, embedded, and moving
+// octroi/adapters/sql/migrations.h: the numbered SQL files of migrations/, embedded, and moving
 // a database between them.
 //
 // schema_migrations keeps what was applied, with the SHA-256 of the text. A database that a newer
 // octroi wrote is refused (ledger::Errc::newer_schema), one whose applied text differs from ours
-// too (ledger::Errc::corrupt). Each step is one transaction together with its row.
+// too (ledger::Errc::corrupt). Each step is one transaction together with its row, taken by one
+// process at a time.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +14,11 @@
 #include <string_view>
 #include <vector>
 
-#include "octroi/adapters/sqlite/database.h"
+#include "octroi/adapters/sql/connection.h"
 #include "octroi/base/clock.h"
 #include "octroi/base/result.h"
 
-namespace octroi::sqlite {
+namespace octroi::sql {
 
 struct Migration {
   std::int64_t version;
@@ -36,11 +37,18 @@ struct MigrationStatus {
 };
 
 /// The schema of `db`; 0 for an empty database. Refuses a foreign, newer or altered one.
-[[nodiscard]] Result<std::int64_t> schema_version(Database& db, std::span<const Migration> known);
+[[nodiscard]] Result<std::int64_t> schema_version(Connection& db, std::span<const Migration> known);
 [[nodiscard]] Result<std::vector<MigrationStatus>> migration_status(
-    Database& db, std::span<const Migration> known);
+    Connection& db, std::span<const Migration> known);
 /// Up or down to `target`; returns how many steps it took.
-[[nodiscard]] Result<int> migrate_to(Database& db, std::span<const Migration> known,
+[[nodiscard]] Result<int> migrate_to(Connection& db, std::span<const Migration> known,
                                      std::int64_t target, UnixMillis now);
 
-}  // namespace octroi::sqlite
+/// For a server at its start: the newest schema, or the error that says what to do.
+[[nodiscard]] Result<> bring_up_to_date(Connection& db, bool migrate, UnixMillis now);
+
+/// The text of a migration as `engine` takes it. They are written for SQLite: BLOB and
+/// `INTEGER PRIMARY KEY AUTOINCREMENT` are all that differs.
+[[nodiscard]] std::string in_dialect(std::string_view sql, Engine engine);
+
+}  // namespace octroi::sql

@@ -1,28 +1,15 @@
-#include "octroi/adapters/sqlite/lane.h"
+#include "octroi/adapters/sql/lane.h"
 
 #include <algorithm>
 #include <map>
 #include <utility>
 
-#include "octroi/base/log.h"
 #include "octroi/ledger/store.h"
 
-namespace octroi::sqlite {
-namespace {
+namespace octroi::sql {
 
-using Batch = std::span<const std::shared_ptr<Call>>;
-
-Error read_only_since(const Error& why) {
-  return {
-      ledger::Errc::unavailable,
-      fmt::format("the store is read-only since a commit failed ({}): mend the disk and restart",
-                  why.message())};
-}
-
-}  // namespace
-
-Lane::Lane(Kind kind, Database db, Options options)
-    : kind_(kind), options_(options), db_(std::move(db)), thread_([this] { serve(); }) {}
+Lane::Lane(std::unique_ptr<Worker> worker, Options options)
+    : options_(options), worker_(std::move(worker)), thread_([this] { serve(); }) {}
 
 Lane::~Lane() {
   {
@@ -66,9 +53,9 @@ void Lane::serve() {
   for (;;) {
     const std::vector<std::shared_ptr<Call>> batch = next_batch();
     if (batch.empty()) return;
-    run_batch(batch);
+    worker_->run_batch(batch);
     deliver(batch);
-    if (kind_ == Kind::writer) tidy_log();
+    worker_->after_batch();
   }
 }
 
@@ -80,45 +67,6 @@ std::vector<std::shared_ptr<Call>> Lane::next_batch() {
                                            std::make_move_iterator(queue_.begin() + count));
   queue_.erase(queue_.begin(), queue_.begin() + count);
   return batch;
-}
-
-void Lane::run_batch(Batch batch) {
-  if (dead_) {
-    for (const auto& call : batch) call->refuse(*dead_);
-  } else if (kind_ == Kind::writer) {
-    commit_batch(batch);
-  } else {
-    for (const auto& call : batch) call->run(db_);
-  }
-}
-
-void Lane::commit_batch(Batch batch) {
-  if (auto begun = db_.run("BEGIN IMMEDIATE"); !begun) {
-    // Another program that holds the write lock has done nothing to our data: these calls fail,
-    // later ones may succeed.
-    if (db_.broken()) return give_up(batch, begun.error());
-    for (const auto& call : batch) call->refuse(begun.error());
-    return;
-  }
-  for (const auto& call : batch) {
-    call->run(db_);
-    if (db_.broken() || !db_.in_transaction()) {
-      return give_up(batch, Error(ledger::Errc::unavailable, "a write failed"));
-    }
-  }
-  if (auto committed = db_.run("COMMIT"); !committed) give_up(batch, committed.error());
-}
-
-void Lane::give_up(Batch batch, const Error& why) {
-  if (db_.in_transaction()) static_cast<void>(db_.run("ROLLBACK"));
-  OCTROI_LOG(error, "store", "read_only", {{"reason", why.message()}});
-  dead_ = read_only_since(why);
-  for (const auto& call : batch) call->refuse(*dead_);
-}
-
-void Lane::tidy_log() {
-  if (dead_ || db_.wal_frames() < options_.checkpoint_frames) return;
-  if (auto done = db_.checkpoint(); !done) give_up({}, done.error());
 }
 
 void Lane::deliver(Batch batch) {
@@ -144,4 +92,4 @@ void Lane::deliver(Batch batch) {
   gate_->delivered.notify_all();
 }
 
-}  // namespace octroi::sqlite
+}  // namespace octroi::sql

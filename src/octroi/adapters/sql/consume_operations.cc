@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <utility>
+
+#include "octroi/adapters/sql/operations.h"
+#include "octroi/adapters/sql/rows.h"
+#include "octroi/ledger/consumption.h"
+#include "octroi/ledger/stored_headers.h"
+
+namespace octroi::sql {
+
+using namespace octroi::ledger;  // NOLINT(google-build-using-namespace): this file speaks its words
+
+Result<bool> is_consumed(Connection& db, const PaymentHash& hash) {
+  OCTROI_TRY(Query q, db.query("SELECT 1 FROM consumed WHERE hash = ?", hash.bytes()));
+  return q.step();
+}
+
+namespace {
+
+/// The claim itself: one statement that writes a row only for a hash that we made and nobody has
+/// claimed, under any scheme.
+Result<bool> claim_hash(Connection& db, const ConsumeRequest& r, std::string_view boot) {
+  OCTROI_CHECK(db.run(
+      "INSERT INTO consumed (hash, auth_type, service, challenge_id, payload_digest,"
+      " idempotency_key, boot_id, consumed_at, body_kept)"
+      " SELECT i.hash, ?, ?, ?, ?, ?, ?, ?, 0 FROM invoices i WHERE i.hash = ?"
+      " ON CONFLICT (hash) DO NOTHING",
+      to_string(r.scheme), std::string_view(r.service), std::string_view(r.challenge_id),
+      ByteView(r.payload), std::string_view(r.idempotency_key), boot, r.now.value, r.hash.bytes()));
+  return db.changes() == 1;
+}
+
+Result<std::optional<ConsumedRecord>> find_consumed(Connection& db, const PaymentHash& hash,
+                                                    std::string_view boot) {
+  OCTROI_TRY(Query q, db.query("SELECT auth_type, challenge_id, payload_digest, idempotency_key,"
+                               " boot_id, status, headers, body, body_kept"
+                               " FROM consumed WHERE hash = ?",
+                               hash.bytes()));
+  OCTROI_TRY(const bool found, q.step());
+  if (!found) return std::optional<ConsumedRecord>{};
+  ConsumedRecord record;
+  OCTROI_TRY(record.scheme, read_scheme(q, 0));
+  record.challenge_id = q.text(1);
+  const ByteView payload = q.blob(2);
+  if (payload.size() != record.payload.size()) {
+    return fail(Errc::corrupt, "a payload digest in the store has the wrong length");
+  }
+  std::copy(payload.begin(), payload.end(), record.payload.begin());
+  record.idempotency_key = q.text(3);
+  if (q.is_null(5)) {
+    record.delivering_here = q.text(4) == boot;
+    return std::optional(std::move(record));
+  }
+  StoredResponse response;
+  response.status = static_cast<int>(q.integer(5));
+  OCTROI_TRY(response.headers, decode_headers(q.blob(6)));
+  response.body = q.text(7);
+  response.body_kept = q.integer(8) != 0;
+  record.response = std::move(response);
+  return std::optional(std::move(record));
+}
+
+}  // namespace
+
+Result<ConsumeOutcome> consume(Connection& db, const ConsumeRequest& request,
+                               std::string_view boot) {
+  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
+  OCTROI_TRY(const bool ours, claim_hash(db, request, boot));
+  if (!ours) {
+    OCTROI_TRY(auto first, find_consumed(db, request.hash, boot));
+    OCTROI_CHECK(all.keep());
+    if (!first) return ConsumeOutcome{ConsumeState::unknown_hash, std::nullopt};
+    return judge_again(std::move(*first), request);
+  }
+  OCTROI_CHECK(extend_invoice(db, request.hash, request.keep_until));
+  OCTROI_CHECK(mark_settled(db, request.hash, request.now));
+  OCTROI_CHECK(book_sale(db, request));
+  OCTROI_CHECK(all.keep());
+  return ConsumeOutcome{ConsumeState::fresh, std::nullopt};
+}
+
+Result<> finish_consume(Connection& db, const PaymentHash& hash, const StoredResponse& response,
+                        std::string_view boot) {
+  const Bytes headers = encode_headers(response.headers);
+  const std::string_view body = response.body_kept ? std::string_view(response.body) : "";
+  OCTROI_CHECK(
+      db.run("UPDATE consumed SET status = ?, headers = ?, body = ?, body_kept = ?"
+             " WHERE hash = ? AND boot_id = ? AND status IS NULL",
+             std::int64_t{response.status}, ByteView(headers), as_bytes(body),
+             std::int64_t{response.body_kept ? 1 : 0}, hash.bytes(), boot));
+  if (db.changes() == 1) return {};
+  return fail(Errc::not_pending, "this process is not delivering over that payment hash");
+}
+
+Result<bool> claim_nonce(Connection& db, std::string_view scope, const Digest& nonce,
+                         UnixMillis keep_until) {
+  OCTROI_CHECK(
+      db.run("INSERT INTO nonces (scope, nonce, keep_until) VALUES (?, ?, ?)"
+             " ON CONFLICT (scope, nonce) DO NOTHING",
+             scope, ByteView(nonce), keep_until.value));
+  return db.changes() == 1;
+}
+
+}  // namespace octroi::sql

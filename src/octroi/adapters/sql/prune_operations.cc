@@ -1,0 +1,74 @@
+#include <utility>
+
+#include "octroi/adapters/sql/operations.h"
+#include "octroi/adapters/sql/rows.h"
+
+namespace octroi::sql {
+
+using namespace octroi::ledger;  // NOLINT(google-build-using-namespace): this file speaks its words
+
+namespace {
+
+constexpr std::int64_t kPruneRows = 500;
+
+Result<std::vector<PaymentHash>> prunable_invoices(Connection& db, UnixMillis horizon) {
+  // Locked until they are gone: another process may be extending one of them.
+  OCTROI_TRY(Query q, db.query("SELECT hash FROM invoices WHERE keep_until <= ? LIMIT ?"
+                               " /*pg FOR UPDATE SKIP LOCKED*/",
+                               horizon.value, kPruneRows));
+  std::vector<PaymentHash> out;
+  for (;;) {
+    OCTROI_TRY(const bool row, q.step());
+    if (!row) return out;
+    OCTROI_TRY(const PaymentHash hash, read_hash(q, 0));
+    out.push_back(hash);
+  }
+}
+
+/// Deletes at most kPruneRows rows and adds their number to `count`. The condition stands in `sql`
+/// twice: what another process changed after it was chosen is looked at again when it is deleted.
+Result<> sweep(Connection& db, std::string_view sql, UnixMillis horizon, std::int64_t& count,
+               bool& more) {
+  OCTROI_CHECK(db.run(sql, horizon.value, kPruneRows));
+  count += db.changes();
+  more = more || db.changes() == kPruneRows;
+  return {};
+}
+
+}  // namespace
+
+Result<PruneStep> prune_step(Connection& db, UnixMillis horizon) {
+  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
+  PruneStep step;
+  OCTROI_TRY(const auto hashes, prunable_invoices(db, horizon));
+  step.more = std::cmp_equal(hashes.size(), kPruneRows);
+  for (const PaymentHash& hash : hashes) {
+    OCTROI_CHECK(db.run("DELETE FROM consumed WHERE hash = ?", hash.bytes()));
+    step.report.consumed += db.changes();
+    OCTROI_CHECK(db.run("DELETE FROM invoices WHERE hash = ?", hash.bytes()));
+    step.report.invoices += db.changes();
+  }
+  OCTROI_CHECK(
+      sweep(db,
+            "DELETE FROM transactions WHERE id IN (SELECT id FROM transactions"
+            " WHERE state = 'pending' AND expires_at <= ?1 LIMIT ?2) AND state = 'pending'",
+            horizon, step.report.transactions, step.more));
+  OCTROI_CHECK(sweep(db,
+                     "DELETE FROM nonces WHERE (scope, nonce) IN (SELECT scope, nonce FROM nonces"
+                     " WHERE keep_until <= ?1 LIMIT ?2)",
+                     horizon, step.report.consumed, step.more));
+  std::int64_t uncounted = 0;
+  OCTROI_CHECK(sweep(db,
+                     "DELETE FROM free_quota WHERE (service, client) IN (SELECT service, client"
+                     " FROM free_quota WHERE window_end <= ?1 LIMIT ?2) AND window_end <= ?1",
+                     horizon, uncounted, step.more));
+  OCTROI_CHECK(sweep(db,
+                     "DELETE FROM revoked_tokens WHERE token_id IN (SELECT token_id"
+                     " FROM revoked_tokens WHERE keep_until <= ?1 LIMIT ?2)"
+                     " AND keep_until <= ?1",
+                     horizon, uncounted, step.more));
+  OCTROI_CHECK(all.keep());
+  return step;
+}
+
+}  // namespace octroi::sql

@@ -1,0 +1,31 @@
+#include "octroi/adapters/sql/rows.h"
+
+namespace octroi::sql {
+
+using ledger::Errc;
+
+Result<PaymentHash> read_hash(const Query& q, int column) {
+  auto hash = PaymentHash::from_bytes(q.blob(column));
+  if (!hash) return fail(Errc::corrupt, "a payment hash in the store has the wrong length");
+  return *hash;
+}
+
+Result<TokenId> read_token(const Query& q, int column) {
+  auto token = TokenId::from_bytes(q.blob(column));
+  if (!token) return fail(Errc::corrupt, "a token id in the store has the wrong length");
+  return *token;
+}
+
+Result<Msat> read_msat(const Query& q, int column) {
+  auto amount = Msat::from_raw(q.integer(column));
+  if (!amount) return fail(Errc::corrupt, "an amount in the store is out of range");
+  return *amount;
+}
+
+Result<ledger::Scheme> read_scheme(const Query& q, int column) {
+  const auto scheme = ledger::scheme_from_string(q.text(column));
+  if (!scheme) return fail(Errc::corrupt, "an auth_type in the store is unknown");
+  return *scheme;
+}
+
+}  // namespace octroi::sql

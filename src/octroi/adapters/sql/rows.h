@@ -1,0 +1,18 @@
+// octroi/adapters/sql/rows.h: columns read back into our types. For the operations of this module.
+#pragma once
+
+#include <limits>
+
+#include "octroi/adapters/sql/connection.h"
+#include "octroi/base/ids.h"
+#include "octroi/ledger/store.h"
+#include "octroi/money/money.h"
+
+namespace octroi::sql {
+
+[[nodiscard]] Result<PaymentHash> read_hash(const Query& q, int column);
+[[nodiscard]] Result<TokenId> read_token(const Query& q, int column);
+[[nodiscard]] Result<Msat> read_msat(const Query& q, int column);
+[[nodiscard]] Result<ledger::Scheme> read_scheme(const Query& q, int column);
+
+}  // namespace octroi::sql

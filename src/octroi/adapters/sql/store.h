@@ -1,0 +1,79 @@
+// octroi/adapters/sql/store.h: ledger::Store over lanes of database connections, for any engine.
+//
+// The engine's adapter says which lane an operation goes to; everything else is here.
+//
+// Thread   operations from any thread (see lane.h). Outside a loop they block.
+// Source   architecture 3.6.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "octroi/adapters/sql/lane.h"
+#include "octroi/base/clock.h"
+#include "octroi/ledger/store.h"
+
+namespace octroi::sql {
+
+/// An open database. Lives as long as the store.
+class Lanes {
+ public:
+  virtual ~Lanes() = default;
+  /// The one lane for what has this key: its calls are done in their order.
+  [[nodiscard]] virtual Lane& writer(std::uint64_t key) = 0;
+  /// For look-ups: sees what was acknowledged before.
+  [[nodiscard]] virtual Lane& reader() = 0;
+};
+
+/// What has the same key is over the same thing, in every process.
+[[nodiscard]] std::uint64_t key_of(const PaymentHash& hash);
+[[nodiscard]] std::uint64_t key_of(std::string_view text);
+
+class SqlStore : public ledger::Store {
+ public:
+  /// `boot` is this process's own mark on what it is delivering; `clock` must outlive the store.
+  SqlStore(std::unique_ptr<Lanes> lanes, Clock& clock, std::string boot);
+
+  Task<Result<>> record_invoices(std::vector<ledger::InvoiceRecord> invoices) override;
+  Task<Result<std::optional<ledger::InvoiceRecord>>> find_invoice(PaymentHash hash) override;
+  Task<Result<>> record_transactions(std::vector<ledger::TransactionRecord> rows) override;
+  Task<Result<bool>> settle(PaymentHash hash, UnixMillis when) override;
+  Task<Result<std::vector<ledger::Transaction>>> list_transactions(
+      ledger::TransactionFilter filter) override;
+  Task<Result<>> extend_invoice(PaymentHash hash, UnixMillis keep_until) override;
+
+  Task<Result<ledger::ConsumeOutcome>> consume(ledger::ConsumeRequest request) override;
+  Task<Result<bool>> is_consumed(PaymentHash hash) override;
+  Task<Result<>> finish_consume(PaymentHash hash, ledger::StoredResponse response) override;
+  Task<Result<bool>> claim_nonce(std::string scope, ledger::Digest nonce,
+                                 UnixMillis keep_until) override;
+
+  Task<Result<>> revoke_token(TokenId id, UnixMillis keep_until, UnixMillis now) override;
+  Task<Result<std::vector<TokenId>>> revoked_tokens() override;
+
+  Task<Result<bool>> take_free(std::string service, std::string client, std::int64_t limit,
+                               Millis window, UnixMillis now) override;
+
+  Task<Result<Secret>> get_or_put_secret(std::string name, Secret initial) override;
+  Task<Result<std::optional<std::string>>> get_value(std::string name) override;
+  Task<Result<>> put_value(std::string name, std::string value) override;
+
+  Task<Result<ledger::PruneReport>> prune(UnixMillis now) override;
+  Task<Result<>> ping() override;
+
+ private:
+  template <class T = void, class Work>
+  Task<Result<T>> write(std::uint64_t key, Work work) {
+    return lanes_->writer(key).call<T>(key, std::move(work));
+  }
+  template <class T, class Work>
+  Task<Result<T>> read(Work work) {
+    return lanes_->reader().call<T>(0, std::move(work));
+  }
+
+  Clock& clock_;
+  std::shared_ptr<const std::string> boot_;
+  std::unique_ptr<Lanes> lanes_;
+};
+
+}  // namespace octroi::sql
