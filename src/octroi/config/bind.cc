@@ -126,10 +126,8 @@ paywall::TokenSettings token(const Value& v) {
 paywall::SessionSettings session(const Value& v) {
   paywall::SessionSettings out;
   if (!v.given) return out;
-  out.enabled = false;  // this version sells single requests only; check has said so
   out.unit = v.at("unit").str();
   out.price = v.at("price").price();
-  out.per = v.at("per").number();
   out.deposit_multiplier = v.at("deposit_multiplier").number();
   if (v.at("deposit").has_value()) out.deposit = v.at("deposit").price();
   out.idle_timeout = v.at("idle_timeout").duration();

@@ -29,11 +29,6 @@ bool has_body_to_bind(std::string_view method) {
   return method == "POST" || method == "PUT" || method == "PATCH";
 }
 
-/// Kept beside an answer instead of its receipt, which is made again on a replay: a receipt value
-/// is never stored.
-constexpr std::string_view kReceiptAt = "octroi-receipt-at";
-/// Kept beside the answer to a HEAD: there is no body to give to a GET with the same credential.
-constexpr std::string_view kHeadOnly = "octroi-head-only";
 /// Before the name of what followed the body.
 constexpr std::string_view kTrailer = "octroi-trailer-";
 
@@ -117,8 +112,9 @@ struct Gate::Door {
       : snapshot(std::move(s)),
         l402(shared, snapshot->l402_keys, std::move(revoked), snapshot->settings.realm + " ",
              snapshot->settings.challenge_ttl),
-        payment(shared, snapshot->payment_keys, snapshot->settings.realm,
-                snapshot->settings.challenge_ttl) {
+        payment(shared, snapshot->payment_keys,
+                {snapshot->settings.realm, snapshot->settings.challenge_ttl,
+                 snapshot->settings.verify_within, snapshot->settings.rate}) {
     for (const auto& group : snapshot->upstreams)
       balancers.push_back(upstreams.balancer_for(group));
   }
@@ -155,6 +151,7 @@ struct Gate::Visit {
   Outcome outcome = Outcome::refused;
   int status = 0;
   std::string scheme;
+  std::string intent;
   std::string challenge_id;
 
   [[nodiscard]] RequestKind kind() const {
@@ -172,6 +169,9 @@ struct Gate::Visit {
 };
 
 Millis Gate::exchange_time(const Visit& visit) { return visit.exchange.loop().now(); }
+bool Gate::past_deadline(const Visit& visit) {
+  return visit.deadline && exchange_time(visit) >= *visit.deadline;
+}
 
 namespace {
 /// A whole answer that ends in trailers.
@@ -353,6 +353,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
                                        visit.started,
                                        visit.request_id});
 
+  if (service.offers(OfferScheme::payment)) visit.context->payment = read_payment(credentials);
   if (!co_await read_bound_body(visit)) co_return;
   visit.context->body_length = visit.body ? std::optional<std::uint64_t>(visit.body->size())
                                           : visit.exchange.body().length();
@@ -365,11 +366,10 @@ Task<void> Gate::serve_priced(Visit& visit) {
     auto verdict = co_await authenticator->verify(credentials, *visit.context);
     if (auto* grant = std::get_if<Grant>(&verdict)) {
       const Grant accepted = std::move(*grant);
-      visit.scheme = authenticator->scheme() == OfferScheme::l402 ? "l402" : "payment";
-      visit.challenge_id = accepted.challenge_id;
+      tell(visit, accepted);
       visit.metrics().judged(authenticator->scheme(), Judged::accepted, accepted.key);
       if (!co_await within_rates(visit, &accepted)) co_return;
-      if (visit.deadline && exchange_time(visit) >= *visit.deadline) {
+      if (past_deadline(visit)) {
         co_await refuse(visit,
                         Complaint{504, "the deadline of the call has passed; nothing was consumed"},
                         std::nullopt);
@@ -377,6 +377,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
       }
       if (!co_await reach_upstream(visit, accepted)) co_return;
       auto admission = co_await authenticator->admit(accepted, *visit.context);
+      visit.context->payment.reset();  // the proof is not kept for the length of an answer
       if (std::holds_alternative<Proceed>(admission)) {
         visit.outcome = Outcome::paid;
         co_await deliver(visit, authenticator, &accepted);
@@ -384,6 +385,11 @@ Task<void> Gate::serve_priced(Visit& visit) {
       }
       if (auto* stored = std::get_if<ledger::StoredResponse>(&admission)) {
         co_await replay(visit, *authenticator, accepted, std::move(*stored));
+        co_return;
+      }
+      if (auto* own = std::get_if<Answered>(&admission)) {
+        visit.outcome = own->replayed ? Outcome::replayed : Outcome::paid;
+        co_await answer(visit, std::move(own->head), std::move(own->body), {});
         co_return;
       }
       refusal = std::get<Refusal>(std::move(admission));
@@ -416,12 +422,21 @@ Task<void> Gate::serve_priced(Visit& visit) {
   co_await challenge(visit, std::move(refusal), refused_by);
 }
 
-/// A charge is spent once and for one request, so nothing is consumed before the upstream is known
-/// to listen. A credential that was spent before needs no upstream.
+/// For the access log.
+void Gate::tell(Visit& visit, const Grant& grant) {
+  visit.challenge_id = grant.challenge_id;
+  visit.scheme = grant.scheme == OfferScheme::l402 ? "l402" : "payment";
+  if (grant.scheme == OfferScheme::payment) visit.intent = grant.session ? "session" : "charge";
+}
+
+/// What is spent once is spent on one request, so nothing is consumed before the upstream is known
+/// to listen. A credential that was spent before needs no upstream, and what is debited can be
+/// given back.
 Task<bool> Gate::reach_upstream(Visit& visit, const Grant& grant) {
+  if (grant.use == Use::door) co_return true;
   const upstream::Group& group = *visit.snapshot().upstreams[visit.service->index];
   bool reached = !group.known_down(shared_.clock.now());
-  if (reached && grant.kind != ledger::Scheme::l402) {
+  if (reached && grant.use == Use::once) {
     auto consumed = co_await shared_.store.is_consumed(grant.hash);
     if (consumed && !*consumed) {
       auto opened = co_await attempt_of(visit).connect_surely();
@@ -449,11 +464,12 @@ upstream::Attempt& Gate::attempt_of(Visit& visit) {
 
 /// Bodies of POST, PUT and PATCH are bound into Payment challenges, so they are read before
 /// anything is decided; over the limit the request is refused rather than left unbound. A gRPC call
-/// is a stream that may wait for its answer to go on: it is not bound.
+/// is a stream that may wait for its answer to go on, and a session is shown with any request: they
+/// are not bound.
 Task<bool> Gate::read_bound_body(Visit& visit) {
   const ServiceSettings& s = visit.service->settings;
-  if (!visit.service->offers(OfferScheme::payment) || s.digest == DigestMode::off || visit.grpc ||
-      !has_body_to_bind(visit.request().method)) {
+  if (!visit.service->sells(PaymentIntent::charge) || s.digest == DigestMode::off || visit.grpc ||
+      !has_body_to_bind(visit.request().method) || is_session_credential(visit.context->payment)) {
     co_return true;
   }
   const std::uint64_t limit = std::min(s.digest_limit, s.max_body);
@@ -506,6 +522,18 @@ Task<bool> Gate::admit_free(Visit& visit) {
   co_return true;
 }
 
+namespace {
+/// Whose request it is, as a rule counts it: what was paid for, where that can be told, or else the
+/// address.
+std::string counted_as(const RateLimit& rule, const ClientIdentity& client, const Grant* grant) {
+  if (rule.by != CountBy::ip && grant != nullptr) {
+    if (grant->token_id) return "t" + grant->token_id->hex();
+    if (grant->session) return "s" + grant->session->session.hex();
+  }
+  return "a" + client.quota_key().str();
+}
+}  // namespace
+
 /// Every matching rule must have room; when one has not, the others get their token back.
 Task<bool> Gate::within_rates(Visit& visit, const Grant* grant) {
   if (visit.service->limits.empty()) return Task<bool>::done(true);
@@ -516,9 +544,7 @@ Task<bool> Gate::take_of_rates(Visit& visit, const Grant* grant) {
   std::vector<std::pair<std::uint64_t, std::string>> taken;
   for (const auto& rule : visit.service->limits) {
     if (!rule.path.matches(visit.path)) continue;
-    const bool by_token = rule.limit.by != CountBy::ip && grant != nullptr && grant->token_id;
-    std::string client =
-        by_token ? "t" + grant->token_id->hex() : "a" + visit.client.quota_key().str();
+    std::string client = counted_as(rule.limit, visit.client, grant);
     const auto verdict = shared_.rates.take(rule.key, client, rule.limit, visit.started);
     if (verdict.allowed) {
       taken.emplace_back(rule.key, std::move(client));
@@ -536,6 +562,21 @@ Task<bool> Gate::take_of_rates(Visit& visit, const Grant* grant) {
 // ------------------------------------------------------------------------------------------------
 // Delivering.
 
+/// What a bill goes by: who gives up before there is an answer has had the upstream work for it.
+Fate Gate::fate_of(const Visit& visit, const http::RelayResult& result) {
+  switch (result.state) {
+    case http::RelayState::complete:
+    case http::RelayState::client_gone:
+    case http::RelayState::torn:
+      return Fate::delivered;
+    case http::RelayState::refused:
+      return Fate::failed;
+    case http::RelayState::failed:
+      break;
+  }
+  return result.client_left || past_deadline(visit) ? Fate::abandoned : Fate::failed;
+}
+
 Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant* grant) {
   const ServiceSettings& s = visit.service->settings;
   http::RequestHead& request = visit.request();
@@ -544,6 +585,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     request.headers.set(injected.name, injected.value->reveal_text());
   if (s.forward == Forward::identity && grant != nullptr) {
     if (grant->token_id) request.headers.set("X-Octroi-Token-Id", grant->token_id->hex());
+    if (grant->session) request.headers.set("X-Octroi-Session-Id", grant->session->session.hex());
     request.headers.set("X-Octroi-Service", s.name.str());
     request.headers.set("X-Octroi-Amount-Msat",
                         fmt::format("{}", grant->amount.count() /* raw: wire */));
@@ -567,7 +609,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     options.deadline = std::max(*visit.deadline - exchange_time(visit), Millis(1));
   }
 
-  const bool keep = grant != nullptr && grant->kind != ledger::Scheme::l402;
+  const bool keep = grant != nullptr && grant->use == Use::once;
   ledger::StoredResponse stored;
   options.on_head = [&](http::ResponseHead& head) {
     strip_upstream_payment(head.headers);
@@ -615,13 +657,18 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
 
   const bool answered =
       result.state == http::RelayState::complete || result.state == http::RelayState::client_gone;
-  if (keep) {
-    if (result.state != http::RelayState::complete) stored.body_kept = false;
-    if (!answered) {
-      stored.status = 502;
-      stored.headers.clear();
+  if (grant != nullptr && grant->use != Use::token) {
+    Delivery delivery;
+    delivery.fate = fate_of(visit, result);
+    if (keep) {
+      if (result.state != http::RelayState::complete) stored.body_kept = false;
+      if (!answered) {
+        stored.status = 502;
+        stored.headers.clear();
+      }
+      delivery.answer = std::move(stored);
     }
-    auto settled = co_await authenticator->settle(*grant, std::move(stored));
+    auto settled = co_await authenticator->settle(*grant, std::move(delivery));
     if (!settled) {
       OCTROI_LOG(error, kModule, "answer not kept",
                  {{"request", visit.request_id}, {"error", settled.error().message()}});
@@ -638,7 +685,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     co_return;
   }
   const bool late = result.error && result.error->is(http::Errc::timeout);
-  if (late && visit.deadline && exchange_time(visit) >= *visit.deadline) {
+  if (late && past_deadline(visit)) {
     co_await refuse(visit, Complaint{504, "the deadline of the call has passed"}, std::nullopt);
     co_return;
   }
@@ -652,7 +699,8 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
               {"address", asked != nullptr ? std::string_view(asked->name()) : std::string_view()},
               {"request", visit.request_id},
               {"error", result.error ? result.error->message() : std::string_view("no answer")}});
-  if (refused && !keep) {  // nothing was sent, and nothing is spent: later is as good as now
+  // Nothing was sent, and nothing is spent or it was given back: later is as good as now.
+  if (refused && !keep) {
     co_await refuse(visit, unreached(), upstream::kRefusedFor);
     co_return;
   }
@@ -661,6 +709,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
       complaint(
           {mpp::ProblemType::internal_payment_error,
            grant == nullptr ? "the upstream did not answer"
+           : grant->session ? "the upstream failed before it answered; the session was not billed"
            : refused
                ? "the upstream could not be reached after the payment was consumed"
                : "the upstream failed after the payment was consumed; the outcome is unknown"},
@@ -695,7 +744,10 @@ Task<void> Gate::replay(Visit& visit, const Authenticator& authenticator, const 
       head.headers.add(name, value);
     }
   }
-  if (receipt_at) authenticator.decorate(grant, head, *receipt_at);
+  if (receipt_at) {
+    authenticator.decorate(grant, head, *receipt_at);
+    make_private(head.headers);
+  }
   co_await answer(visit, std::move(head), std::move(stored.body), {}, &trailers);
 }
 
@@ -745,14 +797,45 @@ struct Gate::OffersMade {
   std::string challenge_id;  // of the fresh Payment challenge
 };
 
-/// One scheme's offer. A place among the client's unpaid challenges is taken first, so that a
-/// stranger can make neither the node nor a source of prices work without end; an offer of nothing
-/// costs neither and needs none.
-Task<void> Gate::make_offer(Visit& visit, Authenticator& authenticator, OffersMade& made) {
+/// Asks the source of prices, once for a 402. A place among the client's unpaid challenges is held
+/// meanwhile, so that a stranger cannot make it work without end.
+Task<bool> Gate::tell_price(Visit& visit, OfferScheme scheme, OffersMade& made) {
+  RequestContext& context = *visit.context;
+  const auto key = visit.client.unpaid_key();
+  const auto place = shared_.unpaid.reserve(
+      key, scheme, visit.started, visit.started + visit.snapshot().settings.challenge_ttl);
+  if (!place.granted) {
+    made.bounded = made.bounded ? std::min(*made.bounded, place.retry_after) : place.retry_after;
+    co_return false;
+  }
+  auto quote = co_await quoted_price(visit);
+  shared_.unpaid.release(place, key, scheme);
+  if (!quote) {
+    made.no_price = true;
+    OCTROI_LOG(
+        error, kModule, "price unknown",
+        {{"service", context.service.settings.name.str()}, {"error", quote.error().message()}});
+    co_return false;
+  }
+  context.quote = std::move(*quote);
+  made.priced = true;
+  co_return true;
+}
+
+/// What one scheme has to offer: by default one challenge.
+Task<void> Gate::make_offers(Visit& visit, Authenticator& authenticator, OffersMade& made) {
+  if (!made.priced && !co_await tell_price(visit, authenticator.scheme(), made)) co_return;
+  for (const Intent intent : authenticator.wanted(*visit.context))
+    co_await make_offer(visit, authenticator, intent, made);
+}
+
+/// One challenge, under the bound of the client's unpaid ones; an offer of nothing costs nothing
+/// and needs no place.
+Task<void> Gate::make_offer(Visit& visit, Authenticator& authenticator, Intent intent,
+                            OffersMade& made) {
   RequestContext& context = *visit.context;
   const OfferScheme scheme = authenticator.scheme();
-  if (made.priced && !authenticator.wanted(context)) co_return;
-  const bool nothing = made.priced && context.quote.amount.is_zero();
+  const bool nothing = intent != Intent::session && context.quote.amount.is_zero();
   const auto key = visit.client.unpaid_key();
   UnpaidBound::Place place;
   if (!nothing) {
@@ -766,24 +849,7 @@ Task<void> Gate::make_offer(Visit& visit, Authenticator& authenticator, OffersMa
   auto let_go = [&] {
     if (!nothing) shared_.unpaid.release(place, key, scheme);
   };
-  if (!made.priced) {
-    auto quote = co_await quoted_price(visit);
-    if (!quote) {
-      let_go();
-      made.no_price = true;
-      OCTROI_LOG(
-          error, kModule, "price unknown",
-          {{"service", context.service.settings.name.str()}, {"error", quote.error().message()}});
-      co_return;
-    }
-    context.quote = std::move(*quote);
-    made.priced = true;
-    if (!authenticator.wanted(context)) {
-      let_go();
-      co_return;
-    }
-  }
-  auto offer = co_await authenticator.offer(context);
+  auto offer = co_await authenticator.offer(context, intent);
   if (!offer) {
     let_go();
     const char* name = scheme == OfferScheme::l402 ? "l402" : "payment";
@@ -802,7 +868,8 @@ Task<void> Gate::make_offer(Visit& visit, Authenticator& authenticator, OffersMa
   } else {
     let_go();
   }
-  if (scheme == OfferScheme::payment) made.challenge_id = offer->challenge_id;
+  if (scheme == OfferScheme::payment && made.challenge_id.empty())
+    made.challenge_id = offer->challenge_id;
   for (auto& line : offer->lines) {
     (scheme == OfferScheme::payment ? visit.metrics().challenges_payment
      : line.starts_with("LSAT")     ? visit.metrics().challenges_lsat
@@ -853,7 +920,7 @@ Task<void> Gate::challenge(Visit& visit, std::optional<Refusal> refusal,
       made.payment_offered =
           made.payment_offered || authenticator->scheme() == OfferScheme::payment;
     } else if (!made.no_price) {
-      co_await make_offer(visit, *authenticator, made);
+      co_await make_offers(visit, *authenticator, made);
     }
   }
   if (made.lines.empty()) {
@@ -935,7 +1002,7 @@ void Gate::finish(Visit& visit) {
   record.path = visit.path;
   record.service = visit.service != nullptr ? visit.service->settings.name.str() : "";
   record.scheme = visit.scheme;
-  record.intent = visit.scheme == "payment" ? "charge" : "";
+  record.intent = visit.intent;
   record.challenge_id = visit.challenge_id;
   record.status = visit.status;
   record.outcome = to_string(visit.outcome);

@@ -95,7 +95,10 @@ class Gate {
   Task<void> deliver(Visit& visit, Authenticator* authenticator, const Grant* grant);
   Task<void> challenge(Visit& visit, std::optional<Refusal> refusal,
                        const Authenticator* refused_by);
-  Task<void> make_offer(Visit& visit, Authenticator& authenticator, OffersMade& made);
+  Task<bool> tell_price(Visit& visit, OfferScheme scheme, OffersMade& made);
+  Task<void> make_offers(Visit& visit, Authenticator& authenticator, OffersMade& made);
+  Task<void> make_offer(Visit& visit, Authenticator& authenticator, Intent intent,
+                        OffersMade& made);
   Task<void> no_offer(Visit& visit, const OffersMade& made);
   Task<void> replay(Visit& visit, const Authenticator& authenticator, const Grant& grant,
                     ledger::StoredResponse stored);
@@ -104,6 +107,9 @@ class Gate {
   Task<void> answer(Visit& visit, http::ResponseHead head, std::string body, std::string grpc_text,
                     const http::Headers* trailers = nullptr);
   [[nodiscard]] static Millis exchange_time(const Visit& visit);
+  [[nodiscard]] static bool past_deadline(const Visit& visit);
+  [[nodiscard]] static Fate fate_of(const Visit& visit, const http::RelayResult& result);
+  static void tell(Visit& visit, const Grant& grant);
   void finish(Visit& visit);
 
   [[nodiscard]] upstream::Attempt& attempt_of(Visit& visit);

@@ -85,7 +85,7 @@ struct Bench {
       : routes(table()),
         l402(shared, root_keys(), std::make_shared<l402::RevocationSet>(), "bench ",
              Millis(900'000)),
-        payment(shared, ring(), "api.example", Millis(900'000)) {
+        payment(shared, ring(), {.realm = "api.example", .rate = std::nullopt}) {
     std::ignore = run(store.record_invoices({invoices.record()}));
   }
   static RouteTable table() {
@@ -127,7 +127,7 @@ struct Bench {
 void BM_L402Verify(benchmark::State& state) {
   Bench b;
   const auto context = b.context();
-  const auto offer = run(b.l402.offer(context));
+  const auto offer = run(b.l402.offer(context, Intent::token));
   const auto challenge = l402::parse_challenges(offer->lines.front()).front();
   Credentials shown;
   shown.l402 = {std::string(
@@ -143,7 +143,7 @@ BENCHMARK(BM_L402Verify);
 void BM_ChargeVerify(benchmark::State& state) {
   Bench b;
   const auto context = b.context();
-  const auto offer = run(b.payment.offer(context));
+  const auto offer = run(b.payment.offer(context, Intent::charge));
   const std::array<std::string_view, 1> lines = {offer->lines.front()};
   const auto challenge = mpp::parse_challenges(lines)->front();
   Credentials shown;
@@ -159,14 +159,14 @@ BENCHMARK(BM_ChargeVerify);
 void BM_L402Challenge(benchmark::State& state) {
   Bench b;
   const auto context = b.context();
-  for (auto _ : state) benchmark::DoNotOptimize(run(b.l402.offer(context)));
+  for (auto _ : state) benchmark::DoNotOptimize(run(b.l402.offer(context, Intent::token)));
 }
 BENCHMARK(BM_L402Challenge);
 
 void BM_ChargeChallenge(benchmark::State& state) {
   Bench b;
   const auto context = b.context();
-  for (auto _ : state) benchmark::DoNotOptimize(run(b.payment.offer(context)));
+  for (auto _ : state) benchmark::DoNotOptimize(run(b.payment.offer(context, Intent::charge)));
 }
 BENCHMARK(BM_ChargeChallenge);
 

@@ -239,7 +239,7 @@ Task<Admission> L402Authenticator::admit(const Grant& grant, const RequestContex
   co_return r;
 }
 
-Task<Result<Offer>> L402Authenticator::offer(const RequestContext& context) {
+Task<Result<Offer>> L402Authenticator::offer(const RequestContext& context, Intent) {
   const Msat amount = context.quote.amount;
   std::string memo = memo_prefix_ + context.service.settings.name.str();
   OCTROI_CO_TRY(auto invoice, context.service.quoted()
@@ -271,8 +271,6 @@ Task<Result<Offer>> L402Authenticator::offer(const RequestContext& context) {
   co_return offer;
 }
 
-Task<Result<>> L402Authenticator::settle(const Grant&, ledger::StoredResponse) {
-  co_return Result<>{};
-}
+Task<Result<>> L402Authenticator::settle(const Grant&, Delivery) { co_return Result<>{}; }
 
 }  // namespace octroi::paywall

@@ -34,13 +34,13 @@ class L402Authenticator final : public Authenticator {
   }
   Task<Verdict> verify(const Credentials& credentials, const RequestContext& context) override;
   Task<Admission> admit(const Grant& grant, const RequestContext& context) override;
-  Task<Result<Offer>> offer(const RequestContext& context) override;
+  Task<Result<Offer>> offer(const RequestContext& context, Intent intent) override;
   /// Not for nothing: an invoice without amount asks for whatever its payer likes.
-  [[nodiscard]] bool wanted(const RequestContext& context) const override {
-    return !context.quote.amount.is_zero();
+  [[nodiscard]] Intents wanted(const RequestContext& context) const override {
+    return context.quote.amount.is_zero() ? Intents{} : Intents{Intent::token};
   }
   void decorate(const Grant&, http::ResponseHead&, UnixMillis) const override {}
-  Task<Result<>> settle(const Grant& grant, ledger::StoredResponse response) override;
+  Task<Result<>> settle(const Grant& grant, Delivery delivery) override;
 
  private:
   struct Known {

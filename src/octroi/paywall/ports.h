@@ -4,11 +4,13 @@
 // Thread: called on a worker's loop; implementations resume there.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "octroi/base/ids.h"
 #include "octroi/base/result.h"
+#include "octroi/ledger/sessions.h"
 #include "octroi/lightning/node.h"
 #include "octroi/money/money.h"
 #include "octroi/pricing/price_source.h"
@@ -28,6 +30,8 @@ class InvoiceSource {
   }
   /// The node's network, as the Lightning drafts name it; known once the node was reached.
   [[nodiscard]] virtual std::optional<lightning::Network> network() const = 0;
+  /// The node's public key in hex, to know its own invoices by; known once the node was reached.
+  [[nodiscard]] virtual std::optional<std::string> node_key() const { return std::nullopt; }
   /// A challenge could not be completed after all: the invoice was shown to nobody.
   virtual void give_back(lightning::Invoice invoice) = 0;
 };
@@ -37,6 +41,15 @@ class SettlementCheck {
  public:
   virtual ~SettlementCheck() = default;
   virtual Task<Result<bool>> is_settled(PaymentHash hash) = 0;
+};
+
+/// Sends closed sessions what they are owed, each once, whoever asks.
+class RefundDesk {
+ public:
+  virtual ~RefundDesk() = default;
+  /// Begins to send the refund of a closed session, unless that was done, and waits for its end: at
+  /// most as long as the service's settings say. Where it stands by then.
+  virtual Task<ledger::RefundStage> send(PaymentHash session) = 0;
 };
 
 /// The dynamic price sources of one worker, by the name that a service's settings give.

@@ -78,12 +78,14 @@ Result<Service> compile(const ServiceSettings& settings, std::uint32_t index) {
     OCTROI_TRY(compiled.path, Pattern::compile(rule.path, Anchor::segment));
     compiled.methods = rule.methods;
     compiled.price = rule.price;
+    compiled.session_price = rule.price;
     compiled.capability = rule.capability;
     compiled.id = rule_id(rule);
     s.rules.push_back(std::move(compiled));
   }
   CompiledRule own;
   own.price = settings.price;
+  own.session_price = settings.session.price.value_or(settings.price);
   own.capability = settings.capability;
   own.id = "default";
   s.rules.push_back(std::move(own));
@@ -112,6 +114,11 @@ Result<Service> compile(const ServiceSettings& settings, std::uint32_t index) {
 bool Service::offers(OfferScheme scheme) const {
   return std::find(settings.schemes.begin(), settings.schemes.end(), scheme) !=
          settings.schemes.end();
+}
+
+bool Service::sells(PaymentIntent intent) const {
+  return offers(OfferScheme::payment) && std::find(settings.intents.begin(), settings.intents.end(),
+                                                   intent) != settings.intents.end();
 }
 
 bool Service::method_allowed(std::string_view method) const {

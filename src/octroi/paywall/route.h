@@ -23,6 +23,7 @@ struct CompiledRule {
   Pattern path;
   std::vector<std::string> methods;
   Price price;
+  Price session_price;     // of a unit of a session
   std::string capability;  // that a token needs; empty: none
   /// Names the rule in caveats and bindings; survives reordering, changes with the rule's own text.
   std::string id;
@@ -58,6 +59,8 @@ struct Service {
   /// Whether a source quotes each price, instead of the configuration.
   [[nodiscard]] bool quoted() const { return !settings.price_source.empty(); }
   [[nodiscard]] bool offers(OfferScheme scheme) const;
+  /// Under the Payment scheme.
+  [[nodiscard]] bool sells(PaymentIntent intent) const;
   [[nodiscard]] bool method_allowed(std::string_view method) const;
   /// `method` with HEAD as GET.
   [[nodiscard]] const CompiledRule& rule_for(std::string_view method, std::string_view path) const;

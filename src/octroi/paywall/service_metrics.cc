@@ -70,6 +70,28 @@ std::string_view to_string(Judged j) {
       return "pending";
     case Judged::unavailable:
       return "unavailable";
+    case Judged::session_not_found:
+      return "session_not_found";
+    case Judged::session_closed:
+      return "session_closed";
+    case Judged::insufficient_balance:
+      return "insufficient_balance";
+    case Judged::price_changed:
+      return "price_changed";
+    case Judged::return_invoice:
+      return "return_invoice";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(SessionEvent e) {
+  switch (e) {
+    case SessionEvent::opened:
+      return "opened";
+    case SessionEvent::topped_up:
+      return "topped_up";
+    case SessionEvent::closed:
+      return "closed";
   }
   return "unknown";
 }
@@ -105,6 +127,7 @@ ServiceMetrics::ServiceMetrics(MetricRegistry& registry, const std::string& serv
       keys_(std::move(keys)),
       payments_l402_(payment_counter(registry, service, ledger::Scheme::l402)),
       payments_charge_(payment_counter(registry, service, ledger::Scheme::mpp_charge)),
+      payments_session_(payment_counter(registry, service, ledger::Scheme::mpp_session)),
       paid_msat_(registry.counter("octroi_paid_msat_total", "Millisatoshi paid and proven")),
       verifications_{std::vector<Cells>(keys_->l402.size() + 1),
                      std::vector<Cells>(keys_->payment.size() + 1)} {
@@ -141,9 +164,17 @@ void ServiceMetrics::first_payment(ledger::Scheme scheme, Msat amount) {
       payments_charge_.add();
       break;
     case ledger::Scheme::mpp_session:
-      break;  // sessions are not sold
+      payments_session_.add();
+      break;
   }
   paid_msat_.add(amount.count() /* raw: a counter's increment */);
+}
+
+void ServiceMetrics::session_event(SessionEvent event) {
+  registry_
+      .counter("octroi_session_events_total", "What happened to prepaid sessions",
+               {{"service", service_}, {"event", std::string(to_string(event))}})
+      .add();
 }
 
 }  // namespace octroi::paywall

@@ -56,10 +56,19 @@ enum class Judged : std::uint8_t {
   spent,         // used before
   unknown_hash,  // no invoice of ours
   pending,       // being delivered now
-  unavailable,   // it could not be judged
+  unavailable,  // it could not be judged
+  session_not_found,
+  session_closed,
+  insufficient_balance,
+  price_changed,   // a bearer's challenge showed another price than the route has
+  return_invoice,  // not one that a refund could be sent to
 };
-inline constexpr std::size_t kJudged = 19;
+inline constexpr std::size_t kJudged = 24;
 [[nodiscard]] std::string_view to_string(Judged j);
+
+/// What happened to a session, as octroi_session_events_total tells it.
+enum class SessionEvent : std::uint8_t { opened, topped_up, closed };
+[[nodiscard]] std::string_view to_string(SessionEvent e);
 
 /// Names for the keys of the two rings, newest first: secrets::key_label of each.
 struct KeyLabels {
@@ -77,6 +86,8 @@ class ServiceMetrics {
   void judged(OfferScheme scheme, Judged result, std::optional<std::size_t> key);
   /// A proof was accepted for the first time: the one place that counts it.
   void first_payment(ledger::Scheme scheme, Msat amount);
+  /// By its client; what the reaper and the operator close is counted where they do it.
+  void session_event(SessionEvent event);
 
   Counter& challenges_l402;
   Counter& challenges_lsat;
@@ -90,6 +101,7 @@ class ServiceMetrics {
   std::array<Counter*, kOutcomes> requests_{};
   Counter& payments_l402_;
   Counter& payments_charge_;
+  Counter& payments_session_;
   Counter& paid_msat_;
   /// By scheme, key (the first is "none") and result; a cell is made when it is first needed,
   /// because most never are.

@@ -110,14 +110,26 @@ struct TokenSettings {
   std::map<std::string, std::string> facts;
 };
 
+/// What can be bought under the Payment scheme, and how much of it a 402 shows.
+enum class PaymentIntent : std::uint8_t { charge, session };
+enum class OfferHow : std::uint8_t {
+  first,  // the one that the client prefers; without a preference the first of `intents`
+  all,    // all that the client accepts, best first
+};
+
+struct RefundSettings {
+  Msat max_fee = to_msat(10_sat);  // and never more than the session brought in, but 1 sat
+  Millis wait{10'000};             // for its end, before a close is answered; 0: not at all
+};
+
 struct SessionSettings {
-  bool enabled = false;
   std::string unit = "request";
-  Price price;
-  std::int64_t per = 1;
+  std::optional<Price> price;  // of a unit where no rule of `prices` matches; empty: the service's
   std::int64_t deposit_multiplier = 20;
-  std::optional<Price> deposit;
+  std::optional<Price> deposit;  // empty: price × multiplier. Never less than one unit
   Millis idle_timeout{300'000};
+  RefundSettings refund;
+  bool allow_own_invoice = false;  // a return invoice of our own node
 };
 
 struct HeaderInjection {
@@ -141,6 +153,8 @@ struct ServiceSettings {
   std::vector<OfferScheme> schemes = {OfferScheme::l402};
   bool lsat = true;  // the LSAT spelling of the L402 offer, wherever l402 is on
   TokenSettings token;
+  std::vector<PaymentIntent> intents = {PaymentIntent::charge};
+  OfferHow offer = OfferHow::first;
   SessionSettings session;
   FreeQuota free;
   std::vector<RateLimit> rate_limits;
@@ -178,6 +192,7 @@ struct PaywallSettings {
       secret;  // [current, previous…]; empty: made once, kept in the store
   std::vector<std::shared_ptr<const Secret>> l402_keys;
   Millis challenge_ttl{15LL * 60 * 1000};
+  Millis verify_within{10'000};  // what the store and the node are given to judge a credential
   std::int64_t max_unpaid = 64;
   std::int64_t invoice_pool = 32;
   std::vector<net::Cidr> block;

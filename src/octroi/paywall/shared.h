@@ -57,6 +57,7 @@ struct Shared {
   MetricRegistry& metrics;
   Clock& clock;
   Random& random;
+  RefundDesk* refunds = nullptr;  // null: no service sells sessions
 };
 
 }  // namespace octroi::paywall
