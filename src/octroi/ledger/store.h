@@ -140,8 +140,7 @@ class Store {
   /// Whether our node made an invoice with this hash: an L402 token's first sight on a worker.
   virtual Task<Result<std::optional<InvoiceRecord>>> find_invoice(PaymentHash hash) = 0;
   /// Rows of challenges that were handed out: there are many, and most are never paid, so a store
-  /// keeps them as cheaply as it can. A row of a proof that was consumed already is not written a
-  /// second time.
+  /// keeps them as cheaply as it can. Idempotent by (hash, scheme).
   virtual Task<Result<>> record_transactions(std::vector<TransactionRecord> rows) = 0;
   /// Marks the invoice and the row(s) of that hash settled; true when this call did it first. A row
   /// that is recorded after its invoice settled is settled from the start.

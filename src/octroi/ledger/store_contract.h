@@ -210,6 +210,39 @@ TEST_P(StoreContract, ConsumingSettlesTheTransaction) {
   EXPECT_FALSE(*sync(store().settle(hash_of(1), kStart)));
 }
 
+TEST_P(StoreContract, AConsumedProofIsInTheBooksThoughItsRowWasLost) {
+  add_invoice(1);
+  ConsumeRequest sale = consume_of(1);
+  sale.scheme = Scheme::l402;
+  sale.token_id = token_of(1);
+  sale.request_id = "request-1";
+  EXPECT_EQ(state_of(sale), ConsumeState::fresh);
+  for (int late = 0; late < 2; ++late) {  // the row that was on its way
+    const auto rows = list();
+    ASSERT_EQ(rows.size(), 1U);
+    EXPECT_EQ(rows[0].record.service, sale.service);
+    EXPECT_EQ(rows[0].record.amount, 10'000_msat);
+    EXPECT_EQ(rows[0].record.token_id, token_of(1));
+    EXPECT_EQ(rows[0].record.challenge_id, "");
+    EXPECT_EQ(rows[0].record.request_id, "request-1");
+    EXPECT_EQ(rows[0].settled, sale.now);
+    ASSERT_TRUE(sync(store().record_transactions({transaction_of(1, Scheme::l402)})));
+  }
+  restart();
+  EXPECT_EQ(list().size(), 1U);
+  EXPECT_FALSE(*sync(store().settle(hash_of(1), kStart)));
+}
+
+TEST_P(StoreContract, ARowIsSettledAlsoAfterARestart) {
+  add_invoice(1);
+  ASSERT_TRUE(sync(store().record_transactions({transaction_of(1, Scheme::mpp_charge)})));
+  restart();
+  EXPECT_TRUE(*sync(store().settle(hash_of(1), kStart)));
+  ASSERT_EQ(list().size(), 1U);
+  EXPECT_EQ(list()[0].state, TransactionState::settled);
+  EXPECT_EQ(list()[0].record.challenge_id, "challenge-1");
+}
+
 TEST_P(StoreContract, TheSameCredentialIsPendingThenReplayed) {
   add_invoice(1);
   EXPECT_EQ(state_of(consume_of(1)), ConsumeState::fresh);

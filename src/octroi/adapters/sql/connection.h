@@ -26,6 +26,8 @@
 
 namespace octroi::sql {
 
+class OfferIndex;
+
 enum class Engine : std::uint8_t { sqlite, postgresql };
 /// "sqlite", "postgresql".
 [[nodiscard]] std::string_view to_string(Engine e);
@@ -141,6 +143,9 @@ class Connection {
 
   /// Rows that the last run() changed. 0 when it failed.
   [[nodiscard]] virtual std::int64_t changes() = 0;
+
+  /// Where this connection looks up offers by their hash; null: in the database.
+  [[nodiscard]] virtual OfferIndex* offer_index() { return nullptr; }
 
   /// A transaction that may write.
   [[nodiscard]] virtual Result<> begin() = 0;

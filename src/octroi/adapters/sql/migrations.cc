@@ -139,6 +139,9 @@ Result<> bring_up_to_date(Connection& db, bool migrate, UnixMillis now) {
 
 std::string in_dialect(std::string_view sql, Engine engine) {
   if (engine == Engine::sqlite) return std::string(sql);
+  constexpr std::string_view kOnlySqlite = "/*sqlite*/";
+  constexpr std::string_view kOnlyEnd = "/**/";
+  constexpr std::string_view kOnlyPostgres = "/*pg";
   constexpr std::string_view kIdentity = "INTEGER PRIMARY KEY AUTOINCREMENT";
   std::string out;
   for (std::size_t i = 0; i < sql.size();) {
@@ -151,6 +154,14 @@ std::string in_dialect(std::string_view sql, Engine engine) {
       const std::string_view word(rest.begin(), end);
       out += word == "BLOB" ? "BYTEA" : word;
       i += word.size();
+    } else if (rest.starts_with(kOnlySqlite)) {
+      const std::size_t end = rest.find(kOnlyEnd);
+      i = end == std::string_view::npos ? sql.size() : i + end + kOnlyEnd.size();
+    } else if (rest.starts_with(kOnlyPostgres)) {
+      const std::size_t end = rest.find("*/");
+      out += rest.substr(kOnlyPostgres.size(),
+                         end == std::string_view::npos ? end : end - kOnlyPostgres.size());
+      i = end == std::string_view::npos ? sql.size() : i + end + 2;
     } else if (rest.starts_with("--")) {
       const std::string_view comment = rest.substr(0, rest.find('\n'));
       out += comment;

@@ -48,7 +48,8 @@ struct MigrationStatus {
 [[nodiscard]] Result<> bring_up_to_date(Connection& db, bool migrate, UnixMillis now);
 
 /// The text of a migration as `engine` takes it. They are written for SQLite: BLOB and
-/// `INTEGER PRIMARY KEY AUTOINCREMENT` are all that differs.
+/// `INTEGER PRIMARY KEY AUTOINCREMENT` are translated; what only SQLite may see stands between
+/// `/*sqlite*/` and `/**/`, what only PostgreSQL may see in a comment that begins with `pg`.
 [[nodiscard]] std::string in_dialect(std::string_view sql, Engine engine);
 
 }  // namespace octroi::sql

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "octroi/adapters/sql/connection.h"
+#include "octroi/adapters/sql/offer_index.h"
 #include "octroi/ledger/store.h"
 
 namespace octroi::sql {
@@ -19,15 +20,16 @@ namespace octroi::sql {
 [[nodiscard]] Result<bool> is_consumed(Connection& db, const PaymentHash& hash);
 [[nodiscard]] Result<> record_transactions(Connection& db,
                                            const std::vector<ledger::TransactionRecord>& rows);
-/// By the hash and nothing else: anybody can make rows that wait, by asking for challenges.
-inline constexpr std::string_view kSettleTransactions =
-    "UPDATE transactions SET state = 'settled', settled_at = ?"
-    " WHERE hash = ? AND settled_at IS NULL";
 /// The invoice and its rows; inside the caller's savepoint. True when this did it first.
 [[nodiscard]] Result<bool> mark_settled(Connection& db, const PaymentHash& hash, UnixMillis when);
 /// The row of what was consumed, where the row of its challenge is not there; inside the caller's
 /// savepoint.
 [[nodiscard]] Result<> book_sale(Connection& db, const ledger::ConsumeRequest& sale);
+/// Moves the rows of challenges over `hash` into the books; inside the caller's savepoint. True
+/// when the books did not have them.
+[[nodiscard]] Result<bool> book_offers(Connection& db, const PaymentHash& hash, UnixMillis when);
+/// A paid token outlives its invoice by an amount only the paywall knows, so it is kept for good.
+[[nodiscard]] Result<> keep_paid_token(Connection& db, const PaymentHash& hash);
 [[nodiscard]] Result<bool> settle(Connection& db, const PaymentHash& hash, UnixMillis when);
 [[nodiscard]] Result<std::vector<ledger::Transaction>> list_transactions(
     Connection& db, const ledger::TransactionFilter& filter);
@@ -56,6 +58,13 @@ inline constexpr std::string_view kSettleTransactions =
                                                const Secret& initial, UnixMillis now);
 [[nodiscard]] Result<std::optional<std::string>> get_value(Connection& db, std::string_view name);
 [[nodiscard]] Result<> put_value(Connection& db, std::string_view name, std::string_view value);
+
+/// For an engine that looks offers up in memory: all there are.
+[[nodiscard]] Result<> fill_offer_index(Connection& db, OfferIndex& index);
+/// At most `limit` rows that ended at or before `horizon`; adds their number to `count`. True when
+/// there may be more.
+[[nodiscard]] Result<bool> prune_offers(Connection& db, UnixMillis horizon, std::int64_t limit,
+                                        std::int64_t& count);
 
 struct PruneStep {
   ledger::PruneReport report;

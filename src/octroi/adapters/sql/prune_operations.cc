@@ -48,11 +48,9 @@ Result<PruneStep> prune_step(Connection& db, UnixMillis horizon) {
     OCTROI_CHECK(db.run("DELETE FROM invoices WHERE hash = ?", hash.bytes()));
     step.report.invoices += db.changes();
   }
-  OCTROI_CHECK(
-      sweep(db,
-            "DELETE FROM transactions WHERE id IN (SELECT id FROM transactions"
-            " WHERE state = 'pending' AND expires_at <= ?1 LIMIT ?2) AND state = 'pending'",
-            horizon, step.report.transactions, step.more));
+  OCTROI_TRY(const bool more_offers,
+             prune_offers(db, horizon, kPruneRows, step.report.transactions));
+  step.more = step.more || more_offers;
   OCTROI_CHECK(sweep(db,
                      "DELETE FROM nonces WHERE (scope, nonce) IN (SELECT scope, nonce FROM nonces"
                      " WHERE keep_until <= ?1 LIMIT ?2)",

@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include "octroi/adapters/sql/operations.h"
 #include "octroi/ledger/store.h"
 
 namespace octroi::sqlite {
@@ -194,6 +195,13 @@ void Database::undo_nested() {
   if (!in_transaction()) return;
   // A failure here leaves the connection broken, and the batch is rolled back as a whole.
   if (run("ROLLBACK TO SAVEPOINT operation")) static_cast<void>(run("RELEASE SAVEPOINT operation"));
+}
+
+Result<> Database::keep_offer_index() {
+  auto index = std::make_unique<sql::OfferIndex>();
+  OCTROI_CHECK(sql::fill_offer_index(*this, *index));
+  offers_ = std::move(index);
+  return {};
 }
 
 }  // namespace octroi::sqlite

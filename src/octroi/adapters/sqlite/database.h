@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "octroi/adapters/sql/connection.h"
+#include "octroi/adapters/sql/offer_index.h"
 #include "octroi/base/result.h"
 
 struct sqlite3;
@@ -45,6 +46,10 @@ class Database final : public sql::Connection {
   [[nodiscard]] Result<bool> has_table(std::string_view name) override;
   [[nodiscard]] Result<bool> is_empty() override;
 
+  /// The writer's, once it was filled: its offers have no index.
+  [[nodiscard]] sql::OfferIndex* offer_index() override { return offers_.get(); }
+  [[nodiscard]] Result<> keep_offer_index();
+
   [[nodiscard]] bool broken() const { return broken_; }
   /// The last error was only that another process holds the write lock.
   [[nodiscard]] bool was_busy() const { return was_busy_; }
@@ -70,6 +75,7 @@ class Database final : public sql::Connection {
   sqlite3* const handle_;
   const std::string path_;
   std::map<std::string_view, std::unique_ptr<Prepared>> cache_;
+  std::unique_ptr<sql::OfferIndex> offers_;
   int wal_frames_ = 0;
   bool broken_ = false;
   bool was_busy_ = false;

@@ -30,7 +30,8 @@ Result<std::unique_ptr<Database>> open_for_writing(const std::string& path,
                               path));
     }
   }
-  OCTROI_CHECK(db->script("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;"));
+  OCTROI_CHECK(
+      db->script("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA cache_size = -16384;"));
   return db;
 }
 
@@ -60,6 +61,7 @@ Result<std::unique_ptr<Store>> open_sqlite_store(SqliteOptions options, Clock& c
   if (auto ready = sql::bring_up_to_date(*writer, options.migrate, clock.now()); !ready) {
     return fail(std::move(ready).error().within("store " + file.path()));
   }
+  OCTROI_CHECK(writer->keep_offer_index());
   OCTROI_TRY(auto reader, Database::open(file.path(), Access::read_only, options.vfs));
   return std::make_unique<sql::SqlStore>(
       std::make_unique<SqliteLanes>(std::move(file), std::move(writer), std::move(reader), options),
