@@ -142,9 +142,11 @@ void H2Exchange::reset(std::uint32_t error) noexcept {
   connection_.output().schedule();
 }
 
-void H2Exchange::abort() noexcept {
+void H2Exchange::abort() noexcept { abort_as(NGHTTP2_INTERNAL_ERROR); }
+
+void H2Exchange::abort_as(std::uint32_t code) noexcept {
   if (closed_ || broken_) return;
-  reset(NGHTTP2_INTERNAL_ERROR);
+  reset(code == NGHTTP2_NO_ERROR ? NGHTTP2_INTERNAL_ERROR : code);
 }
 
 void H2Exchange::on_gone(void (*call)(void*), void* context) {

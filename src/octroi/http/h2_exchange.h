@@ -100,6 +100,7 @@ class H2Exchange final : public Exchange, public BodySource {
   Task<Result<>> write(ByteView chunk) override;
   Task<Result<>> finish(const Headers& trailers) override;
   void abort() noexcept override;
+  void abort_as(std::uint32_t code) noexcept override;
   Task<Result<std::unique_ptr<net::Stream>>> upgrade(ResponseHead head) override;
   void on_gone(void (*call)(void*), void* context) override;
   [[nodiscard]] bool started() const noexcept override { return started_; }

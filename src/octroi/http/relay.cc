@@ -45,6 +45,18 @@ std::optional<std::uint64_t> announced_length(const Headers& headers) {
 /// section 10.1.1).
 constexpr Millis kContinuePatience{1'000};
 
+/// Of the reasons for which an upstream gives up an answer under way (RFC 9113 section 7), those
+/// that its client should hear. The others speak of the connection, which is ours; and after an
+/// answer began, "refused" and "ask in HTTP/1.1" would invite to repeat what was acted upon.
+constexpr bool concerns_client(std::uint32_t code) {
+  constexpr std::uint32_t kInternalError = 0x2;
+  constexpr std::uint32_t kCancel = 0x8;
+  constexpr std::uint32_t kEnhanceYourCalm = 0xb;
+  constexpr std::uint32_t kInadequateSecurity = 0xc;
+  return code == kInternalError || code == kCancel || code == kEnhanceYourCalm ||
+         code == kInadequateSecurity;
+}
+
 /// One relayed exchange: what its two directions share.
 class Relay {
  public:
@@ -76,6 +88,9 @@ class Relay {
     if (upstream_) upstream_->abort();
   }
   Task<RelayResult> torn(Error why);
+  [[nodiscard]] std::optional<std::uint32_t> reset_code() const {
+    return upstream_ != nullptr ? upstream_->reset_code() : std::nullopt;
+  }
   [[nodiscard]] bool client_went() const {
     return gone_ || (refused_ && refused_->is(Errc::closed));
   }
@@ -282,7 +297,8 @@ Task<Result<ResponseHead>> Relay::final_head() {
 RelayResult Relay::ended(RelayState state, std::optional<Error> error) const {
   const bool fault = error && !gone_ && !refused_ && !late_ &&
                      (state == RelayState::failed || state == RelayState::torn);
-  return {state, status_, std::move(error), request_bytes_, response_bytes_, fault, gone_};
+  return {state, status_, std::move(error), request_bytes_, response_bytes_,
+          fault, gone_,   reset_code()};
 }
 
 RelayResult Relay::unanswered(Error error) const {
@@ -373,7 +389,11 @@ Task<RelayResult> Relay::torn(Error why) {
     co_return ended(told ? RelayState::torn : RelayState::client_gone,
                     Error(Errc::timeout, "the deadline of the call passed"));
   }
-  exchange_.abort();
+  if (const auto code = reset_code(); code && concerns_client(*code)) {
+    exchange_.abort_as(*code);
+  } else {
+    exchange_.abort();
+  }
   co_return ended(client_went() ? RelayState::client_gone : RelayState::torn, std::move(why));
 }
 

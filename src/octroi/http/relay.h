@@ -60,7 +60,8 @@ struct RelayOptions {
 enum class RelayState : std::uint8_t {
   refused,     // nothing reached the upstream; the client was not answered yet
   failed,      // the upstream may have acted; the client was not answered yet
-  torn,        // the answer had begun and could not be completed: the client was cut
+  torn,        // the answer had begun and could not be completed: the client was cut, and told
+               // the upstream's reason where both ends speak HTTP/2 and the reason is meant for it
   complete,    // answered in full
   client_gone  // the client left before the end; the upstream had answered
 };
@@ -73,6 +74,8 @@ struct RelayResult {
   std::uint64_t response_bytes = 0;
   bool upstream_fault = false;  // the upstream broke off, was late or spoke no HTTP
   bool client_left = false;     // whatever the state: nobody is there to be answered
+  /// The code with which an HTTP/2 upstream reset the exchange (RFC 9113 section 7).
+  std::optional<std::uint32_t> reset_code = {};
 };
 
 /// Edits the exchange's request head in place (hop-by-hop fields, X-Forwarded-*, Expect).

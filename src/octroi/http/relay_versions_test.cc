@@ -471,6 +471,48 @@ TEST_P(RelayH2, ResetsAreCancelsUpstream) {
   EXPECT_EQ(peers.at(0).requests[1].reset, NGHTTP2_CANCEL);
 }
 
+TEST_P(RelayH2, TheReasonOfATornAnswerIsPassedOnWhereItIsMeantForTheClient) {
+  const std::pair<std::uint32_t, std::uint32_t> rows[] = {
+      {NGHTTP2_CANCEL, NGHTTP2_CANCEL},
+      {NGHTTP2_INTERNAL_ERROR, NGHTTP2_INTERNAL_ERROR},
+      {NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_ENHANCE_YOUR_CALM},
+      {NGHTTP2_INADEQUATE_SECURITY, NGHTTP2_INADEQUATE_SECURITY},
+      {NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR},
+      {NGHTTP2_PROTOCOL_ERROR, NGHTTP2_INTERNAL_ERROR},
+      {NGHTTP2_FLOW_CONTROL_ERROR, NGHTTP2_INTERNAL_ERROR},
+      {NGHTTP2_REFUSED_STREAM, NGHTTP2_INTERNAL_ERROR},
+      {NGHTTP2_HTTP_1_1_REQUIRED, NGHTTP2_INTERNAL_ERROR},
+      {0xabcdef, NGHTTP2_INTERNAL_ERROR},
+  };
+  std::uint32_t code = 0;
+  h2::Peers peers(loop, {.on_head = [](h2::Peer& p, h2::Peer::Request& r) { p.begin(r, "200"); },
+                         .on_end = [&](h2::Peer& p, h2::Peer::Request& r) { p.reset(r, code); }});
+  upstream_origin = peers.origin();
+  start([](Exchange& x) { return echo(&x); });
+  for (const auto& [sent, expected] : rows) {
+    code = sent;
+    auto x = send(request("POST"), std::nullopt);
+    EXPECT_EQ(answer(*x).status, 200);
+    ASSERT_TRUE(net::run_until(loop, x->finish({})));
+    EXPECT_EQ(rest(*x), "<http.closed>") << sent;
+    EXPECT_EQ(x->reset_code(), expected) << sent;
+    EXPECT_EQ(result->reset_code, sent);
+    EXPECT_EQ(result->state, RelayState::torn);
+  }
+}
+
+TEST_P(RelayH2, AResetInsteadOfAnAnswerIsReported) {
+  h2::Peers peers(loop, {.on_end = [](h2::Peer& p, h2::Peer::Request& r) {
+                    p.reset(r, NGHTTP2_ENHANCE_YOUR_CALM);
+                  }});
+  upstream_origin = peers.origin();
+  start([](Exchange& x) { return echo(&x); });
+  auto x = send(request("POST"), 0);
+  EXPECT_EQ(answer(*x).status, 502);
+  EXPECT_EQ(result->state, RelayState::failed);
+  EXPECT_EQ(result->reset_code, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 TEST_P(RelayH2, AnUpstreamThatRefusesIsAskedOnceMore) {
   int times = 0;
   h2::Peers peers(loop, {.on_end = [&](h2::Peer& p, h2::Peer::Request& r) {

@@ -67,6 +67,11 @@ class Exchange {
   virtual Task<Result<>> finish(const Headers& trailers) = 0;
   /// Cuts the connection (HTTP/2: resets the stream): the answer cannot be completed.
   virtual void abort() noexcept = 0;
+  /// The same, telling an HTTP/2 client why: a code of RFC 9113 section 7, never NO_ERROR.
+  virtual void abort_as(std::uint32_t code) noexcept {
+    std::ignore = code;
+    abort();
+  }
   /// Answers 101 and hands the connection over; the exchange is finished after it. HTTP/1.1 only.
   virtual Task<Result<std::unique_ptr<net::Stream>>> upgrade(ResponseHead head) = 0;
 

@@ -145,6 +145,7 @@ struct Gate::Visit {
   std::optional<RequestContext> context;
   bool grpc = false;
   std::optional<Millis> deadline;  // of a gRPC call, in the loop's time
+  std::optional<int> grpc_status;  // what an upstream that reset the call meant by it
   bool used_payment_authorization = false;
 
   // for the access log and metrics
@@ -694,6 +695,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     co_return;
   }
   const bool refused = result.state == http::RelayState::refused;
+  if (result.reset_code) visit.grpc_status = grpc_status_of_reset(*result.reset_code);
   OCTROI_LOG(warn, kModule, "upstream failed",
              {{"service", s.name.str()},
               {"address", asked != nullptr ? std::string_view(asked->name()) : std::string_view()},
@@ -977,7 +979,7 @@ Task<void> Gate::answer(Visit& visit, http::ResponseHead head, std::string body,
              head.headers);
   }
   if (visit.grpc && !grpc_text.empty()) {
-    to_grpc(head, grpc_text);
+    to_grpc(head, grpc_text, visit.grpc_status);
     body.clear();
   }
   auto sent = trailers == nullptr || trailers->empty()

@@ -80,6 +80,21 @@ int grpc_status(int http_status) {
   }
 }
 
+int grpc_status_of_reset(std::uint32_t code) {
+  switch (code) {
+    case 0x7:  // REFUSED_STREAM
+      return 14;
+    case 0x8:  // CANCEL
+      return 1;
+    case 0xb:  // ENHANCE_YOUR_CALM
+      return 8;
+    case 0xc:  // INADEQUATE_SECURITY
+      return 7;
+    default:
+      return 13;
+  }
+}
+
 std::string grpc_message(std::string_view text) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;
@@ -96,9 +111,9 @@ std::string grpc_message(std::string_view text) {
   return out;
 }
 
-void to_grpc(http::ResponseHead& head, std::string_view message) {
+void to_grpc(http::ResponseHead& head, std::string_view message, std::optional<int> status) {
   head.headers.set("Content-Type", "application/grpc");
-  head.headers.set("grpc-status", fmt::format("{}", grpc_status(head.status)));
+  head.headers.set("grpc-status", fmt::format("{}", status.value_or(grpc_status(head.status))));
   head.headers.set("grpc-message", grpc_message(message));
   head.status = 200;
 }

@@ -25,10 +25,15 @@ namespace octroi::paywall {
 /// expects.
 [[nodiscard]] int grpc_status(int http_status);
 
+/// What a gRPC client would make of a call that its server reset with this code (RFC 9113
+/// section 7); gRPC over HTTP/2, "Errors".
+[[nodiscard]] int grpc_status_of_reset(std::uint32_t code);
+
 /// Percent-encodes what grpc-message may not hold.
 [[nodiscard]] std::string grpc_message(std::string_view text);
 
-/// Turns an answer into its gRPC form; header fields stay.
-void to_grpc(http::ResponseHead& head, std::string_view message);
+/// Turns an answer into its gRPC form; header fields stay. `status`: instead of the one that goes
+/// with the HTTP status.
+void to_grpc(http::ResponseHead& head, std::string_view message, std::optional<int> status = {});
 
 }  // namespace octroi::paywall

@@ -53,6 +53,21 @@ TEST(Grpc, StatusOfEveryAnswerOfOurs) {
   for (const auto& [http, grpc] : rows) EXPECT_EQ(grpc_status(http), grpc) << http;
 }
 
+// gRPC over HTTP/2, "Errors": the codes that mean something else than INTERNAL.
+TEST(Grpc, StatusesOfResets) {
+  const std::pair<std::uint32_t, int> rows[] = {{0x0, 13}, {0x1, 13},   {0x2, 13}, {0x3, 13},
+                                                {0x7, 14}, {0x8, 1},    {0xb, 8},  {0xc, 7},
+                                                {0xd, 13}, {0xffff, 13}};
+  for (const auto& [code, status] : rows) EXPECT_EQ(grpc_status_of_reset(code), status) << code;
+}
+
+TEST(Grpc, AGivenStatusWins) {
+  http::ResponseHead head;
+  head.status = 502;
+  to_grpc(head, "the upstream did not answer", 1);
+  EXPECT_EQ(*head.headers.get("grpc-status"), "1");
+}
+
 TEST(Grpc, AnswersKeepTheirFields) {
   http::ResponseHead head;
   head.status = 402;
