@@ -79,6 +79,7 @@ class Relay {
   Task<Result<ResponseHead>> final_head();
   Task<RelayResult> pass_on(ResponseHead head);
   Task<RelayResult> pass_body();
+  Task<RelayResult> passed_last(Passing how);
   Task<RelayResult> switch_protocols(ResponseHead head);
   [[nodiscard]] bool may_repeat(const Error& error) const;
   [[nodiscard]] RelayResult unanswered(Error error) const;
@@ -99,6 +100,7 @@ class Relay {
   void client_left() noexcept {
     gone_ = true;
     if (upstream_) upstream_->abort();
+    if (options_.filter != nullptr) options_.filter->abandon();
   }
 
   /// Opens when the request's body may be sent: 100 came, or patience ended.
@@ -119,6 +121,7 @@ class Relay {
   std::unique_ptr<ClientExchange> upstream_;
   std::string own_authority_;     // what the request said, while the upstream's stands in its place
   std::optional<Error> refused_;  // a fault of the client's side
+  bool filtered_ = false;
   bool streams_body_ = false;
   bool body_touched_ = false;
   bool upgrade_ = false;
@@ -348,9 +351,18 @@ Task<RelayResult> Relay::pass_on(ResponseHead head) {
   status_ = head.status;
   if (head.status == 101) co_return co_await switch_protocols(std::move(head));
   const bool bodiless = exchange_.request().method == "HEAD" || head.status == 304;
-  const std::optional<std::uint64_t> length =
+  std::optional<std::uint64_t> length =
       bodiless ? announced_length(head.headers) : upstream_->body().length();
   strip_hop_by_hop(head.headers);
+  if (options_.filter != nullptr && !bodiless) {
+    auto filtering = co_await options_.filter->begin(head, length);
+    if (!filtering) {
+      refused_ = std::move(filtering).error();
+      co_return ended(RelayState::failed, *refused_);
+    }
+    filtered_ = *filtering != Filtering::off;
+    if (*filtering == Filtering::changed) length.reset();
+  }
   if (options_.on_head) options_.on_head(head);
   if (auto started = co_await exchange_.start(std::move(head), length); !started) {
     co_return ended(RelayState::client_gone, std::move(started).error());
@@ -367,16 +379,36 @@ Task<RelayResult> Relay::pass_body() {
     moved_ = client_.loop().now();
     if (options_.on_body) options_.on_body(*piece);
     const std::size_t size = piece->size();
-    if (auto written = co_await exchange_.write(*piece); !written) {
+    if (filtered_) {
+      const Passing how = co_await options_.filter->pass(*piece, exchange_);
+      if (how != Passing::on) co_return co_await passed_last(how);
+    } else if (auto written = co_await exchange_.write(*piece); !written) {
       co_return ended(RelayState::client_gone, std::move(written).error());
     }
     response_bytes_ += size;
+  }
+  if (filtered_) {
+    const Passing how = co_await options_.filter->end(exchange_);
+    if (how != Passing::on) co_return co_await passed_last(how);
   }
   if (options_.on_end) options_.on_end(body.trailers());
   if (auto done = co_await exchange_.finish(body.trailers()); !done) {
     co_return ended(RelayState::client_gone, std::move(done).error());
   }
   co_return ended(RelayState::complete);
+}
+
+/// The answer ends before the upstream's does.
+Task<RelayResult> Relay::passed_last(Passing how) {
+  if (how == Passing::stop && (co_await exchange_.finish({}))) {
+    co_return ended(RelayState::complete);
+  }
+  if (how == Passing::cut) {
+    exchange_.abort();
+    refused_ = Error(Errc::cancelled, "the answer was not let pass to its end");
+    co_return ended(RelayState::torn, *refused_);
+  }
+  co_return ended(RelayState::client_gone, Error(Errc::closed, "the client left"));
 }
 
 /// The answer cannot be completed.

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "octroi/http/body_filter.h"
 #include "octroi/http/client.h"
 #include "octroi/http/server.h"
 
@@ -53,6 +54,9 @@ struct RelayOptions {
   std::function<void(ResponseHead&)> on_head;
   /// Sees each piece of the body as it is passed on (to keep a stored answer). Must not block.
   std::function<void(ByteView)> on_body;
+  /// Between the upstream's body and the client's, with on_body seeing the former; outlives the
+  /// relay. Not asked about an answer without a body (HEAD, 304) nor about an upgrade.
+  BodyFilter* filter = nullptr;
   /// Sees the trailers of an answer that came whole.
   std::function<void(const Headers&)> on_end;
 };

@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "octroi/http/wire_test.h"
@@ -444,6 +445,136 @@ TEST_F(RelayTest, EventsPassWithoutDelay) {
   Event next;
   start([&](Wire* w, int) { return Sse::go(w, &next); });
   EXPECT_EQ(net::run_until(loop, Sse::ask(&loop, server_->local(), &next)), "9\r\ndata: 1\n\n\r\n");
+}
+
+/// Doubles what passes, up to a number of pieces, and says how it went.
+struct Doubler final : BodyFilter {
+  Filtering filtering = Filtering::changed;
+  Passing after = Passing::stop;  // what comes after `most` pieces
+  int most = 100;
+  std::optional<Error> refusal;
+  int pieces = 0;
+  bool ended = false;
+  bool abandoned = false;
+  Event left;
+  std::optional<std::uint64_t> length;
+  bool waits = false;
+
+  Task<Result<Filtering>> begin(ResponseHead& head, std::optional<std::uint64_t> size) override {
+    length = size;
+    head.headers.set("X-Filtered", "yes");
+    if (refusal) co_return fail(*refusal);
+    co_return filtering;
+  }
+  Task<Passing> pass(ByteView piece, Exchange& client) override {
+    if (waits) {
+      co_await left.wait();
+      co_return Passing::gone;
+    }
+    if (pieces++ == most) co_return after;
+    const std::string twice(as_text(piece));
+    co_return (co_await client.write(as_bytes(twice + twice))) ? Passing::on : Passing::gone;
+  }
+  Task<Passing> end(Exchange& client) override {
+    ended = true;
+    co_return (co_await client.write(as_bytes(std::string_view("!")))) ? Passing::on
+                                                                       : Passing::gone;
+  }
+  void abandon() noexcept override {
+    abandoned = true;
+    left.set();
+  }
+};
+
+/// An answer in two pieces that are sent one after the other.
+Task<void> two_pieces(Wire* wire, bool whole) {
+  std::ignore = co_await wire->head();
+  std::ignore =
+      co_await wire->send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n");
+  std::ignore = co_await wire->send("2\r\ncd\r\n");
+  if (whole) std::ignore = co_await wire->send("0\r\n\r\n");
+  std::ignore = co_await wire->head();
+}
+
+TEST_F(RelayTest, AFilterWritesWhatTheClientGets) {
+  Doubler filter;
+  start([&](Wire* w,
+            int) { return record(w, &seen, 0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"); },
+        [&](RelayOptions& o) { o.filter = &filter; });
+  const std::string answer = ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(answer, testing::HasSubstr("X-Filtered: yes\r\n"));
+  EXPECT_THAT(answer, testing::HasSubstr("chunked\r\n"));
+  EXPECT_THAT(answer, testing::Not(testing::HasSubstr("Content-Length")));
+  EXPECT_THAT(answer, testing::EndsWith("4\r\nabab\r\n1\r\n!\r\n0\r\n\r\n"));
+  EXPECT_EQ(filter.length, 2U);
+  EXPECT_EQ(state(), "complete");
+}
+
+TEST_F(RelayTest, AFilterThatChangesNothingKeepsTheLength) {
+  Doubler filter;
+  filter.filtering = Filtering::off;
+  start([&](Wire* w,
+            int) { return record(w, &seen, 0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"); },
+        [&](RelayOptions& o) { o.filter = &filter; });
+  EXPECT_THAT(
+      ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+      testing::AllOf(testing::HasSubstr("Content-Length: 2\r\n"), testing::EndsWith("\r\n\r\nab")));
+  EXPECT_EQ(filter.pieces, 0);
+  EXPECT_FALSE(filter.ended);
+}
+
+TEST_F(RelayTest, AFilterMayRefuseAnAnswerAndNobodyIsToBlame) {
+  Doubler filter;
+  filter.refusal = Error(Errc::cancelled, "not this one");
+  start([&](Wire* w,
+            int) { return record(w, &seen, 0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"); },
+        [&](RelayOptions& o) { o.filter = &filter; });
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+              testing::StartsWith("HTTP/1.1 502 "));
+  EXPECT_EQ(state(), "failed http.cancelled");
+  EXPECT_FALSE(result->upstream_fault);
+}
+
+TEST_F(RelayTest, AFilterMayEndAnAnswerEarlyInGoodOrderOrNot) {
+  for (const Passing after : {Passing::stop, Passing::cut}) {
+    Doubler filter;
+    filter.most = 0;
+    filter.after = after;
+    start([](Wire* w, int) { return two_pieces(w, true); },
+          [&](RelayOptions& o) { o.filter = &filter; });
+    const std::string answer = ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    if (after == Passing::stop) {
+      EXPECT_THAT(answer, testing::EndsWith("\r\n\r\n0\r\n\r\n"));
+    } else {
+      EXPECT_THAT(answer, testing::Not(testing::EndsWith("0\r\n\r\n")));
+    }
+    EXPECT_EQ(state(), after == Passing::stop ? "complete" : "torn http.cancelled");
+    EXPECT_FALSE(result->upstream_fault);
+    EXPECT_FALSE(filter.ended);
+  }
+}
+
+TEST_F(RelayTest, AFilterIsNotAskedForTheEndOfATornAnswer) {
+  Doubler filter;
+  start([](Wire* w, int) { return two_pieces(w, false); },
+        [&](RelayOptions& o) {
+          o.filter = &filter;
+          o.timeouts.idle = Millis(50);
+        });
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+              testing::HasSubstr("abab"));
+  EXPECT_FALSE(filter.ended);
+  EXPECT_TRUE(result->upstream_fault);
+}
+
+TEST_F(RelayTest, AFilterThatWaitsIsToldThatTheClientLeft) {
+  Doubler filter;
+  filter.waits = true;
+  start([](Wire* w, int) { return two_pieces(w, true); },
+        [&](RelayOptions& o) { o.filter = &filter; });
+  net::run_until(loop, ask_and_leave(&loop, server_->local(), &done, "\r\n\r\n"));
+  EXPECT_TRUE(filter.abandoned);
+  EXPECT_EQ(state(), "client_gone http.closed");
 }
 
 TEST_F(RelayTest, UpgradesTunnelBothWaysWithTheirOwnEnds) {
