@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "octroi/adapters/sql/claims.h"
 #include "octroi/adapters/sql/operations.h"
 #include "octroi/adapters/sql/rows.h"
 #include "octroi/ledger/consumption.h"
@@ -15,10 +16,6 @@ Result<bool> is_consumed(Connection& db, const PaymentHash& hash) {
   return q.step();
 }
 
-namespace {
-
-/// The claim itself: one statement that writes a row only for a hash that we made and nobody has
-/// claimed, under any scheme.
 Result<bool> claim_hash(Connection& db, const ConsumeRequest& r, std::string_view boot) {
   OCTROI_CHECK(db.run(
       "INSERT INTO consumed (hash, auth_type, service, challenge_id, payload_digest,"
@@ -29,6 +26,8 @@ Result<bool> claim_hash(Connection& db, const ConsumeRequest& r, std::string_vie
       ByteView(r.payload), std::string_view(r.idempotency_key), boot, r.now.value, r.hash.bytes()));
   return db.changes() == 1;
 }
+
+namespace {
 
 Result<std::optional<ConsumedRecord>> find_consumed(Connection& db, const PaymentHash& hash,
                                                     std::string_view boot) {
@@ -62,15 +61,21 @@ Result<std::optional<ConsumedRecord>> find_consumed(Connection& db, const Paymen
 
 }  // namespace
 
+Result<ConsumeOutcome> seen_before(Connection& db, const ConsumeRequest& again,
+                                   std::string_view boot) {
+  OCTROI_TRY(auto first, find_consumed(db, again.hash, boot));
+  if (!first) return ConsumeOutcome{ConsumeState::unknown_hash, std::nullopt};
+  return judge_again(std::move(*first), again);
+}
+
 Result<ConsumeOutcome> consume(Connection& db, const ConsumeRequest& request,
                                std::string_view boot) {
   OCTROI_TRY(Savepoint all, Savepoint::begin(db));
   OCTROI_TRY(const bool ours, claim_hash(db, request, boot));
   if (!ours) {
-    OCTROI_TRY(auto first, find_consumed(db, request.hash, boot));
+    OCTROI_TRY(ConsumeOutcome seen, seen_before(db, request, boot));
     OCTROI_CHECK(all.keep());
-    if (!first) return ConsumeOutcome{ConsumeState::unknown_hash, std::nullopt};
-    return judge_again(std::move(*first), request);
+    return seen;
   }
   OCTROI_CHECK(extend_invoice(db, request.hash, request.keep_until));
   OCTROI_CHECK(mark_settled(db, request.hash, request.now));

@@ -30,7 +30,8 @@ std::uint64_t key_of(std::string_view text) { return std::hash<std::string_view>
 SqlStore::SqlStore(std::unique_ptr<Lanes> lanes, Clock& clock, std::string boot)
     : clock_(clock),
       boot_(std::make_shared<const std::string>(std::move(boot))),
-      lanes_(std::move(lanes)) {}
+      lanes_(std::move(lanes)),
+      sessions_(*lanes_, boot_) {}
 
 // --- invoices and transactions
 

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "octroi/adapters/sql/lane.h"
+#include "octroi/adapters/sql/session_store.h"
 #include "octroi/base/clock.h"
 #include "octroi/ledger/store.h"
 
@@ -33,6 +34,8 @@ class SqlStore : public ledger::Store {
  public:
   /// `boot` is this process's own mark on what it is delivering; `clock` must outlive the store.
   SqlStore(std::unique_ptr<Lanes> lanes, Clock& clock, std::string boot);
+
+  [[nodiscard]] ledger::SessionStore* sessions() override { return &sessions_; }
 
   Task<Result<>> record_invoices(std::vector<ledger::InvoiceRecord> invoices) override;
   Task<Result<std::optional<ledger::InvoiceRecord>>> find_invoice(PaymentHash hash) override;
@@ -74,6 +77,7 @@ class SqlStore : public ledger::Store {
   Clock& clock_;
   std::shared_ptr<const std::string> boot_;
   std::unique_ptr<Lanes> lanes_;
+  SqlSessions sessions_;
 };
 
 }  // namespace octroi::sql

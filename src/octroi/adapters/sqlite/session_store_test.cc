@@ -1,0 +1,16 @@
+// The contract of prepaid sessions on SQLite.
+#include <gtest/gtest.h>
+
+#include "octroi/adapters/sqlite/sqlite_fixture.h"
+#include "octroi/ledger/session_contract.h"
+
+namespace octroi::ledger {
+namespace {
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, SessionContract,
+                         testing::Values(StoreUnderTest{
+                             "sqlite", [] { return std::make_unique<sqlite::SqliteFixture>(); }}),
+                         store_name);
+
+}  // namespace
+}  // namespace octroi::ledger
