@@ -173,17 +173,26 @@ Task<Result<ConsumeOutcome>> MemoryStore::consume(ConsumeRequest request) {
   co_return claim_locked(std::move(request));
 }
 
-Task<Result<>> MemoryStore::finish_consume(PaymentHash hash, StoredResponse response) {
-  const std::scoped_lock lock(mutex_);
-  OCTROI_CO_CHECK(begin());
+Result<> MemoryStore::finish_locked(const PaymentHash& hash, StoredResponse response) {
   const auto it = consumed_.find(hash);
   if (it == consumed_.end() || !it->second.record.delivering_here) {
-    co_return fail(Errc::not_pending, "this process is not delivering over that payment hash");
+    return fail(Errc::not_pending, "this process is not delivering over that payment hash");
   }
   if (!response.body_kept) response.body.clear();
   it->second.record.response = std::move(response);
   it->second.record.delivering_here = false;
-  co_return Result<>{};
+  return {};
+}
+
+Task<Result<>> MemoryStore::finish_consume(PaymentHash hash, StoredResponse response) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  co_return finish_locked(hash, std::move(response));
+}
+
+void MemoryStore::keep_answer(PaymentHash hash, StoredResponse response) {
+  const std::scoped_lock lock(mutex_);
+  if (begin()) static_cast<void>(finish_locked(hash, std::move(response)));
 }
 
 Task<Result<bool>> MemoryStore::claim_nonce(std::string scope, Digest nonce,

@@ -40,6 +40,7 @@ class MemoryStore final : public Store {
   Task<Result<>> extend_invoice(PaymentHash hash, UnixMillis keep_until) override;
   Task<Result<ConsumeOutcome>> consume(ConsumeRequest request) override;
   Task<Result<>> finish_consume(PaymentHash hash, StoredResponse response) override;
+  void keep_answer(PaymentHash hash, StoredResponse response) override;
   Task<Result<bool>> claim_nonce(std::string scope, Digest nonce, UnixMillis keep_until) override;
   Task<Result<>> revoke_token(TokenId id, UnixMillis keep_until, UnixMillis now) override;
   Task<Result<std::vector<TokenId>>> revoked_tokens() override;
@@ -71,6 +72,7 @@ class MemoryStore final : public Store {
 
   /// Counts the operation and says whether it may run.
   [[nodiscard]] Result<> begin();
+  Result<> finish_locked(const PaymentHash& hash, StoredResponse response);
   bool settle_locked(const PaymentHash& hash, UnixMillis when);
   void book_locked(const ConsumeRequest& sale);
   /// Why this hash cannot be claimed now; nullopt: it can.

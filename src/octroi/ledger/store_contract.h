@@ -260,6 +260,23 @@ TEST_P(StoreContract, TheSameCredentialIsPendingThenReplayed) {
   EXPECT_EQ(state_of(consume_of(1)), ConsumeState::replay);
 }
 
+TEST_P(StoreContract, AnAnswerIsKeptAlsoWhenNobodyWaits) {
+  add_invoice(1);
+  EXPECT_EQ(state_of(consume_of(1)), ConsumeState::fresh);
+  store().keep_answer(hash_of(1), answer_of());
+  store().keep_answer(hash_of(2), answer_of());  // nobody is told that it was not ours to keep
+  ConsumeOutcome out;
+  for (int i = 0; i < 500 && out.state != ConsumeState::replay; ++i) {
+    out = consume(consume_of(1));
+    if (out.state == ConsumeState::pending) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+  ASSERT_EQ(out.state, ConsumeState::replay);
+  EXPECT_EQ(out.response->body, "sunny");
+  EXPECT_EQ(state_of(consume_of(2)), ConsumeState::unknown_hash);
+}
+
 TEST_P(StoreContract, ABodyIsKeptByteForByte) {
   add_invoice(1);
   std::string body;

@@ -245,7 +245,8 @@ mpp::Receipt ChargeIntent::receipt(const Grant& grant, UnixMillis when) {
 
 Task<Result<>> ChargeIntent::settle(const Grant& grant, Delivery delivery) {
   if (grant.zero_amount || !delivery.answer) co_return Result<>{};  // its answer is not kept
-  co_return co_await shared_.store.finish_consume(grant.hash, std::move(*delivery.answer));
+  shared_.store.keep_answer(grant.hash, std::move(*delivery.answer));
+  co_return Result<>{};
 }
 
 }  // namespace octroi::paywall

@@ -16,14 +16,14 @@ Result<bool> is_consumed(Connection& db, const PaymentHash& hash) {
   return q.step();
 }
 
-Result<bool> claim_hash(Connection& db, const ConsumeRequest& r, std::string_view boot) {
+Result<bool> claim_hash(Connection& db, const ConsumeRequest& r, std::string_view mark) {
   OCTROI_CHECK(db.run(
       "INSERT INTO consumed (hash, auth_type, service, challenge_id, payload_digest,"
       " idempotency_key, boot_id, consumed_at, body_kept)"
       " SELECT i.hash, ?, ?, ?, ?, ?, ?, ?, 0 FROM invoices i WHERE i.hash = ?"
       " ON CONFLICT (hash) DO NOTHING",
       to_string(r.scheme), std::string_view(r.service), std::string_view(r.challenge_id),
-      ByteView(r.payload), std::string_view(r.idempotency_key), boot, r.now.value, r.hash.bytes()));
+      ByteView(r.payload), std::string_view(r.idempotency_key), mark, r.now.value, r.hash.bytes()));
   return db.changes() == 1;
 }
 
@@ -47,7 +47,7 @@ Result<std::optional<ConsumedRecord>> find_consumed(Connection& db, const Paymen
   std::copy(payload.begin(), payload.end(), record.payload.begin());
   record.idempotency_key = q.text(3);
   if (q.is_null(5)) {
-    record.delivering_here = q.text(4) == boot;
+    record.delivering_here = q.text(4).starts_with(boot);
     return std::optional(std::move(record));
   }
   StoredResponse response;
@@ -68,10 +68,10 @@ Result<ConsumeOutcome> seen_before(Connection& db, const ConsumeRequest& again,
   return judge_again(std::move(*first), again);
 }
 
-Result<ConsumeOutcome> consume(Connection& db, const ConsumeRequest& request,
-                               std::string_view boot) {
+Result<ConsumeOutcome> consume(Connection& db, const ConsumeRequest& request, std::string_view boot,
+                               std::string_view mark) {
   OCTROI_TRY(Savepoint all, Savepoint::begin(db));
-  OCTROI_TRY(const bool ours, claim_hash(db, request, boot));
+  OCTROI_TRY(const bool ours, claim_hash(db, request, mark));
   if (!ours) {
     OCTROI_TRY(ConsumeOutcome seen, seen_before(db, request, boot));
     OCTROI_CHECK(all.keep());
@@ -84,13 +84,21 @@ Result<ConsumeOutcome> consume(Connection& db, const ConsumeRequest& request,
   return ConsumeOutcome{ConsumeState::fresh, std::nullopt};
 }
 
+Result<std::optional<std::string>> pending_mark(Connection& db, const PaymentHash& hash) {
+  OCTROI_TRY(Query q, db.query("SELECT boot_id FROM consumed WHERE hash = ? AND status IS NULL",
+                               hash.bytes()));
+  OCTROI_TRY(const bool found, q.step());
+  if (!found) return std::optional<std::string>{};
+  return std::optional<std::string>{q.text(0)};
+}
+
 Result<> finish_consume(Connection& db, const PaymentHash& hash, const StoredResponse& response,
                         std::string_view boot) {
   const Bytes headers = encode_headers(response.headers);
   const std::string_view body = response.body_kept ? std::string_view(response.body) : "";
   OCTROI_CHECK(
       db.run("UPDATE consumed SET status = ?, headers = ?, body = ?, body_kept = ?"
-             " WHERE hash = ? AND boot_id = ? AND status IS NULL",
+             " WHERE hash = ? AND substr(boot_id, 1, 32) = ? AND status IS NULL",
              std::int64_t{response.status}, ByteView(headers), as_bytes(body),
              std::int64_t{response.body_kept ? 1 : 0}, hash.bytes(), boot));
   if (db.changes() == 1) return {};

@@ -11,6 +11,12 @@
 // Key      calls over the same thing (a payment hash, a client) have the same key: an adapter with
 //          several lanes gives them to the same one and orders a batch by it, so that transactions
 //          meet the rows that they share in the same order.
+// Posted   what nobody waits for (post()) never makes a commit of its own while others come: it
+// goes
+//          with the next one, or alone after a moment.
+// Gather   under load a disk that is faster than the callers would give each its own fsync, and
+//          fsyncs cost more than anything else here. When many came a moment ago, the lane waits a
+//          little for more; a caller that is alone never waits.
 // Thread   call() from any thread. On a loop the caller resumes there, all callers of one loop and
 //          batch in one post. Outside a loop (command line tools, tests) the call blocks its
 //          thread.
@@ -18,6 +24,7 @@
 //          committed. The lane may be destroyed before or after the loops.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <coroutine>
 #include <deque>
@@ -51,12 +58,19 @@ class Call {
   virtual bool run(Connection& db) = 0;
   /// Replaces the outcome.
   virtual void refuse(const Error& error) = 0;
+  /// The outcome is final. Only for calls that nobody waits for.
+  virtual void finish() {}
   [[nodiscard]] std::uint64_t key() const { return key_; }
+
+ protected:
+  /// Nobody waits for it.
+  explicit Call(std::uint64_t key) : loop_(nullptr), key_(key), posted_(true) {}
 
  private:
   friend class Lane;
   net::Loop* loop_;
   std::uint64_t key_;
+  bool posted_ = false;
   std::coroutine_handle<> waiter_;
   bool abandoned_ = false;  // under the lane's gate, or on the waiter's loop
   bool done_ = false;       // on the waiter's loop; under the gate when there is none
@@ -76,6 +90,21 @@ class CallOf final : public Call {
   std::optional<R> outcome_;
 };
 
+/// A call whose failure is only logged.
+class PostedCall final : public Call {
+ public:
+  PostedCall(std::uint64_t key, std::string_view what, UniqueFunction<Result<>(Connection&)> work)
+      : Call(key), what_(what), work_(std::move(work)) {}
+  bool run(Connection& db) override { return (outcome_ = work_(db)).has_value(); }
+  void refuse(const Error& error) override { outcome_ = fail(error); }
+  void finish() override;
+
+ private:
+  std::string_view what_;  // a literal
+  UniqueFunction<Result<>(Connection&)> work_;
+  Result<> outcome_;
+};
+
 using Batch = std::span<const std::shared_ptr<Call>>;
 
 /// What a lane does on its thread; it has the connection.
@@ -88,11 +117,27 @@ class Worker {
   virtual void after_batch() {}
 };
 
+/// How many calls came lately.
+class Arrivals {
+ public:
+  using Clock = std::chrono::steady_clock;
+  void note(Clock::time_point now);
+  [[nodiscard]] bool many(Clock::time_point now) const;
+
+ private:
+  static constexpr std::chrono::milliseconds kWindow{10};
+  static constexpr std::size_t kMany = 32;  // in one window
+  Clock::time_point start_;
+  std::size_t now_ = 0;
+  std::size_t before_ = 0;
+};
+
 class Lane {
  public:
   struct Options {
     std::size_t max_batch = 256;
     std::size_t max_queue = 65536;  // beyond it calls are refused at once: memory stays bounded
+    std::chrono::microseconds gather{0};  // the longest wait for more calls; 0: none
   };
   Lane(std::unique_ptr<Worker> worker, Options options);
   /// Finishes what is queued, then ends the thread.
@@ -104,6 +149,10 @@ class Lane {
   Task<Result<T>> call(std::uint64_t key,
                        std::type_identity_t<UniqueFunction<Result<T>(Connection&)>> work) {
     return call_on<Result<T>>(this, key, std::move(work));
+  }
+  /// Nobody waits; a failure is logged as `what`, a literal.
+  void post(std::uint64_t key, std::string_view what, UniqueFunction<Result<>(Connection&)> work) {
+    submit(std::make_shared<PostedCall>(key, what, std::move(work)));
   }
 
  private:
@@ -141,6 +190,8 @@ class Lane {
 
   void serve();
   [[nodiscard]] std::vector<std::shared_ptr<Call>> next_batch();
+  void wait_for_work(std::unique_lock<std::mutex>& lock);
+  void gather(std::unique_lock<std::mutex>& lock);
   void deliver(Batch batch);
 
   const Options options_;
@@ -150,6 +201,12 @@ class Lane {
   std::mutex mutex_;
   std::condition_variable work_;
   std::deque<std::shared_ptr<Call>> queue_;
+  std::size_t waited_for_ = 0;  // of the queue: calls that somebody waits for
+  // Which calls wake the lane's thread: it sleeps through those that it would only wait with.
+  static constexpr std::size_t kNeverWake = static_cast<std::size_t>(-1);
+  std::size_t wake_at_ = kNeverWake;
+  bool wake_for_posted_ = false;
+  Arrivals arrivals_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -36,10 +36,21 @@ namespace octroi::sql {
 [[nodiscard]] Result<> extend_invoice(Connection& db, const PaymentHash& hash,
                                       UnixMillis keep_until);
 
-/// `boot` is this process's own mark: a pending row under another one lost its answer.
+/// `boot` is this process's own mark (kBootSize characters): a pending row under another one lost
+/// its answer. `mark` is written to the row: `boot`, perhaps with more behind it that tells this
+/// attempt from others.
+inline constexpr std::size_t kBootSize = 32;
 [[nodiscard]] Result<ledger::ConsumeOutcome> consume(Connection& db,
                                                      const ledger::ConsumeRequest& request,
-                                                     std::string_view boot);
+                                                     std::string_view boot, std::string_view mark);
+[[nodiscard]] inline Result<ledger::ConsumeOutcome> consume(Connection& db,
+                                                            const ledger::ConsumeRequest& request,
+                                                            std::string_view boot) {
+  return consume(db, request, boot, boot);
+}
+/// The mark of a claim whose answer is not known yet.
+[[nodiscard]] Result<std::optional<std::string>> pending_mark(Connection& db,
+                                                              const PaymentHash& hash);
 [[nodiscard]] Result<> finish_consume(Connection& db, const PaymentHash& hash,
                                       const ledger::StoredResponse& response,
                                       std::string_view boot);

@@ -71,10 +71,18 @@ Task<Result<>> SqlStore::extend_invoice(PaymentHash hash, UnixMillis keep_until)
 // --- consuming
 
 Task<Result<ConsumeOutcome>> SqlStore::consume(ConsumeRequest request) {
+  return consume_as(std::move(request), *boot_);
+}
+
+Task<Result<ConsumeOutcome>> SqlStore::consume_as(ConsumeRequest request, std::string mark) {
   const std::uint64_t key = key_of(request.hash);
-  return write<ConsumeOutcome>(key, [r = std::move(request), boot = boot_](Connection& db) {
-    return sql::consume(db, r, *boot);
-  });
+  return write<ConsumeOutcome>(key, [r = std::move(request), m = std::move(mark), boot = boot_](
+                                        Connection& db) { return sql::consume(db, r, *boot, m); });
+}
+
+Task<Result<std::optional<std::string>>> SqlStore::pending_mark(PaymentHash hash) {
+  return read<std::optional<std::string>>(
+      [hash](Connection& db) { return sql::pending_mark(db, hash); });
 }
 
 Task<Result<bool>> SqlStore::is_consumed(PaymentHash hash) {
@@ -85,6 +93,14 @@ Task<Result<>> SqlStore::finish_consume(PaymentHash hash, StoredResponse respons
   return write(key_of(hash), [hash, r = std::move(response), boot = boot_](Connection& db) {
     return sql::finish_consume(db, hash, r, *boot);
   });
+}
+
+void SqlStore::keep_answer(PaymentHash hash, StoredResponse response) {
+  const std::uint64_t key = key_of(hash);
+  lanes_->writer(key).post(key, "answer_not_kept",
+                           [hash, r = std::move(response), boot = boot_](Connection& db) {
+                             return sql::finish_consume(db, hash, r, *boot);
+                           });
 }
 
 Task<Result<bool>> SqlStore::claim_nonce(std::string scope, Digest nonce, UnixMillis keep_until) {

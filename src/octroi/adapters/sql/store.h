@@ -32,7 +32,8 @@ class Lanes {
 
 class SqlStore : public ledger::Store {
  public:
-  /// `boot` is this process's own mark on what it is delivering; `clock` must outlive the store.
+  /// `boot` (32 characters) is this process's own mark on what it is delivering; `clock` must
+  /// outlive the store.
   SqlStore(std::unique_ptr<Lanes> lanes, Clock& clock, std::string boot);
 
   [[nodiscard]] ledger::SessionStore* sessions() override { return &sessions_; }
@@ -48,6 +49,7 @@ class SqlStore : public ledger::Store {
   Task<Result<ledger::ConsumeOutcome>> consume(ledger::ConsumeRequest request) override;
   Task<Result<bool>> is_consumed(PaymentHash hash) override;
   Task<Result<>> finish_consume(PaymentHash hash, ledger::StoredResponse response) override;
+  void keep_answer(PaymentHash hash, ledger::StoredResponse response) override;
   Task<Result<bool>> claim_nonce(std::string scope, ledger::Digest nonce,
                                  UnixMillis keep_until) override;
 
@@ -63,6 +65,13 @@ class SqlStore : public ledger::Store {
 
   Task<Result<ledger::PruneReport>> prune(UnixMillis now) override;
   Task<Result<>> ping() override;
+
+ protected:
+  [[nodiscard]] const std::string& boot() const { return *boot_; }
+  /// consume() under a mark that begins with boot().
+  Task<Result<ledger::ConsumeOutcome>> consume_as(ledger::ConsumeRequest request, std::string mark);
+  /// The mark under which a hash is pending.
+  Task<Result<std::optional<std::string>>> pending_mark(PaymentHash hash);
 
  private:
   template <class T = void, class Work>

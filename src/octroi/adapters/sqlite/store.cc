@@ -41,7 +41,7 @@ class SqliteLanes final : public sql::Lanes {
               const SqliteOptions& o)
       : file_(std::move(file)),
         writer_(std::make_unique<Writer>(std::move(writer), o.checkpoint_frames),
-                {o.max_batch, o.max_queue}),
+                {o.max_batch, o.max_queue, o.gather}),
         reader_(std::make_unique<Reader>(std::move(reader)), {o.max_batch, o.max_queue}) {}
   sql::Lane& writer(std::uint64_t /*key*/) override { return writer_; }
   sql::Lane& reader() override { return reader_; }

@@ -11,6 +11,7 @@
 // Source       architecture 3.6.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,12 +27,13 @@ namespace octroi::sqlite {
 using sql::MigrationStatus;
 
 struct SqliteOptions {
-  std::string path;               // the folder's last part is created when missing
-  bool migrate = true;            // false: a database that is behind is refused
-  std::size_t max_batch = 256;    // operations a commit
-  std::size_t max_queue = 65536;  // operations waiting; beyond it they are refused
-  int checkpoint_frames = 1000;   // pages in the log before they are moved into the file
-  std::string vfs;                // tests only: a registered SQLite file system
+  std::string path;                        // the folder's last part is created when missing
+  bool migrate = true;                     // false: a database that is behind is refused
+  std::size_t max_batch = 256;             // operations a commit
+  std::size_t max_queue = 65536;           // operations waiting; beyond it they are refused
+  int checkpoint_frames = 4000;            // pages in the log before they are moved into the file
+  std::chrono::microseconds gather{3000};  // under load, the longest wait for more to commit
+  std::string vfs;                         // tests only: a registered SQLite file system
 };
 
 /// `clock` and `random` must outlive the store; `random` gives the boot id.
