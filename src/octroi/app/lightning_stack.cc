@@ -75,6 +75,7 @@ class Stack final : public LightningStack, paywall::InvoiceSource, paywall::Sett
     return pool_.take_once(amount, std::move(memo));
   }
   std::optional<lightning::Network> network() const override { return pool_.network(); }
+  std::optional<std::string> node_key() const override { return pool_.node_key(); }
   void give_back(lightning::Invoice invoice) override { pool_.give_back(std::move(invoice)); }
   Task<Result<bool>> is_settled(PaymentHash hash) override { return tracker_->is_settled(hash); }
 

@@ -1,5 +1,6 @@
 #include "octroi/app/runtime.h"
 
+#include <algorithm>
 #include <limits>
 #include <thread>
 #include <utility>
@@ -66,6 +67,7 @@ Result<> Runtime::run(std::function<Task<void>(const Addresses&)> ready) {
   workers_.clear();
   admin_server_.reset();
   admin_.reset();
+  refunds_.reset();
   lightning_.reset();
   return std::move(outcome_);
 }
@@ -132,12 +134,32 @@ Task<Result<>> Runtime::boot() {
   if (config.telemetry.access_log != "off" && !config.telemetry.access_log.empty()) {
     OCTROI_CO_TRY(access_, FileAccessLog::open(config.telemetry.access_log, metrics_));
   }
-  shared_ = std::make_unique<paywall::Shared>(
-      paywall::Shared{*store_, lightning_->invoices(), &lightning_->settlement(), *unpaid_, rates_,
-                      *transactions_, access_.get(), metrics_, system_clock(), system_random()});
+  OCTROI_CO_CHECK(start_refunds());
+  shared_ = std::make_unique<paywall::Shared>(paywall::Shared{
+      *store_, lightning_->invoices(), &lightning_->settlement(), *unpaid_, rates_, *transactions_,
+      access_.get(), metrics_, system_clock(), system_random(), refunds_.get()});
   OCTROI_CO_CHECK(start_workers());
   OCTROI_CO_CHECK(co_await start_admin());
   co_return Result<>{};
+}
+
+/// Sessions that were sold before are looked after whatever the configuration sells now.
+Result<> Runtime::start_refunds() {
+  ledger::SessionStore* sessions = store_->sessions();
+  if (sessions == nullptr) {
+    for (const auto& s : loaded_.config.paywall->services) {
+      if (std::find(s.intents.begin(), s.intents.end(), paywall::PaymentIntent::session) !=
+          s.intents.end())
+        return fail(RuntimeErrc::unsupported,
+                    "store: keeps no sessions, and service " + s.name.str() + " sells them");
+    }
+    return {};
+  }
+  refunds_ = std::make_unique<paywall::Refunds>(loop_, lightning_->node(), *sessions,
+                                                system_clock(), metrics_);
+  refunds_->publish(*loaded_.config.paywall);
+  refunds_->start();
+  return {};
 }
 
 Task<Result<>> Runtime::open_store() {
@@ -328,6 +350,7 @@ Task<Result<std::string>> Runtime::reload() {
     if (tls != nullptr) worker->set_tls(tls);
   }
   watch_upstreams(*snapshot);
+  if (refunds_) refunds_->publish(snapshot->settings);
   json::Writer w;
   w.begin_object().key("changed").begin_array();
   for (const auto& change : changes) {
@@ -388,6 +411,7 @@ Task<void> Runtime::shut_down() {
   std::thread joiner(Join::wait, &workers_, joined.giver());
   co_await joined.get();
   joiner.join();
+  if (refunds_) co_await refunds_->drain(grace);
   co_await transactions_->flush();
 }
 

@@ -20,6 +20,7 @@
 #include "octroi/config/load.h"
 #include "octroi/config/model.h"
 #include "octroi/http/server.h"
+#include "octroi/paywall/refunds.h"
 #include "octroi/task/sync.h"
 #include "octroi/upstream/checker.h"
 #include "octroi/upstream/group.h"
@@ -63,6 +64,7 @@ class Runtime {
   Task<Result<>> boot();
   Task<Result<>> open_store();
   Task<Result<>> fill_secrets(paywall::PaywallSettings& settings);
+  Result<> start_refunds();
   Result<> start_workers();
   Task<Result<>> start_admin();
   Task<Result<std::string>> reload();
@@ -90,6 +92,7 @@ class Runtime {
   paywall::RateLimiter rates_;
   std::unique_ptr<TransactionWriter> transactions_;
   std::unique_ptr<FileAccessLog> access_;
+  std::unique_ptr<paywall::Refunds> refunds_;  // also while no service sells sessions any more
   std::unique_ptr<paywall::Shared> shared_;
   std::shared_ptr<const l402::RevocationSet> revoked_ = std::make_shared<l402::RevocationSet>();
   std::shared_ptr<const Secret> admin_token_;

@@ -123,14 +123,31 @@ paywall::TokenSettings token(const Value& v) {
   return out;
 }
 
+std::vector<paywall::PaymentIntent> intents(const Value& service) {
+  using paywall::PaymentIntent;
+  const Value& list = service.at("payment.intents");
+  if (!list.given) {
+    if (!service.at("session").given) return {PaymentIntent::charge};
+    return {PaymentIntent::charge, PaymentIntent::session};
+  }
+  std::vector<PaymentIntent> out;
+  for (const std::string& word : list.strings()) {
+    const auto intent = word == "session" ? PaymentIntent::session : PaymentIntent::charge;
+    if (std::find(out.begin(), out.end(), intent) == out.end()) out.push_back(intent);
+  }
+  return out;
+}
+
 paywall::SessionSettings session(const Value& v) {
   paywall::SessionSettings out;
   if (!v.given) return out;
   out.unit = v.at("unit").str();
-  out.price = v.at("price").price();
+  if (v.at("price").has_value()) out.price = v.at("price").price();
   out.deposit_multiplier = v.at("deposit_multiplier").number();
   if (v.at("deposit").has_value()) out.deposit = v.at("deposit").price();
   out.idle_timeout = v.at("idle_timeout").duration();
+  out.refund = {v.at("refund.max_fee").price().msat, v.at("refund.wait").duration()};
+  out.allow_own_invoice = v.at("allow_own_invoice").flag();
   return out;
 }
 
@@ -191,7 +208,12 @@ paywall::ServiceSettings service(const Value& v) {
   out.schemes = schemes(v.at("schemes"));
   out.lsat = v.at("lsat").flag();
   out.token = token(v.at("token"));
+  out.intents = intents(v);
+  out.offer =
+      v.at("payment.offer").str() == "all" ? paywall::OfferHow::all : paywall::OfferHow::first;
   out.session = session(v.at("session"));
+  // Where only sessions are sold their price is the only one.
+  if (!v.at("price").has_value() && out.session.price) out.price = *out.session.price;
   out.free = {v.at("free.requests").number(), v.at("free.per").duration(),
               count_by(v.at("free.by").str())};
   out.rate_limits = rate_limits(v.at("rate_limits"));
@@ -233,6 +255,7 @@ paywall::PaywallSettings paywall_settings(const Value& root) {
   out.secret = secrets(v.at("secret"));
   out.l402_keys = secrets(v.at("l402_keys"));
   out.challenge_ttl = v.at("challenge_ttl").duration();
+  out.verify_within = v.at("verify_within").duration();
   out.max_unpaid = v.at("max_unpaid").number();
   out.invoice_pool = v.at("invoice_pool").number();
   out.block = v.at("block").all<net::Cidr>();

@@ -118,9 +118,6 @@ class CrossCheck {
   void unavailable_parts() {
     later(root_.at("admin.auth.oauth"), "admin.auth.oauth",
           "only the bootstrap token opens the admin API");
-    for (const auto& [path, service] : services()) {
-      later(service->at("session"), path + ".session", "the service sells single requests only");
-    }
   }
   void later(const Value& part, const std::string& path, std::string_view consequence) {
     if (part.given && part.valid) {
@@ -265,6 +262,18 @@ class CrossCheck {
     const auto words = service.at("schemes").strings();
     return sells(service) && (has(words, "payment") || has(words, "mpp") || has(words, "l402+mpp"));
   }
+  static bool sells_sessions(const Value& service) {
+    if (!sells_payment(service)) return false;
+    const Value& intents = service.at("payment.intents");
+    if (!intents.given) return service.at("session").given;
+    return has(intents.strings(), "session");
+  }
+  /// No single requests, so that the price of a unit is the only one.
+  static bool sells_sessions_only(const Value& service) {
+    const Value& intents = service.at("payment.intents");
+    return sells_sessions(service) && !sells_l402(service) && intents.given &&
+           intents.strings().size() == 1;
+  }
   static bool sells_l402(const Value& service) {
     const auto words = service.at("schemes").strings();
     return sells(service) && (has(words, "l402") || has(words, "l402+mpp"));
@@ -295,6 +304,7 @@ class CrossCheck {
                "add lightning: { backend: sim } to try it out, or an lnd node");
     }
     plain_http();
+    refunds_need_a_paying_node();
   }
 
   void realm(const Value& v) {
@@ -463,11 +473,13 @@ class CrossCheck {
         !rules.empty() && std::any_of(rules.begin(), rules.end(), [](const auto& r) {
           return !r.value.at("path").has_value() && r.value.at("methods").children.empty();
         });
-    if (!price.given && !covered) {
+    const bool by_session = sells_sessions_only(s) && s.at("session.price").given;
+    if (!price.given && !covered && !by_session) {
       c_.error(s, path + ".price", "is required",
                "add price: 10 sat, or auth: off to relay without payment");
     }
-    whole_sat(s, price, path + ".price");
+    // A unit of a session has a stricter rule of its own.
+    if (!sells_sessions(s) || s.at("session.price").given) whole_sat(s, price, path + ".price");
     zero(s, price, path + ".price");
     if (const Value& source = s.at("price_source"); source.given) {
       c_.error(source, path + ".price_source",
@@ -477,7 +489,7 @@ class CrossCheck {
     for (std::size_t i = 0; i < rules.size(); ++i) {
       const Value& rule = rules[i].value;
       const std::string where = fmt::format("{}.prices[{}]", path, i);
-      whole_sat(s, rule.at("price"), where + ".price");
+      if (!sells_sessions(s)) whole_sat(s, rule.at("price"), where + ".price");
       zero(s, rule.at("price"), where + ".price");
       methods(rule.at("methods"), where + ".methods");
       if (covered && i + 1 < rules.size() && !rule.at("path").has_value() &&
@@ -674,6 +686,10 @@ class CrossCheck {
       c_.error(s.at("session"), path + ".session", "needs the Payment scheme",
                "write schemes: [l402, payment], or remove it");
     }
+    if (s.at("session").given && sells_payment(s) && !sells_sessions(s)) {
+      c_.error(s.at("session"), path + ".session", "is left out by payment.intents",
+               "write intents: [charge, session], or remove one of the two");
+    }
     if (s.at("scope").given && !sells_payment(s)) {
       c_.warn(s.at("scope"), path + ".scope",
               "has no effect, because the service does not offer payment",
@@ -793,10 +809,10 @@ class CrossCheck {
     const auto& list = s.at("rate_limits").children;
     for (std::size_t i = 0; i < list.size(); ++i) {
       const Value& burst = list[i].value.at("burst");
-      if (list[i].value.at("by").str() == "session") {
+      if (list[i].value.at("by").str() == "session" && !sells_sessions(s)) {
         c_.warn(list[i].value.at("by"), fmt::format("{}.rate_limits[{}].by", path, i),
-                "counts sessions, which this version does not sell; it never applies",
-                "use token or ip");
+                "counts sessions, which this service does not sell; it never applies",
+                "use token or ip, or sell sessions");
       }
       if (burst.has_value() && burst.number() > 100 * list[i].value.at("requests").number()) {
         c_.warn(burst, fmt::format("{}.rate_limits[{}].burst", path, i),
@@ -817,6 +833,69 @@ class CrossCheck {
     if (intents.given && intents.valid && intents.children.empty()) {
       c_.error(intents, path + ".payment.intents", "is empty", "write [charge]");
     }
+    if (sells(s) && sells_sessions(s)) session(s, path);
+  }
+
+  // --- sessions ---
+
+  void session(const Value& s, const std::string& path) {
+    const Value& v = s.at("session");
+    const std::string where = path + ".session";
+    const Value& unit = v.at("price").given ? v.at("price") : s.at("price");
+    unit_price(unit, (v.at("price").given ? where : path) + ".price");
+    const auto& rules = s.at("prices").children;
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      unit_price(rules[i].value.at("price"), fmt::format("{}.prices[{}].price", path, i));
+    }
+    if (v.at("per").has_value() && v.at("per").number() != 1) {
+      c_.error(v.at("per"), where + ".per",
+               "is for metered units, which this version does not bill: a request is billed as one",
+               "write per: 1, or remove the line");
+    }
+    deposit(v, unit, where);
+    if (s.at("price_source").given) {
+      c_.error(s.at("price_source"), path + ".price_source",
+               "quotes each request, but a session is billed what its challenge showed",
+               "write the prices here, or sell no sessions");
+    }
+  }
+
+  /// On the wire a unit costs whole satoshi, and what is shown is what is billed.
+  void unit_price(const Value& price, const std::string& path) {
+    if (!price.has_value()) return;
+    if (price.price().is_zero()) {
+      c_.error(price, path, "is zero, and sessions bill every request",
+               "give it a price, list the path in free_paths, or sell no sessions");
+      return;
+    }
+    if (price.price().usd) return;  // rounded up when it is asked, and billed so
+    const Msat msat = price.price().msat;
+    if (to_msat(to_sat_ceil(msat)) != msat) {
+      c_.error(price, path, "is not a whole number of sat, which a session cannot be billed",
+               "use whole sat");
+    }
+  }
+
+  void deposit(const Value& v, const Value& unit, const std::string& where) {
+    const Value& deposit = v.at("deposit");
+    if (deposit.has_value()) {
+      if (v.at("deposit_multiplier").given) {
+        c_.warn(v.at("deposit_multiplier"), where + ".deposit_multiplier",
+                "has no effect beside deposit", "remove one of the two");
+      }
+      if (unit.has_value() && !deposit.price().usd && !unit.price().usd &&
+          deposit.price().msat < unit.price().msat) {
+        c_.error(deposit, where + ".deposit", "does not pay for one unit",
+                 fmt::format("write {} or more", format(unit.price())));
+      }
+      return;
+    }
+    const Value& multiplier = v.at("deposit_multiplier");
+    if (!unit.has_value() || unit.price().usd || !multiplier.has_value()) return;
+    if (!unit.price().msat.times(multiplier.number())) {
+      c_.error(multiplier.given ? multiplier : unit, where + ".deposit_multiplier",
+               "makes a deposit of more than there are bitcoin", "write a smaller number");
+    }
   }
 
   // --- the other doors ---
@@ -829,7 +908,7 @@ class CrossCheck {
                "add lightning: { backend: sim } below wallet, or an lnd node");
     } else {
       lightning(v.at("lightning"), "wallet.lightning");
-      may_pay(v.at("lightning"));
+      may_pay(v.at("lightning"), "wallet.lightning", "the wallet pays");
     }
     const Value& l = v.at("limits");
     const auto order = [&](std::string_view small, std::string_view large) {
@@ -846,15 +925,24 @@ class CrossCheck {
     pays_itself();
   }
 
-  void may_pay(const Value& node) {
+  /// `who` needs it to pay.
+  void may_pay(const Value& node, const std::string& path, std::string_view who) {
     if (node.at("backend").str() != "lnd") return;
     const Value& own = node.at("lnd.pay_macaroon");
     const Value& paying = own.given ? own : node.at("lnd.macaroon");
     if (!paying.secret || macaroon_can_pay(*paying.secret) != false) return;
-    c_.warn(paying,
-            own.given ? "wallet.lightning.lnd.pay_macaroon" : "wallet.lightning.lnd.macaroon",
-            "does not allow payments (no offchain:write), and the wallet pays",
+    c_.warn(paying, path + (own.given ? ".lnd.pay_macaroon" : ".lnd.macaroon"),
+            fmt::format("does not allow payments (no offchain:write), and {}", who),
             "set pay_macaroon to one from `lncli bakemacaroon offchain:write offchain:read`");
+  }
+
+  void refunds_need_a_paying_node() {
+    for (const auto& [path, s] : services()) {
+      if (!sells(*s) || !sells_sessions(*s)) continue;
+      may_pay(root_.at("lightning"), "lightning",
+              fmt::format("{} sells sessions, whose rest is refunded", path));
+      return;
+    }
   }
 
   void pays_itself() {

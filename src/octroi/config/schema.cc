@@ -281,14 +281,39 @@ Field prices_list() {
       .item = Type::section};
 }
 
+Field refund_section() {
+  return {.key = "refund",
+          .type = Type::section,
+          .doc = "How what is left of a session goes back to its payer.",
+          .fields = {{.key = "max_fee",
+                      .type = Type::bitcoin,
+                      .doc = "Most that sending a refund may cost. Never more than the session "
+                             "brought in is paid, but 1 sat always.",
+                      .fallback = "10 sat"},
+                     {.key = "wait",
+                      .type = Type::duration,
+                      .doc = "How long a close waits for the end of its refund before it is "
+                             "answered `failed`; the refund goes on. 0s answers at once.",
+                      .fallback = "10s",
+                      .max = 10 * 60 * kSecond}}};
+}
+
 Field session_section() {
   return {
       .key = "session",
       .type = Type::section,
-      .doc = "Sells prepaid sessions besides single requests.",
+      .doc = "Sells prepaid sessions: a deposit, requests from it, and the rest given back.",
       .fields =
-          {{.key = "unit", .type = Type::text, .doc = "What is counted.", .fallback = "request"},
-           {.key = "price", .type = Type::price, .doc = "Price of `per` units.", .required = true},
+          {{.key = "unit",
+            .type = Type::choice,
+            .doc = "What is counted.",
+            .fallback = "request",
+            .choices = {"request", "chunk", "token", "byte", "KiB"},
+            .later_choices = {"chunk", "token", "byte", "KiB"}},
+           {.key = "price",
+            .type = Type::price,
+            .doc = "Price of `per` units where no rule of `prices` matches. Whole satoshi.",
+            .derived = "the service's `price`"},
            {.key = "per",
             .type = Type::integer,
             .doc = "Units that `price` buys.",
@@ -296,7 +321,7 @@ Field session_section() {
             .min = 1},
            {.key = "deposit",
             .type = Type::price,
-            .doc = "Deposit that opens a session.",
+            .doc = "Deposit that opens a session. Never less than one unit is asked.",
             .derived = "`price` × `deposit_multiplier`"},
            {.key = "deposit_multiplier",
             .type = Type::integer,
@@ -308,9 +333,14 @@ Field session_section() {
             .type = Type::duration,
             .doc = "A session without a request for this long is closed and its rest refunded.",
             .fallback = "300s",
-            .min = kSecond}},
-      .optional = true,
-      .later = true};
+            .min = kSecond,
+            .max = 30 * kDay},
+           refund_section(),
+           {.key = "allow_own_invoice",
+            .type = Type::boolean,
+            .doc = "Takes return invoices of the seller's own node, which most nodes cannot pay.",
+            .fallback = "off"}},
+      .optional = true};
 }
 
 Field token_section() {
@@ -466,17 +496,17 @@ Field payment_section() {
       .doc = "Details of the Payment scheme.",
       .fields = {{.key = "intents",
                   .type = Type::list,
-                  .doc = "What can be bought: single requests (`charge`), sessions (`session`).",
-                  .fallback = "charge",
+                  .doc = "What can be bought: single requests (`charge`), sessions (`session`). "
+                         "Of those that a client accepts alike the first one is offered.",
+                  .derived = "`[charge]`, and with `session:` also `session`",
                   .choices = {"charge", "session"},
-                  .item = Type::choice,
-                  .later_choices = {"session"}},
+                  .item = Type::choice},
                  {.key = "offer",
                   .type = Type::choice,
-                  .doc = "Which intents a 402 shows when the client did not say what it accepts.",
-                  .fallback = "charge",
-                  .choices = {"charge", "session", "both"},
-                  .later_choices = {"session", "both"}},
+                  .doc = "How many intents a 402 shows: the one that the client prefers, or all "
+                         "that it accepts. Many clients read one challenge only.",
+                  .fallback = "first",
+                  .choices = {"first", "all"}},
                  {.key = "opaque",
                   .type = Type::boolean,
                   .doc = "Adds the `opaque` parameter to challenges. Some clients do not echo it.",
@@ -654,6 +684,13 @@ Field paywall_section() {
                   .fallback = "15m",
                   .min = 10 * kSecond,
                   .max = kDay},
+                 {.key = "verify_within",
+                  .type = Type::duration,
+                  .doc = "How long the store and the node are given to judge a Payment "
+                         "credential; then 503, and nothing is consumed.",
+                  .fallback = "10s",
+                  .min = 100,
+                  .max = 60 * kSecond},
                  {.key = "max_unpaid",
                   .type = Type::integer,
                   .doc = "Unpaid, unexpired challenges that a client may hold under each scheme; "

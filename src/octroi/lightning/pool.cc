@@ -139,7 +139,8 @@ struct InvoicePool::Impl : std::enable_shared_from_this<InvoicePool::Impl> {
     const auto ready_now = static_cast<std::int64_t>(list.ready.size());
     const bool crowded = lists.size() > options.max_lists;
     const std::int64_t target = crowded ? 0 : std::min(options.size, list.taken.total(now));
-    // In batches: a list is topped up once it is half empty, not after every taker; then to the top.
+    // In batches: a list is topped up once it is half empty, not after every taker; then to the
+    // top.
     const bool low = list.filling || waiting > 0 || ready_now * 2 <= target;
     return waiting + (low ? std::max<std::int64_t>(target - ready_now, 0) : 0);
   }
@@ -211,6 +212,10 @@ struct InvoicePool::Impl : std::enable_shared_from_this<InvoicePool::Impl> {
       if (!info) {
         health.bad(info.error());
         co_return fail(std::move(info).error());
+      }
+      {
+        const std::lock_guard lock(mutex);
+        node_key = info->public_key;
       }
       network.store(static_cast<int>(info->network));
     }
@@ -339,6 +344,7 @@ struct InvoicePool::Impl : std::enable_shared_from_this<InvoicePool::Impl> {
 
   std::mutex mutex;  // guards what follows; never held across a co_await
   std::map<Key, List> lists;
+  std::string node_key;  // empty until the node was reached
   UnixMillis retry_at;
   Backoff backoff{kFirstRetry, kLongestRetry};
   bool stopped = false;
@@ -381,6 +387,11 @@ void InvoicePool::give_back(Invoice invoice) {
 }
 
 std::optional<Network> InvoicePool::network() const { return impl_->known_network(); }
+
+std::optional<std::string> InvoicePool::node_key() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->node_key.empty() ? std::nullopt : std::optional(impl_->node_key);
+}
 
 std::size_t InvoicePool::ready() const {
   const std::lock_guard lock(impl_->mutex);

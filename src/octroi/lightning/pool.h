@@ -65,6 +65,8 @@ class InvoicePool {
   void give_back(Invoice invoice);
   /// The node's network, once it was reached.
   [[nodiscard]] std::optional<Network> network() const;
+  /// Its public key in hex, likewise.
+  [[nodiscard]] std::optional<std::string> node_key() const;
   /// Ready invoices of all lists.
   [[nodiscard]] std::size_t ready() const;
 

@@ -75,7 +75,11 @@ class PayableInvoices final : public InvoiceSource {
     return lightning::Network::regtest;
   }
   void give_back(lightning::Invoice) override { ++returned; }
+  [[nodiscard]] std::optional<std::string> node_key() const override {
+    return key_.public_key().hex();
+  }
 
+  [[nodiscard]] const crypto::PrivateKey& key() const { return key_; }
   /// What a payer of this invoice learns.
   [[nodiscard]] ByteView preimage(const PaymentHash& hash) const { return preimages_.at(hash); }
 
@@ -91,7 +95,9 @@ class Settlements final : public SettlementCheck {
  public:
   std::set<PaymentHash> settled;
   bool down = false;
+  Millis delay{0};
   Task<Result<bool>> is_settled(PaymentHash hash) override {
+    if (delay > Millis(0)) co_await net::Loop::current()->sleep(delay);
     if (down) co_return fail(lightning::Errc::unavailable, "the node is away");
     co_return settled.contains(hash);
   }
@@ -162,7 +168,7 @@ class GateTest : public testing::Test, public UpstreamClients {
     point_at_upstream(settings);
     unpaid.emplace(settings.max_unpaid);
     shared_.emplace(Shared{store, invoices, &settlements, *unpaid, rates, rows, &access, metrics,
-                           clock, random});
+                           clock, random, refunds});
     auto snapshot = Snapshot::build(std::move(settings), metrics);
     ASSERT_TRUE(snapshot) << snapshot.error().message();
     gate = std::make_unique<Gate>(*shared_, *this, std::move(*snapshot),
@@ -307,6 +313,7 @@ class GateTest : public testing::Test, public UpstreamClients {
   RateLimiter rates;
   std::optional<UnpaidBound> unpaid;
   PriceSources* sources = nullptr;
+  RefundDesk* refunds = nullptr;
   std::vector<Seen> seen;
   http::ServerLimits upstream_limits;
   /// How the upstream answers.
@@ -374,6 +381,13 @@ class GateTest : public testing::Test, public UpstreamClients {
     std::vector<std::uint8_t> buffer(64);
     std::ignore = co_await net::read_some(**stream, buffer, Millis(5'000));
     co_await self->loop.sleep(stay);
+  }
+  /// Sends the request and closes without waiting for anything.
+  static Task<void> leave_at_once(GateTest* self, std::string text) {
+    auto stream = co_await net::connect(self->loop, self->door_->local(), Millis(5'000));
+    if (!stream) co_return;
+    std::ignore = co_await net::write_all(**stream, as_bytes(text), Millis(5'000));
+    co_await self->loop.sleep(Millis(50));
   }
   /// The upstream answers this from now on.
   void upstream_says(int status, Fields fields, std::string body) {
