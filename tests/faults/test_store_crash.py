@@ -1,7 +1,8 @@
-"""The store alone, killed with SIGKILL in the middle of a storm of redemptions, again and again over
-the same file: nothing that was acknowledged is lost, no hash is accepted twice.
+"""The store alone, killed with SIGKILL in the middle of a storm of redemptions, or of debits, top-ups
+and refunds of prepaid sessions, again and again over the same file: nothing that was acknowledged is
+lost, nothing happens twice, and the books balance.
 
-Runs `octroi_store_crash` of the build under test. Also runs without pytest:
+Runs `octroi_store_crash` and `octroi_session_crash` of the build under test. Also runs without pytest:
     python3 tests/faults/test_store_crash.py [build folder] [rounds]
 """
 
@@ -19,24 +20,26 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HASHES = 4000
+SESSIONS = 600
 THREADS = 8
 
 
-def crash_program() -> Path:
+def crash_program(name: str = "octroi_store_crash") -> Path:
     """Beside $OCTROI_BIN, else in the release build, else in the development build."""
     given = os.environ.get("OCTROI_BIN")
     folders = [Path(given).parent] if given else []
     folders += [ROOT / "build" / preset for preset in ("release", "dev")]
     for folder in folders:
-        if (folder / "octroi_store_crash").exists():
-            return folder / "octroi_store_crash"
-    raise FileNotFoundError("octroi_store_crash is not built: script/build, or ninja unit_tests")
+        if (folder / name).exists():
+            return folder / name
+    raise FileNotFoundError(f"{name} is not built: script/build, or ninja unit_tests")
 
 
-def storm_and_kill(program: Path, store: Path, said: Path, seed: int, alive: float) -> None:
+def storm_and_kill(program: Path, store: Path, said: Path, seed: int, alive: float,
+                   things: int) -> None:
     """What the storm printed is appended to `said`; a file keeps what a killed process wrote."""
     with said.open("ab") as out:
-        command = [program, "storm", store, str(seed), str(THREADS), str(HASHES)]
+        command = [program, "storm", store, str(seed), str(THREADS), str(things)]
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE)
         try:
             time.sleep(alive)
@@ -54,13 +57,13 @@ def verify(program: Path, store: Path, said: Path) -> dict:
     return json.loads(done.stdout) | {"exit": done.returncode}
 
 
-def run_rounds(folder: Path, program: Path, rounds: int, seed: int) -> dict:
+def run_rounds(folder: Path, program: Path, rounds: int, seed: int, things: int = HASHES) -> dict:
     chance = random.Random(seed)
     store, said = folder / "octroi.db", folder / "said"
     for round_number in range(rounds):
         # Short lives hit opening, recovery and migration; longer ones commits and checkpoints.
         alive = chance.choice([0.005, 0.02, 0.1, 0.3]) * chance.uniform(0.5, 1.5)
-        storm_and_kill(program, store, said, seed + round_number, alive)
+        storm_and_kill(program, store, said, seed + round_number, alive, things)
     return verify(program, store, said)
 
 
@@ -68,6 +71,14 @@ def test_nothing_acknowledged_is_lost_and_nothing_accepted_twice(tmp_path: Path)
     found = run_rounds(tmp_path, crash_program(), rounds=40, seed=1)
     assert found["consumed"] > 100, f"the storm was a breeze: {found}"
     assert found["finished"] > 20, found
+    assert (found["lost"], found["twice"], found["wrong"], found["exit"]) == (0, 0, 0, 0), found
+
+
+def test_sessions_keep_every_debit_and_send_each_refund_once(tmp_path: Path) -> None:
+    found = run_rounds(tmp_path, crash_program("octroi_session_crash"), rounds=40, seed=1,
+                       things=SESSIONS)
+    assert found["debited"] > 50, f"the storm was a breeze: {found}"
+    assert found["closed"] > 20 and found["paid"] > 20, found
     assert (found["lost"], found["twice"], found["wrong"], found["exit"]) == (0, 0, 0, 0), found
 
 

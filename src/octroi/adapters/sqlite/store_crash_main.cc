@@ -14,37 +14,12 @@
 #include <sstream>
 #include <thread>
 
-#include <unistd.h>
-
-#include "octroi/adapters/sqlite/store.h"
-#include "octroi/task/group.h"
+#include "octroi/adapters/sqlite/crash_common.h"
 
 namespace octroi {
 namespace {
 
 using ledger::ConsumeState;
-
-constexpr UnixMillis kNow{1'763'700'000'000};
-constexpr UnixMillis kEnd{1'763'700'900'000};
-
-template <class T>
-Task<void> keep(Task<T> task, std::optional<T>* out) {
-  out->emplace(co_await std::move(task));
-}
-/// Outside a loop the store blocks, so the task has finished when start() returns.
-template <class T>
-T sync(Task<T> task) {
-  std::optional<T> out;
-  TaskGroup group;
-  group.start(keep(std::move(task), &out));
-  return std::move(*out);
-}
-
-PaymentHash hash_of(std::uint32_t n) {
-  std::array<std::uint8_t, 32> raw{};
-  std::memcpy(raw.data(), &n, sizeof n);
-  return PaymentHash(raw);
-}
 
 ledger::ConsumeRequest request_of(std::uint32_t n, const std::string& challenge) {
   ledger::ConsumeRequest r;
@@ -55,12 +30,6 @@ ledger::ConsumeRequest request_of(std::uint32_t n, const std::string& challenge)
   r.now = kNow;
   r.keep_until = kEnd;
   return r;
-}
-
-/// One write(2), shorter than a pipe's atomic size: lines of several threads never mix, and what is
-/// printed is out of the process.
-void say(const std::string& line) {
-  [[maybe_unused]] const ssize_t n = ::write(STDOUT_FILENO, line.data(), line.size());
 }
 
 void storm_thread(ledger::Store& store, std::uint32_t seed, std::uint32_t hashes) {

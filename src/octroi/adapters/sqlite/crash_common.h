@@ -1,0 +1,45 @@
+// octroi/adapters/sqlite/crash_common.h: what the programs that tests/faults kills have in common.
+// For tests only.
+#pragma once
+
+#include <cstring>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <unistd.h>
+
+#include "octroi/adapters/sqlite/store.h"
+#include "octroi/task/group.h"
+
+namespace octroi {
+
+inline constexpr UnixMillis kNow{1'763'700'000'000};
+inline constexpr UnixMillis kEnd{1'763'700'900'000};
+
+template <class T>
+Task<void> keep(Task<T> task, std::optional<T>* out) {
+  out->emplace(co_await std::move(task));
+}
+/// Outside a loop the store blocks, so the task has finished when start() returns.
+template <class T>
+T sync(Task<T> task) {
+  std::optional<T> out;
+  TaskGroup group;
+  group.start(keep(std::move(task), &out));
+  return std::move(*out);
+}
+
+inline PaymentHash hash_of(std::uint32_t n) {
+  std::array<std::uint8_t, 32> raw{};
+  std::memcpy(raw.data(), &n, sizeof n);
+  return PaymentHash(raw);
+}
+
+/// One write(2), shorter than a pipe's atomic size: lines of several threads never mix, and what is
+/// printed is out of the process.
+inline void say(const std::string& line) {
+  [[maybe_unused]] const ssize_t n = ::write(STDOUT_FILENO, line.data(), line.size());
+}
+
+}  // namespace octroi
