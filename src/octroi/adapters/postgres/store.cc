@@ -1,0 +1,119 @@
+#include "octroi/adapters/postgres/store.h"
+
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "octroi/adapters/postgres/workers.h"
+#include "octroi/adapters/sql/store.h"
+
+namespace octroi::postgres {
+namespace {
+
+using namespace octroi::ledger;  // NOLINT(google-build-using-namespace): the port's words
+
+class PostgresLanes final : public sql::Lanes {
+ public:
+  PostgresLanes(const PostgresOptions& o, std::unique_ptr<Session> first) {
+    const sql::Lane::Options lane{o.max_batch, o.max_queue};
+    for (int i = 0; i < std::max(o.writers, 1); ++i) {
+      writers_.push_back(std::make_unique<sql::Lane>(
+          std::make_unique<Writer>(Link(o.session, std::exchange(first, nullptr))), lane));
+    }
+    for (int i = 0; i < std::max(o.readers, 1); ++i) {
+      readers_.push_back(
+          std::make_unique<sql::Lane>(std::make_unique<Reader>(Link(o.session)), lane));
+    }
+  }
+  sql::Lane& writer(std::uint64_t key) override {
+    // Keys are spread in their low bits or not at all: mix before choosing.
+    return *writers_[(key * 0x9E3779B97F4A7C15ULL >> 32U) % writers_.size()];
+  }
+  sql::Lane& reader() override {
+    return *readers_[next_.fetch_add(1, std::memory_order_relaxed) % readers_.size()];
+  }
+
+ private:
+  std::vector<std::unique_ptr<sql::Lane>> writers_;
+  std::vector<std::unique_ptr<sql::Lane>> readers_;
+  std::atomic<std::size_t> next_{0};
+};
+
+/// Claims whose consume() ended without anybody knowing whether they were written. If one was, it
+/// is ours, and nothing was delivered over it.
+class Doubts {
+ public:
+  using Claim = std::pair<std::array<std::uint8_t, 32>, std::string>;  // hash and mark
+
+  void add(const PaymentHash& hash, std::string mark) {
+    const std::scoped_lock lock(mutex_);
+    // Beyond the bound the payer is told that the outcome is unknown, as after a restart.
+    if (claims_.size() < kMost) claims_.emplace(hash.raw(), std::move(mark));
+  }
+  bool any(const PaymentHash& hash) {
+    const std::scoped_lock lock(mutex_);
+    const auto it = claims_.lower_bound({hash.raw(), ""});
+    return it != claims_.end() && it->first == hash.raw();
+  }
+  /// True for one caller.
+  bool take(const PaymentHash& hash, const std::string& mark) {
+    const std::scoped_lock lock(mutex_);
+    return claims_.erase({hash.raw(), mark}) == 1;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 100'000;
+  std::mutex mutex_;
+  std::set<Claim> claims_;
+};
+
+class PostgresStore final : public sql::SqlStore {
+ public:
+  using SqlStore::SqlStore;
+
+  Task<Result<ConsumeOutcome>> consume(ConsumeRequest request) override {
+    const PaymentHash hash = request.hash;
+    const std::string mark =
+        fmt::format("{}:{:x}", boot(), attempts_.fetch_add(1, std::memory_order_relaxed));
+    auto outcome = co_await consume_as(std::move(request), mark);
+    if (!outcome) {
+      if (outcome.error().is(Errc::unavailable)) doubts_.add(hash, mark);
+      co_return outcome;
+    }
+    if (outcome->state == ConsumeState::pending && doubts_.any(hash)) {
+      // The same credential, claimed here by an attempt that could not be told so: whoever asks
+      // first now delivers it.
+      OCTROI_CO_TRY(const auto winner, co_await pending_mark(hash));
+      if (winner && doubts_.take(hash, *winner)) outcome->state = ConsumeState::fresh;
+    }
+    co_return outcome;
+  }
+
+ private:
+  std::atomic<std::uint64_t> attempts_{0};
+  Doubts doubts_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_postgres_store(PostgresOptions options, Clock& clock,
+                                                   Random& random) {
+  OCTROI_TRY(auto first, Session::open(options.session));
+  OCTROI_CHECK(sql::bring_up_to_date(*first, options.migrate, clock.now()));
+  return std::make_unique<PostgresStore>(std::make_unique<PostgresLanes>(options, std::move(first)),
+                                         clock, to_hex(random.bytes<16>()));
+}
+
+Result<std::vector<sql::MigrationStatus>> postgres_migration_status(const SessionOptions& options) {
+  OCTROI_TRY(auto session, Session::open(options));
+  return sql::migration_status(*session, sql::embedded_migrations());
+}
+
+Result<int> migrate_postgres(const SessionOptions& options, std::int64_t target, Clock& clock) {
+  OCTROI_TRY(auto session, Session::open(options));
+  const auto known = sql::embedded_migrations();
+  if (target < 0) target = static_cast<std::int64_t>(known.size());
+  return sql::migrate_to(*session, known, target, clock.now());
+}
+
+}  // namespace octroi::postgres
