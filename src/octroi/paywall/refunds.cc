@@ -292,8 +292,13 @@ void Refunds::publish(const PaywallSettings& settings) {
 }
 
 void Refunds::start() {
-  impl_->tasks.start(impl_->ask_for_ever());
-  impl_->tasks.start(impl_->reap_for_ever());
+  // Posted: node and store answer on the loop that runs.
+  impl_->control.post([weak = std::weak_ptr<Impl>(impl_)] {
+    auto impl = weak.lock();
+    if (!impl) return;
+    impl->tasks.start(impl->ask_for_ever());
+    impl->tasks.start(impl->reap_for_ever());
+  });
 }
 
 Task<void> Refunds::drain(Millis grace) {
