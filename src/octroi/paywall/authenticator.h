@@ -154,6 +154,7 @@ enum class Fate : std::uint8_t {
 struct Delivery {
   Fate fate = Fate::delivered;
   std::optional<ledger::StoredResponse> answer = std::nullopt;  // with Use::once
+  bool metered = false;  // billed by what it held: there is nothing left to give back
 };
 
 /// Kept beside an answer instead of its receipt, which is made again on a replay: a receipt value

@@ -146,6 +146,7 @@ struct Gate::Visit {
   bool grpc = false;
   std::optional<Millis> deadline;  // of a gRPC call, in the loop's time
   std::optional<int> grpc_status;  // what an upstream that reset the call meant by it
+  std::uint64_t input_tokens = 0;  // of the request, where its session pays by the token
   bool used_payment_authorization = false;
 
   // for the access log and metrics
@@ -366,7 +367,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
       continue;
     auto verdict = co_await authenticator->verify(credentials, *visit.context);
     if (auto* grant = std::get_if<Grant>(&verdict)) {
-      const Grant accepted = std::move(*grant);
+      Grant accepted = std::move(*grant);
       tell(visit, accepted);
       visit.metrics().judged(authenticator->scheme(), Judged::accepted, accepted.key);
       if (!co_await within_rates(visit, &accepted)) co_return;
@@ -376,6 +377,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
                         std::nullopt);
         co_return;
       }
+      if (!co_await set_aside(visit, accepted)) co_return;
       if (!co_await reach_upstream(visit, accepted)) co_return;
       auto admission = co_await authenticator->admit(accepted, *visit.context);
       visit.context->payment.reset();  // the proof is not kept for the length of an answer
@@ -499,6 +501,50 @@ Task<bool> Gate::read_bound_body(Visit& visit) {
   co_return false;
 }
 
+/// A session that pays by the token is debited what the request announces before the upstream works
+/// for it; how much is left over is told by the answer. What two readers could read differently
+/// announces nothing.
+Task<bool> Gate::set_aside(Visit& visit, Grant& grant) {
+  if (!grant.session || grant.use == Use::door) co_return true;
+  const ServiceSettings& s = visit.service->settings;
+  const auto price = metered_price(s, grant.session->price);
+  if (!price || price->unit != pricing::Unit::token) co_return true;
+  const std::uint64_t limit = std::min(s.digest_limit, s.max_body);
+  const auto length = visit.body ? visit.body->size() : visit.exchange.body().length();
+  Result<Announced> announced = announced_by_length(length);
+  if (!visit.grpc && has_body_to_bind(visit.request().method) && length.value_or(0) <= limit) {
+    if (!visit.body) {
+      auto body = co_await http::read_all(visit.exchange.body(), limit);
+      if (!body) {
+        const bool large = body.error().is(http::Errc::body_too_large);
+        co_await refuse(
+            visit,
+            Complaint{large ? 413 : 400,
+                      large ? "a body whose length is not told beforehand may not be as "
+                              "long here"
+                            : "the request body could not be read"},
+            std::nullopt);
+        co_return false;
+      }
+      visit.body = std::move(*body);
+    }
+    announced = announced_by(*visit.body);
+  }
+  auto cost = announced ? price->cost(announced->reserve) : Result<Msat>(Msat());
+  if (!announced || !cost) {
+    co_await refuse(visit,
+                    complaint({mpp::ProblemType::bad_request,
+                               announced ? "the request announces more tokens than can be paid"
+                                         : "the request's JSON names a member twice"},
+                              400),
+                    std::nullopt);
+    co_return false;
+  }
+  visit.input_tokens = announced->input;
+  reserve_for(*grant.session, *cost);
+  co_return true;
+}
+
 /// Counted by address always; with `by: token` also by the ordinary credential, whose holder then
 /// cannot take what others behind the same address have left. Nobody verified that credential, so
 /// it never stands for the address: a new one for each request would be free for ever.
@@ -578,6 +624,13 @@ Fate Gate::fate_of(const Visit& visit, const http::RelayResult& result) {
   return result.client_left || past_deadline(visit) ? Fate::abandoned : Fate::failed;
 }
 
+SessionMeter::Terms Gate::terms_of(const Visit& visit, const SessionUse& use,
+                                   pricing::UnitPrice price) const {
+  const ServiceSettings& s = visit.service->settings;
+  return {price,          s.name.str(),          use.session, use.debit, visit.input_tokens,
+          s.session.hold, s.session.idle_timeout};
+}
+
 Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant* grant) {
   const ServiceSettings& s = visit.service->settings;
   http::RequestHead& request = visit.request();
@@ -608,6 +661,15 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   options.grpc = visit.grpc;
   if (visit.deadline) {
     options.deadline = std::max(*visit.deadline - exchange_time(visit), Millis(1));
+  }
+
+  std::optional<SessionMeter> meter;
+  if (grant != nullptr && grant->session) {
+    if (const auto price = metered_price(s, grant->session->price)) {
+      SessionMeter::prepare(request);
+      meter.emplace(shared_, visit.exchange.loop(), terms_of(visit, *grant->session, *price));
+      options.filter = &*meter;
+    }
   }
 
   const bool keep = grant != nullptr && grant->use == Use::once;
@@ -661,8 +723,11 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   if (grant != nullptr && grant->use != Use::token) {
     Delivery delivery;
     delivery.fate = fate_of(visit, result);
+    delivery.metered = meter.has_value();
+    if (meter) co_await meter->settle(result.state, delivery.fate);
     if (keep) {
-      if (result.state != http::RelayState::complete) stored.body_kept = false;
+      if (result.state != http::RelayState::complete || (meter && meter->stopped()))
+        stored.body_kept = false;
       if (!answered) {
         stored.status = 502;
         stored.headers.clear();
@@ -677,6 +742,10 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   }
   if (answered || result.state == http::RelayState::torn) {
     if (!answered) visit.outcome = Outcome::upstream;
+    co_return;
+  }
+  if (meter && meter->refusal()) {
+    co_await refuse_answer(visit, std::move(*meter->refusal()), authenticator);
     co_return;
   }
   visit.outcome = Outcome::upstream;
@@ -717,6 +786,17 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
                : "the upstream failed after the payment was consumed; the outcome is unknown"},
           late ? 504 : 502),
       std::nullopt);
+}
+
+/// The upstream answered, and its answer cannot be sold.
+Task<void> Gate::refuse_answer(Visit& visit, Refusal refusal, const Authenticator* by) {
+  visit.metrics().judged(OfferScheme::payment, refusal.result, refusal.key);
+  if (refusal.status == 402) {
+    co_await challenge(visit, std::move(refusal), by);
+    co_return;
+  }
+  visit.outcome = refusal.status == 503 ? Outcome::unavailable : Outcome::upstream;
+  co_await refuse(visit, complaint(refusal.problem, refusal.status), refusal.retry_after);
 }
 
 Task<void> Gate::replay(Visit& visit, const Authenticator& authenticator, const Grant& grant,

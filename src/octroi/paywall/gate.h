@@ -24,6 +24,7 @@
 #include "octroi/paywall/request_id.h"
 #include "octroi/paywall/route.h"
 #include "octroi/paywall/service_metrics.h"
+#include "octroi/paywall/session_meter.h"
 #include "octroi/paywall/settings.h"
 #include "octroi/paywall/shared.h"
 #include "octroi/upstream/attempt.h"
@@ -86,6 +87,7 @@ class Gate {
   Task<void> serve_route(Visit& visit);
   Task<void> serve_priced(Visit& visit);
   Task<bool> read_bound_body(Visit& visit);
+  Task<bool> set_aside(Visit& visit, Grant& grant);
   Task<bool> admit_free(Visit& visit);
   Task<bool> within_rates(Visit& visit, const Grant* grant);
   Task<bool> take_of_rates(Visit& visit, const Grant* grant);
@@ -100,6 +102,7 @@ class Gate {
   Task<void> make_offer(Visit& visit, Authenticator& authenticator, Intent intent,
                         OffersMade& made);
   Task<void> no_offer(Visit& visit, const OffersMade& made);
+  Task<void> refuse_answer(Visit& visit, Refusal refusal, const Authenticator* by);
   Task<void> replay(Visit& visit, const Authenticator& authenticator, const Grant& grant,
                     ledger::StoredResponse stored);
 
@@ -110,6 +113,8 @@ class Gate {
   [[nodiscard]] static bool past_deadline(const Visit& visit);
   [[nodiscard]] static Fate fate_of(const Visit& visit, const http::RelayResult& result);
   static void tell(Visit& visit, const Grant& grant);
+  [[nodiscard]] SessionMeter::Terms terms_of(const Visit& visit, const SessionUse& use,
+                                             pricing::UnitPrice price) const;
   void finish(Visit& visit);
 
   [[nodiscard]] upstream::Attempt& attempt_of(Visit& visit);

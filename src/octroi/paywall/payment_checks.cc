@@ -40,6 +40,19 @@ Refusal refuse_for_now(std::string detail, Millis retry_after) {
   return r;
 }
 
+// Lightning session, "Insufficient Balance": the members of its event. rule: MPP-113
+Refusal refuse_insufficient(const ledger::Session& session, Msat required, std::string detail) {
+  auto number = [](Msat amount) {
+    return std::to_string(to_sat_ceil(amount).count() /* raw: JSON number of the wire */);
+  };
+  auto r = refuse_payment(ProblemType::lightning_insufficient_balance, std::move(detail),
+                          Judged::insufficient_balance);
+  r.problem.extra.emplace_back("sessionId", "\"" + session.id.hex() + "\"");
+  r.problem.extra.emplace_back("balanceSpent", number(session.spent));
+  r.problem.extra.emplace_back("balanceRequired", number(required));
+  return r;
+}
+
 Refusal refuse_while_pending() {
   auto r = refuse_payment(ProblemType::invalid_challenge,
                           "this credential is being served right now; ask again for its answer",

@@ -25,6 +25,9 @@ inline constexpr Millis kReplayPoll{50};
 [[nodiscard]] Refusal refuse_payment(mpp::ProblemType type, std::string detail, Judged result);
 /// 503: neither store nor node can be blamed on the client; nothing was consumed.
 [[nodiscard]] Refusal refuse_for_now(std::string detail, Millis retry_after);
+/// The balance is smaller than what is asked; told so that a client knows how much to add.
+[[nodiscard]] Refusal refuse_insufficient(const ledger::Session& session, Msat required,
+                                          std::string detail);
 /// The same credential is being delivered: 409.
 [[nodiscard]] Refusal refuse_while_pending();
 /// The proof was used by another credential, or is over no invoice of ours.

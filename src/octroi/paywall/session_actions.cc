@@ -80,19 +80,9 @@ Refusal session_closed(const Grant& grant) {
                   grant);
 }
 
-std::string sat_json(Sat amount) {
-  return std::to_string(amount.count() /* raw: JSON number of the wire */);
-}
-
-// Lightning session, "Insufficient Balance": the members of its event, so that a client can tell
-// how much to add. rule: MPP-113
 Refusal insufficient(const Grant& grant, const ledger::Session& session, std::string detail) {
-  auto r = refuse_payment(ProblemType::lightning_insufficient_balance, std::move(detail),
-                          Judged::insufficient_balance);
-  r.problem.extra.emplace_back("sessionId", fmt::format("\"{}\"", session.id.hex()));
-  r.problem.extra.emplace_back("balanceSpent", sat_json(to_sat_ceil(session.spent)));
-  r.problem.extra.emplace_back("balanceRequired", sat_json(to_sat_ceil(grant.session->price)));
-  return with_key(std::move(r), grant);
+  const Msat required = std::max(grant.session->price, grant.session->debit);
+  return with_key(refuse_insufficient(session, required, std::move(detail)), grant);
 }
 
 ledger::StoredResponse stored_answer(std::string body, UnixMillis when) {
@@ -232,8 +222,8 @@ Refusal SessionIntent::refuse_return_invoice(const RequestContext& context) cons
 // ------------------------------------------------------------------------------------------------
 // bearer
 
-// One durable step before the relay; what comes of the request is told to settle(). Billing by what
-// an answer holds reserves here instead, and settles there.
+// One durable step before the relay; what comes of the request is told to settle(). Where the
+// answer is billed by what it holds (session_meter.h), this is what is set aside for its beginning.
 Task<Admission> SessionIntent::bearer(const Grant& grant, const RequestContext& context) {
   const SessionUse& use = *grant.session;
   auto debited = co_await shared_.store.sessions()->debit_session(
@@ -249,7 +239,8 @@ Task<Admission> SessionIntent::bearer(const Grant& grant, const RequestContext& 
           grant, *debited->session,
           fmt::format("the session has {} left and a request here costs {}: top it up with the "
                       "fresh challenge",
-                      format(debited->session->balance()), format(to_sat_ceil(use.price))));
+                      format(debited->session->balance()),
+                      format(to_sat_ceil(std::max(use.price, use.debit)))));
     case SessionOutcome::not_found:
     case SessionOutcome::replayed:
       break;
@@ -259,7 +250,7 @@ Task<Admission> SessionIntent::bearer(const Grant& grant, const RequestContext& 
 
 Task<Result<>> SessionIntent::settle(const Grant& grant, Delivery delivery) {
   const SessionUse& use = *grant.session;
-  if (delivery.fate == Fate::failed && !use.debit.is_zero()) {
+  if (!delivery.metered && delivery.fate == Fate::failed && !use.debit.is_zero()) {
     auto returned =
         co_await shared_.store.sessions()->give_back(use.session, use.debit, shared_.clock.now());
     if (!returned) {
@@ -292,6 +283,7 @@ Task<Admission> SessionIntent::top_up(const Grant& grant, const RequestContext& 
       shared_.unpaid.settled(grant.hash);
       context.metrics.first_payment(grant.kind, use.deposit);
       context.metrics.session_event(SessionEvent::topped_up);
+      shared_.bell->ring(use.session);
       co_await keep_answer(grant.hash, mpp::lightning::top_up_body(), context.now);
       co_return door_answer(mpp::lightning::top_up_body(), receipt(grant, context.now), false);
     case SessionOutcome::not_found:
@@ -334,6 +326,7 @@ Task<Admission> SessionIntent::close(const Grant& grant, const RequestContext& c
   switch (closed->outcome) {
     case SessionOutcome::applied: {
       context.metrics.session_event(SessionEvent::closed);
+      shared_.bell->ring(use.session);
       ledger::RefundStage stage = closed->session->refund.stage;
       if (stage == ledger::RefundStage::due && shared_.refunds != nullptr)
         stage = co_await shared_.refunds->send(use.session);

@@ -123,11 +123,13 @@ struct RefundSettings {
 };
 
 struct SessionSettings {
-  std::string unit = "request";
+  std::string unit = "request";  // as pricing::Unit spells them
+  std::uint64_t per = 1;         // so many of them cost the price; positive
   std::optional<Price> price;  // of a unit where no rule of `prices` matches; empty: the service's
   std::int64_t deposit_multiplier = 20;
   std::optional<Price> deposit;  // empty: price × multiplier. Never less than one unit
   Millis idle_timeout{300'000};
+  Millis hold{60'000};  // how long a stream whose session is dry waits for a top-up
   RefundSettings refund;
   bool allow_own_invoice = false;  // a return invoice of our own node
 };

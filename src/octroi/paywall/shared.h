@@ -13,6 +13,7 @@
 #include "octroi/ledger/store.h"
 #include "octroi/paywall/limits.h"
 #include "octroi/paywall/ports.h"
+#include "octroi/paywall/session_bell.h"
 
 namespace octroi::paywall {
 
@@ -58,6 +59,7 @@ struct Shared {
   Clock& clock;
   Random& random;
   RefundDesk* refunds = nullptr;  // null: no service sells sessions
+  std::unique_ptr<SessionBell> bell = std::make_unique<SessionBell>();
 };
 
 }  // namespace octroi::paywall

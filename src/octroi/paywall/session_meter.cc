@@ -1,0 +1,424 @@
+#include "octroi/paywall/session_meter.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "octroi/base/log.h"
+#include "octroi/mpp/lightning/session.h"
+#include "octroi/paywall/payment_checks.h"
+
+namespace octroi::paywall {
+
+using http::Filtering;
+using http::Passing;
+using ledger::SessionOutcome;
+using pricing::Unit;
+
+namespace {
+
+constexpr std::string_view kModule = "paywall";
+/// How often who waits looks into the store, for money that came to another replica.
+constexpr Millis kLook{250};
+constexpr int kTries = 3;
+constexpr Millis kTryAgain{100};
+/// Of tokens, for an answer whose request sets no bound.
+constexpr std::uint64_t kUnknownOutput = 4096;
+
+/// The fields that speak of the body's bytes, which are not the upstream's any more.
+constexpr std::array<std::string_view, 5> kOfTheBytes = {"Content-Digest", "Repr-Digest", "Digest",
+                                                         "Content-MD5", "Accept-Ranges"};
+
+bool is_compressed(const http::Headers& headers) {
+  const auto coding = headers.get("Content-Encoding");
+  return coding && !coding->empty() && !http::equal_ignoring_case(*coding, "identity");
+}
+
+}  // namespace
+
+std::optional<pricing::UnitPrice> metered_price(const ServiceSettings& service, Msat price) {
+  const auto unit = pricing::unit_from_string(service.session.unit);
+  if (!unit || *unit == Unit::request) return std::nullopt;
+  return pricing::UnitPrice{*unit, price, service.session.per};
+}
+
+Result<Announced> announced_by(std::string_view body) {
+  OCTROI_TRY(const auto request, pricing::estimate_request(body));
+  Announced out;
+  out.input = request.input;
+  out.reserve = request.input;
+  if (!request.stream) out.reserve += request.max_output.value_or(kUnknownOutput);
+  return out;
+}
+
+Announced announced_by_length(std::optional<std::uint64_t> length) {
+  Announced out;
+  out.input = pricing::estimated_tokens(length.value_or(0));
+  out.reserve = out.input;
+  return out;
+}
+
+void reserve_for(SessionUse& use, Msat cost) {
+  if (cost <= use.debit || use.price_rose) return;
+  if (use.action == SessionUse::Action::open && cost > use.deposit) {
+    use.price_rose = true;
+    use.price = cost;
+    use.debit = Msat();
+    return;
+  }
+  use.debit = cost;
+}
+
+SessionMeter::SessionMeter(Shared& shared, net::Loop& loop, Terms terms)
+    : shared_(shared),
+      loop_(loop),
+      terms_(std::move(terms)),
+      tab_(terms_.price),
+      last_debit_(loop.now()) {
+  tab_.add_reserved(terms_.reserved);
+}
+
+// Without the field any coding would do (RFC 9110 section 12.5.3). A connection that changes its
+// protocol carries nothing that could be counted.
+void SessionMeter::prepare(http::RequestHead& head) {
+  head.headers.set("Accept-Encoding", "identity");
+  head.headers.remove("Upgrade");
+}
+
+// ------------------------------------------------------------------------------------------------
+// The answer.
+
+Task<Result<Filtering>> SessionMeter::begin(http::ResponseHead& head,
+                                            std::optional<std::uint64_t> length) {
+  if (head.status >= 400) {
+    kind_ = Kind::unbilled;
+    co_return Filtering::off;
+  }
+  const Unit unit = terms_.price.unit;
+  const bool compressed = is_compressed(head.headers);
+  if (compressed && (unit == Unit::chunk || unit == Unit::token)) {
+    refusal_ = refuse_payment(
+        mpp::ProblemType::internal_payment_error,
+        "the upstream compressed an answer that it was asked not to compress, so it cannot be "
+        "billed: nothing was taken",
+        Judged::unavailable);
+    refusal_->status = 502;
+    kind_ = Kind::unbilled;
+    co_return fail(http::Errc::upstream_invalid, "a metered answer is compressed");
+  }
+  if (!compressed && http::is_event_stream(head.headers.get("Content-Type").value_or(""))) {
+    kind_ = Kind::stream;
+    for (const std::string_view name : kOfTheBytes) head.headers.remove(name);
+    co_return Filtering::changed;
+  }
+  kind_ = Kind::plain;
+  // What is known beforehand is paid beforehand: half an answer is of no use.
+  std::uint64_t units = 1;
+  if (unit == Unit::byte || unit == Unit::kib) {
+    units = std::max<std::uint64_t>(terms_.price.units_of_bytes(length.value_or(0)), 1);
+  }
+  switch (co_await cover(units)) {
+    case Funds::enough:
+      co_return Filtering::same;
+    case Funds::dry:
+      refusal_ = too_dear(tab_.missing(units).value_or(Msat()));
+      break;
+    case Funds::ended:
+      refusal_ = refuse_payment(mpp::ProblemType::lightning_session_closed,
+                                "this session has ended while the request was under way; open "
+                                "another with the fresh challenge",
+                                Judged::session_closed);
+      break;
+    case Funds::unavailable:
+      refusal_ = refuse_for_now("the session cannot be debited now; nothing was taken, try again",
+                                Millis(1'000));
+      break;
+  }
+  kind_ = Kind::unbilled;
+  co_return fail(http::Errc::cancelled, "the session cannot pay for the answer");
+}
+
+Refusal SessionMeter::too_dear(Msat missing) const {
+  ledger::Session seen;
+  seen.id = terms_.session;
+  seen.spent = spent_;
+  return refuse_insufficient(
+      seen, missing,
+      fmt::format("the answer costs {} more than the session has left ({}); it was not delivered "
+                  "and nothing was taken: top up with the fresh challenge and ask again",
+                  format(to_sat_ceil(missing.minus(balance_).value_or(missing))),
+                  format(balance_)));
+}
+
+Task<Passing> SessionMeter::pass(ByteView piece, http::Exchange& client) {
+  bytes_ += piece.size();
+  if (kind_ == Kind::plain) co_return co_await pass_plain(piece, client);
+  framer_.feed(as_text(piece));
+  co_return co_await pass_events(client);
+}
+
+Task<Passing> SessionMeter::pass_plain(ByteView piece, http::Exchange& client) {
+  const Unit unit = terms_.price.unit;
+  std::uint64_t units = 1;
+  if (unit == Unit::token) {
+    answer_tokens_.feed(as_text(piece));
+  } else if (unit != Unit::chunk) {
+    units = terms_.price.units_of_bytes(bytes_);
+    const Passing how = co_await cover_or_hold(units, client);
+    if (how != Passing::on) co_return how;
+  }
+  if (!co_await client.write(piece)) co_return Passing::gone;
+  if (unit != Unit::token) std::ignore = tab_.delivered(units);
+  co_return Passing::on;
+}
+
+Task<Passing> SessionMeter::pass_events(http::Exchange& client) {
+  for (;;) {
+    auto event = framer_.next();
+    if (!event) {
+      OCTROI_LOG(warn, kModule, "a metered stream was cut",
+                 {{"service", terms_.service}, {"error", event.error().message()}});
+      stopped_ = true;
+      co_return Passing::cut;
+    }
+    if (!*event) co_return Passing::on;
+    const Passing how = co_await pass_event(**event, client);
+    if (how != Passing::on) co_return how;
+  }
+}
+
+/// All that was delivered, were this event among it.
+std::uint64_t SessionMeter::units_with(const http::SseEvent& event) {
+  const bool sold = event.dispatched && event.data != pricing::kStreamDone;
+  switch (terms_.price.unit) {
+    case Unit::chunk:
+      return tab_.units() + (sold ? 1 : 0);
+    case Unit::token:
+      if (sold) stream_tokens_.event(event.data);
+      return stream_tokens_.tokens(terms_.input);
+    case Unit::byte:
+    case Unit::kib:
+      return terms_.price.units_of_bytes(event_bytes_ + event.bytes.size());
+    case Unit::request:
+      break;
+  }
+  return 1;
+}
+
+// Lightning session, "Streaming": nothing is passed on that is not paid; the receipt stands before
+// the word that ends the stream. rule: MPP-114
+Task<Passing> SessionMeter::pass_event(http::SseEvent event, http::Exchange& client) {
+  const std::uint64_t units = units_with(event);
+  const Passing how = co_await cover_or_hold(units, client);
+  if (how != Passing::on) co_return how;
+  if (event.dispatched && event.data == pricing::kStreamDone) {
+    std::ignore = tab_.delivered(units);
+    if (!co_await write_receipt(client)) co_return Passing::gone;
+  }
+  if (!co_await client.write(as_bytes(event.bytes))) co_return Passing::gone;
+  event_bytes_ += event.bytes.size();
+  std::ignore = tab_.delivered(units);
+  co_return Passing::on;
+}
+
+Task<Passing> SessionMeter::end(http::Exchange& client) {
+  if (kind_ != Kind::stream) co_return Passing::on;
+  if (const auto rest = framer_.finish()) {
+    const Passing how = co_await pass_event(*rest, client);
+    if (how != Passing::on) co_return how;
+    // A stream that breaks off within an event must not swallow the one that follows.
+    if (!receipt_sent_ && !co_await client.write(as_bytes(std::string_view("\n\n")))) {
+      co_return Passing::gone;
+    }
+  }
+  co_return co_await write_receipt(client) ? Passing::on : Passing::gone;
+}
+
+void SessionMeter::abandon() noexcept {
+  abandoned_ = true;
+  if (ear_ != nullptr) ear_->wake();
+}
+
+// ------------------------------------------------------------------------------------------------
+// Money.
+
+/// One step of the ledger. A store that does not answer is asked again before a stream is given up.
+Task<SessionMeter::Funds> SessionMeter::debit(Msat amount) {
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    if (attempt > 0) co_await loop_.sleep(kTryAgain);
+    auto taken = co_await shared_.store.sessions()->debit_session(terms_.session, terms_.service,
+                                                                  amount, shared_.clock.now());
+    if (!taken) continue;
+    if (taken->session) {
+      balance_ = taken->session->balance();
+      spent_ = taken->session->spent;
+    }
+    switch (taken->outcome) {
+      case SessionOutcome::applied:
+        tab_.add_reserved(amount);
+        last_debit_ = loop_.now();
+        co_return Funds::enough;
+      case SessionOutcome::insufficient:
+        co_return Funds::dry;
+      case SessionOutcome::not_found:
+      case SessionOutcome::closed:
+      case SessionOutcome::replayed:
+        co_return Funds::ended;
+    }
+  }
+  co_return Funds::unavailable;
+}
+
+Task<SessionMeter::Funds> SessionMeter::cover(std::uint64_t units) {
+  const auto missing = tab_.missing(units);
+  if (!missing) co_return Funds::unavailable;
+  if (missing->is_zero()) {
+    // A stream that lives on what it set aside is no idle session.
+    if (loop_.now() - last_debit_ < terms_.idle_timeout / 4) co_return Funds::enough;
+    co_return co_await debit(1_msat) == Funds::ended ? Funds::ended : Funds::enough;
+  }
+  const Msat wanted = tab_.with_ahead(*missing, balance_);
+  const Funds funds = co_await debit(wanted);
+  if (funds != Funds::dry || wanted == *missing) co_return funds;
+  co_return co_await debit(*missing);
+}
+
+/// Stands still until the money is there, the client left, or the time is over.
+Task<SessionMeter::Funds> SessionMeter::hold(Msat missing) {
+  SessionBell::Ear ear(*shared_.bell, terms_.session, loop_);
+  ear_ = &ear;
+  const Millis until = loop_.now() + terms_.hold;
+  Funds funds = Funds::dry;
+  while (funds == Funds::dry && !abandoned_ && loop_.now() < until) {
+    co_await ear.wait(std::min(kLook, until - loop_.now()));
+    if (abandoned_) break;
+    const auto found = co_await shared_.store.sessions()->find_session(terms_.session);
+    if (!found) continue;
+    if (!*found || (*found)->state == ledger::SessionState::closed) {
+      funds = Funds::ended;
+    } else if ((*found)->balance() >= missing) {
+      funds = co_await debit(missing);
+      if (funds == Funds::unavailable) funds = Funds::dry;
+    }
+  }
+  ear_ = nullptr;
+  co_return funds;
+}
+
+Task<Passing> SessionMeter::cover_or_hold(std::uint64_t units, http::Exchange& client) {
+  Funds funds = co_await cover(units);
+  if (funds == Funds::enough) co_return Passing::on;
+  const Msat missing = tab_.missing(units).value_or(Msat());
+  if (funds == Funds::dry) {
+    if (!co_await tell(mpp::lightning::kNeedTopUpEvent, missing, client)) co_return Passing::gone;
+    funds = co_await hold(missing);
+    if (abandoned_) co_return Passing::gone;
+    if (funds == Funds::enough) co_return Passing::on;
+  }
+  stopped_ = true;
+  co_return co_await ended(funds, missing, client);
+}
+
+/// What was not paid for is not passed on; a stream is told why.
+Task<Passing> SessionMeter::ended(Funds funds, Msat missing, http::Exchange& client) {
+  if (kind_ != Kind::stream || funds == Funds::unavailable) co_return Passing::cut;
+  const bool told = funds == Funds::dry
+                        ? co_await tell(mpp::lightning::kSessionTimeoutEvent, missing, client)
+                        : co_await write_receipt(client);
+  co_return told ? Passing::stop : Passing::gone;
+}
+
+/// False when the client left. To an answer that is no stream nothing can be said.
+Task<bool> SessionMeter::tell(std::string_view type, Msat required, http::Exchange& client) {
+  if (kind_ != Kind::stream) co_return true;
+  const std::string event =
+      http::format_sse(type, mpp::lightning::balance_event_json(
+                                 {terms_.session, to_sat_ceil(spent_), to_sat_ceil(required)}));
+  co_return (co_await client.write(as_bytes(event))).has_value();
+}
+
+Task<bool> SessionMeter::write_receipt(http::Exchange& client) {
+  if (std::exchange(receipt_sent_, true)) co_return true;
+  if (tab_.units() == 0) std::ignore = tab_.delivered(1);
+  const auto units = static_cast<std::int64_t>(
+      std::min<std::uint64_t>(tab_.units(), std::numeric_limits<std::int64_t>::max()));
+  const auto receipt = mpp::receipt_json(mpp::lightning::stream_receipt(
+      terms_.session, shared_.clock.now(), to_sat_ceil(tab_.cost()), units));
+  if (!receipt) co_return true;
+  const std::string event = http::format_sse(mpp::lightning::kReceiptEvent, *receipt);
+  co_return (co_await client.write(as_bytes(event))).has_value();
+}
+
+// ------------------------------------------------------------------------------------------------
+// The end.
+
+std::uint64_t SessionMeter::units_at_the_end(http::RelayState state, Fate fate) const {
+  // Who leaves has had the upstream work; an upstream that breaks off has worked for nothing.
+  const std::uint64_t least = state == http::RelayState::torn ? 0 : 1;
+  switch (kind_) {
+    case Kind::none:
+      switch (fate) {
+        case Fate::delivered:
+          return least;
+        case Fate::abandoned:
+          return terms_.price.unit == Unit::token ? std::max<std::uint64_t>(terms_.input, 1) : 1;
+        case Fate::failed:
+          return 0;
+      }
+      return 0;
+    case Kind::unbilled:
+      return 0;
+    case Kind::stream:
+      return std::max(tab_.units(), least);
+    case Kind::plain:
+      if (terms_.price.unit != Unit::token) return std::max(tab_.units(), least);
+      return std::max(answer_tokens_.tokens(terms_.input), least);
+  }
+  return 0;
+}
+
+Task<void> SessionMeter::settle(http::RelayState state, Fate fate) {
+  if (auto counted = tab_.delivered(units_at_the_end(state, fate)); !counted) {
+    OCTROI_LOG(error, kModule, "an answer has no price that could be counted",
+               {{"session", terms_.session.hex()}, {"error", counted.error().message()}});
+  }
+  if (!tab_.shortfall().is_zero()) co_await take_shortfall();
+  if (!tab_.surplus().is_zero()) co_await give_surplus();
+}
+
+/// An answer that turned out dearer than its estimate has been delivered: what is left is taken,
+/// and the rest is the seller's loss, told and counted.
+Task<void> SessionMeter::take_shortfall() {
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    const Msat due = tab_.shortfall();
+    const Funds funds = co_await debit(attempt == 0 ? due : std::min(due, balance_));
+    if (funds == Funds::enough && tab_.shortfall().is_zero()) co_return;
+    if (funds != Funds::dry || balance_.is_zero()) break;
+  }
+  const Msat lost = tab_.shortfall();
+  if (lost.is_zero()) co_return;
+  shared_.metrics
+      .counter("octroi_session_unpaid_msat_total",
+               "What was delivered to sessions that had no more to pay it with",
+               {{"service", terms_.service}})
+      .add(lost.count() /* raw: metric */);
+  OCTROI_LOG(
+      warn, kModule, "an answer cost more than its session had",
+      {{"service", terms_.service}, {"session", terms_.session.hex()}, {"lost", format(lost)}});
+}
+
+Task<void> SessionMeter::give_surplus() {
+  const Msat surplus = tab_.surplus();
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    if (attempt > 0) co_await loop_.sleep(kTryAgain);
+    auto returned =
+        co_await shared_.store.sessions()->give_back(terms_.session, surplus, shared_.clock.now());
+    if (!returned) continue;
+    shared_.bell->ring(terms_.session);  // others of the session may wait for it
+    co_return;
+  }
+  OCTROI_LOG(error, kModule, "what a session had set aside was not given back",
+             {{"session", terms_.session.hex()}, {"amount", format(surplus)}});
+}
+
+}  // namespace octroi::paywall
