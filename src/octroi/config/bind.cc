@@ -142,10 +142,12 @@ paywall::SessionSettings session(const Value& v) {
   paywall::SessionSettings out;
   if (!v.given) return out;
   out.unit = v.at("unit").str();
+  out.per = static_cast<std::uint64_t>(v.at("per").number());
   if (v.at("price").has_value()) out.price = v.at("price").price();
   out.deposit_multiplier = v.at("deposit_multiplier").number();
   if (v.at("deposit").has_value()) out.deposit = v.at("deposit").price();
   out.idle_timeout = v.at("idle_timeout").duration();
+  out.hold = v.at("hold").duration();
   out.refund = {v.at("refund.max_fee").price().msat, v.at("refund.wait").duration()};
   out.allow_own_invoice = v.at("allow_own_invoice").flag();
   return out;

@@ -847,10 +847,12 @@ class CrossCheck {
     for (std::size_t i = 0; i < rules.size(); ++i) {
       unit_price(rules[i].value.at("price"), fmt::format("{}.prices[{}].price", path, i));
     }
-    if (v.at("per").has_value() && v.at("per").number() != 1) {
-      c_.error(v.at("per"), where + ".per",
-               "is for metered units, which this version does not bill: a request is billed as one",
-               "write per: 1, or remove the line");
+    const bool by_request = v.at("unit").valid && v.at("unit").str() == "request";
+    if (by_request && v.at("per").has_value() && v.at("per").number() != 1) {
+      c_.error(
+          v.at("per"), where + ".per",
+          "is for units of an answer: several requests at one price cannot be billed one by one",
+          "write per: 1, or a unit of chunk, token, byte or KiB");
     }
     deposit(v, unit, where);
     if (s.at("price_source").given) {
