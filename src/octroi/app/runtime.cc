@@ -7,7 +7,8 @@
 
 #include <sys/stat.h>
 
-#include "octroi/adapters/sqlite/store.h"
+#include "octroi/adapters/sql/operations.h"
+#include "octroi/app/stores.h"
 #include "octroi/app/version.h"
 #include "octroi/base/file.h"
 #include "octroi/base/log.h"
@@ -32,6 +33,7 @@ namespace {
 constexpr std::string_view kModule = "app";
 constexpr std::size_t kKeySize = 32;
 constexpr Millis kUpkeepEvery{60'000};
+constexpr Millis kRevocationsEvery{100};
 constexpr Millis kWatchEvery{2'000};
 constexpr Millis kUpstreamTick{1'000};
 
@@ -97,6 +99,7 @@ Task<void> Runtime::main(std::function<Task<void>(const Addresses&)> ready) {
     background.start(upkeep());
     background.start(watch_files());
     background.start(tick_upstreams());
+    if (is_shared(loaded_.config)) background.start(watch_revocations());
     background.start(transactions_->run(loop_));
     if (ready) co_await ready(addresses_);
     co_await stopping_.wait();
@@ -115,7 +118,7 @@ Task<Result<>> Runtime::boot() {
     co_return fail(RuntimeErrc::nothing_to_do,
                    "the configuration has no paywall section: there is nothing to serve");
   }
-  OCTROI_CO_CHECK(co_await open_store());
+  OCTROI_CO_TRY(store_, open_store(config));
   OCTROI_CO_CHECK(co_await fill_secrets(*config.paywall));
   OCTROI_CO_CHECK(co_await load_revocations());
 
@@ -160,19 +163,6 @@ Result<> Runtime::start_refunds() {
   refunds_->publish(*loaded_.config.paywall);
   refunds_->start();
   return {};
-}
-
-Task<Result<>> Runtime::open_store() {
-  const std::string path = config::sqlite_path(loaded_.config);
-  if (path.empty()) {
-    co_return fail(
-        RuntimeErrc::unsupported,
-        "store: this version keeps its state in SQLite; write sqlite:///path/to/octroi.db");
-  }
-  sqlite::SqliteOptions options;
-  options.path = path;
-  OCTROI_CO_TRY(store_, sqlite::open_sqlite_store(std::move(options), system_clock()));
-  co_return Result<>{};
 }
 
 /// Keys that the configuration does not name are made once and kept in the store, so that
@@ -319,6 +309,10 @@ Task<Result<>> Runtime::start_admin() {
 Task<Result<>> Runtime::revoke(TokenId id) {
   constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max() / 4;
   OCTROI_CO_CHECK(co_await store_->revoke_token(id, {kForever}, system_clock().now()));
+  co_return co_await spread_revocations();
+}
+
+Task<Result<>> Runtime::spread_revocations() {
   OCTROI_CO_CHECK(co_await load_revocations());
   for (auto& worker : workers_) {
     net::Remote<bool> acknowledged(loop_);
@@ -326,6 +320,20 @@ Task<Result<>> Runtime::revoke(TokenId id) {
     co_await acknowledged.get();
   }
   co_return Result<>{};
+}
+
+/// What other replicas revoke. Asked for, not listened for: that works through every pooler, and
+/// sees after an outage what was said during it.
+Task<void> Runtime::watch_revocations() {
+  std::optional<std::string> seen;
+  while (true) {
+    auto mark = co_await store_->get_value(std::string(sql::kRevocationsMark));
+    if (mark && *mark != seen) {
+      auto spread = co_await spread_revocations();
+      if (spread) seen = *std::move(mark);
+    }
+    co_await loop_.sleep(kRevocationsEvery);
+  }
 }
 
 Task<Result<std::string>> Runtime::reload() {

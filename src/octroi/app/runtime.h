@@ -62,7 +62,6 @@ class Runtime {
  private:
   Task<void> main(std::function<Task<void>(const Addresses&)> ready);
   Task<Result<>> boot();
-  Task<Result<>> open_store();
   Task<Result<>> fill_secrets(paywall::PaywallSettings& settings);
   Result<> start_refunds();
   Result<> start_workers();
@@ -70,6 +69,8 @@ class Runtime {
   Task<Result<std::string>> reload();
   Task<Result<>> revoke(TokenId id);
   Task<Result<>> load_revocations();
+  Task<Result<>> spread_revocations();
+  Task<void> watch_revocations();
   /// Probes the addresses of these services from now on.
   void watch_upstreams(const paywall::Snapshot& snapshot);
   Task<void> upkeep();

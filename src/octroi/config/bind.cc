@@ -299,7 +299,7 @@ Config::Wallet wallet_settings(const Value& v) {
   return out;
 }
 
-AdminSettings admin(const Value& root, const std::string& store_file) {
+AdminSettings admin(const Value& root, const Url& store) {
   const Value& v = root.at("admin");
   AdminSettings out;
   if (!v.given) return out;
@@ -309,7 +309,8 @@ AdminSettings admin(const Value& root, const std::string& store_file) {
   if (t.reference.starts_with("file://")) {
     out.token_file = t.reference.substr(7);
   } else if (!t.given) {
-    out.token_file = (std::filesystem::path(store_file).parent_path() / "admin.token").string();
+    // A store on another machine has no folder here; cross_check asks for a token then.
+    out.token_file = (std::filesystem::path(store.path).parent_path() / "admin.token").string();
   }
   return out;
 }
@@ -346,11 +347,13 @@ Config bind(const Value& root, const Context& context) {
   out.environment = environment == "production" ? Environment::production
                     : environment == "staging"  ? Environment::staging
                                                 : Environment::development;
-  out.store = "sqlite://" + root.at("store").url().path;
+  const Url& store = root.at("store").url();
+  out.store = store.scheme + "://" + store.path;
+  out.store_password = root.at("store_password").secret;
   if (root.at("lightning").given) out.lightning = lightning(root.at("lightning"));
   if (root.at("paywall").given) out.paywall = paywall_settings(root);
   if (root.at("wallet").given) out.wallet = wallet_settings(root.at("wallet"));
-  out.admin = admin(root, root.at("store").url().path);
+  out.admin = admin(root, store);
   out.log = log(root.at("log"));
   out.telemetry = telemetry(root.at("telemetry"));
   out.rate = rate(root);

@@ -69,6 +69,7 @@ class CrossCheck {
 
   void run() {
     listeners();
+    shared_store();
     unavailable_parts();
     rates();
     written_secrets(root_, "");
@@ -112,6 +113,23 @@ class CrossCheck {
         root_.at("listen").children.empty()) {
       c_.error(root_.at("listen"), "listen", "is empty, but the paywall must listen somewhere",
                "write an address such as 127.0.0.1:8402");
+    }
+  }
+
+  void shared_store() {
+    const Value& store = root_.at("store");
+    const auto* url = std::get_if<Url>(&store.data);
+    if (url == nullptr || url->scheme != "postgresql") {
+      if (url != nullptr && root_.at("store_password").given) {
+        c_.warn(root_.at("store_password"), "store_password", "is not used by a SQLite store",
+                "remove it, or write store: postgresql://user@host/database");
+      }
+      return;
+    }
+    if (root_.at("admin").given && !root_.at("admin.auth.token").given) {
+      c_.error(root_.at("admin"), "admin.auth.token",
+               "is missing; there is no folder beside a PostgreSQL store to make it in",
+               "write auth: { token: file:///var/lib/octroi/admin.token }, or another reference");
     }
   }
 

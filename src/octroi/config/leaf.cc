@@ -305,6 +305,10 @@ class LeafParser {
       sqlite(text);
       return;
     }
+    if (v_.field->key == "store" && text.starts_with("postgres")) {
+      postgres(text);
+      return;
+    }
     const auto u = parse_url(text);
     if (!u) {
       // Not quoted: what looks like a URL may hold a password.
@@ -317,7 +321,8 @@ class LeafParser {
       return;
     }
     if (contains(v_.field->later_choices, u->scheme)) {
-      problem(fmt::format("{}:// is not available in this version", u->scheme), later_fix());
+      problem(fmt::format("{}:// is not available in this version", u->scheme),
+              fmt::format("leave `{}` out", v_.field->key));
       return;
     }
     set(*u, u->shown());
@@ -326,10 +331,6 @@ class LeafParser {
     if (v_.field->key == "store") return "sqlite:///var/lib/octroi/octroi.db";
     const std::string_view scheme = v_.field->choices.empty() ? "https" : v_.field->choices.front();
     return fmt::format("{}://host:port", scheme);
-  }
-  std::string later_fix() const {
-    return v_.field->key == "store" ? "use sqlite:///path, or leave `store` out"
-                                    : fmt::format("leave `{}` out", v_.field->key);
   }
   void sqlite(const std::string& text) {
     if (!contains(v_.field->choices, "sqlite")) {
@@ -345,6 +346,20 @@ class LeafParser {
     Url u;
     u.scheme = "sqlite";
     u.path = text.substr(kScheme.size());
+    set(std::move(u), text);
+  }
+  /// libpq reads the rest: several hosts, sockets, TLS. No value is quoted, it may be a password.
+  void postgres(const std::string& text) {
+    const auto checked = check_postgres_url(text);
+    if (!checked) {
+      problem(std::string(checked.error().message()),
+              "write postgresql://user@host:5432/database?sslmode=verify-full, and the password as "
+              "`store_password: file:///path`");
+      return;
+    }
+    Url u;
+    u.scheme = "postgresql";
+    u.path = *checked;
     set(std::move(u), text);
   }
 

@@ -120,4 +120,6 @@ std::string sqlite_path(const Config& config) {
   return config.store.starts_with(kScheme) ? config.store.substr(kScheme.size()) : std::string();
 }
 
+bool is_postgres(const Config& config) { return config.store.starts_with("postgresql://"); }
+
 }  // namespace octroi::config

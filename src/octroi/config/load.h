@@ -67,5 +67,7 @@ struct Change {
 
 /// The path of the file that `store: sqlite:///path` names; empty for another kind of store.
 [[nodiscard]] std::string sqlite_path(const Config& config);
+/// Whether `store` is a PostgreSQL database.
+[[nodiscard]] bool is_postgres(const Config& config);
 
 }  // namespace octroi::config

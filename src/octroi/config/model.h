@@ -54,6 +54,7 @@ struct Config {
   std::string file;  // where it was read from
   Environment environment = Environment::development;
   std::string store = "sqlite:///var/lib/octroi/octroi.db";
+  std::shared_ptr<const Secret> store_password;  // of a postgresql:// store; may be null
   std::string shared;
   std::optional<LightningSettings> lightning;
   std::optional<paywall::PaywallSettings> paywall;  // empty: this door is not started

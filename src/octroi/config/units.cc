@@ -203,6 +203,52 @@ Result<Url> parse_url(std::string_view text) {
   return url;
 }
 
+Result<std::string> check_postgres_url(std::string_view text) {
+  const auto bad = [](std::string why) { return fail(Errc::bad_url, std::move(why)); };
+  std::string_view rest = text;
+  if (rest.starts_with("postgresql://")) {
+    rest.remove_prefix(13);
+  } else if (rest.starts_with("postgres://")) {
+    rest.remove_prefix(11);
+  } else {
+    return bad("is no postgresql:// URL");
+  }
+  for (const char c : rest) {
+    if (static_cast<unsigned char>(c) <= ' ' || static_cast<unsigned char>(c) >= 0x7F ||
+        c == '\\' || c == '#') {
+      return bad("holds a character that must be percent-encoded");
+    }
+  }
+  const std::size_t question = rest.find('?');
+  const std::string_view before = rest.substr(0, question);
+  const std::size_t slash = before.find('/');
+  const std::string_view authority = before.substr(0, slash);
+  if (const std::size_t at = authority.rfind('@'); at != std::string_view::npos) {
+    if (authority.substr(0, at).find(':') != std::string_view::npos) {
+      return bad("holds a password, which everybody who may read this file would know");
+    }
+  }
+  if (slash == std::string_view::npos || slash + 1 == before.size()) {
+    return bad("names no database");
+  }
+  constexpr std::array<std::string_view, 11> kParameters = {
+      "host",      "port",   "sslmode",         "sslrootcert",     "sslcert",
+      "sslkey",    "sslcrl", "channel_binding", "connect_timeout", "krbsrvname",
+      "gssencmode"};
+  std::string_view query =
+      question == std::string_view::npos ? std::string_view() : rest.substr(question + 1);
+  while (!query.empty()) {
+    const std::string_view one = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(one.size() + 1, query.size()));
+    const std::string_view key = one.substr(0, one.find('='));
+    if (std::find(kParameters.begin(), kParameters.end(), key) == kParameters.end()) {
+      return bad(fmt::format("has a parameter that has no place here; there are {}",
+                             fmt::join(kParameters, ", ")));
+    }
+  }
+  return std::string(rest);
+}
+
 std::optional<upstream::StatusRange> parse_status_range(std::string_view text) {
   const auto status = [](std::string_view digits) -> int {
     if (digits.size() != 3 || !std::all_of(digits.begin(), digits.end(), is_digit)) return 0;

@@ -38,6 +38,9 @@ struct Url {
   [[nodiscard]] std::string shown() const;
 };
 [[nodiscard]] Result<Url> parse_url(std::string_view text);
+/// What follows `postgresql://` or `postgres://`: a user, hosts, a database and libpq's parameters,
+/// without a password.
+[[nodiscard]] Result<std::string> check_postgres_url(std::string_view text);
 
 /// "204" or "200-299", between 100 and 599.
 [[nodiscard]] std::optional<upstream::StatusRange> parse_status_range(std::string_view text);

@@ -137,6 +137,19 @@ Result<> bring_up_to_date(Connection& db, bool migrate, UnixMillis now) {
   return {};
 }
 
+std::string schema_script(std::span<const Migration> known, Engine engine) {
+  std::string out = "BEGIN;\n\n" + std::string(kCreateTable) + ";\n";
+  for (const Migration& m : known) {
+    out += fmt::format("\n-- {:03} {}\n\n{}", m.version, m.name, in_dialect(m.up, engine));
+    if (!out.ends_with('\n')) out += '\n';
+    out += fmt::format(
+        "\nINSERT INTO schema_migrations (version, name, checksum, applied_at)\n"
+        "VALUES ({}, '{}', '{}', 0);\n",
+        m.version, m.name, m.checksum);
+  }
+  return out + "\nCOMMIT;\n";
+}
+
 std::string in_dialect(std::string_view sql, Engine engine) {
   if (engine == Engine::sqlite) return std::string(sql);
   constexpr std::string_view kOnlySqlite = "/*sqlite*/";

@@ -47,6 +47,10 @@ struct MigrationStatus {
 /// For a server at its start: the newest schema, or the error that says what to do.
 [[nodiscard]] Result<> bring_up_to_date(Connection& db, bool migrate, UnixMillis now);
 
+/// All migrations as one script that makes the newest schema, recorded as if octroi had applied
+/// them. For who may not let a program change the schema.
+[[nodiscard]] std::string schema_script(std::span<const Migration> known, Engine engine);
+
 /// The text of a migration as `engine` takes it. They are written for SQLite: BLOB and
 /// `INTEGER PRIMARY KEY AUTOINCREMENT` are translated; what only SQLite may see stands between
 /// `/*sqlite*/` and `/**/`, what only PostgreSQL may see in a comment that begins with `pg`.

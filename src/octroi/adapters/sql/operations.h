@@ -57,6 +57,8 @@ inline constexpr std::size_t kBootSize = 32;
 [[nodiscard]] Result<bool> claim_nonce(Connection& db, std::string_view scope,
                                        const ledger::Digest& nonce, UnixMillis keep_until);
 
+/// The value that is another one after each revocation, for whoever keeps a copy of them.
+inline constexpr std::string_view kRevocationsMark = "octroi.revocations";
 [[nodiscard]] Result<> revoke_token(Connection& db, const TokenId& id, UnixMillis keep_until,
                                     UnixMillis now);
 [[nodiscard]] Result<std::vector<TokenId>> revoked_tokens(Connection& db);

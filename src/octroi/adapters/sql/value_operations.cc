@@ -6,12 +6,15 @@ namespace octroi::sql {
 using namespace octroi::ledger;  // NOLINT(google-build-using-namespace): this file speaks its words
 
 Result<> revoke_token(Connection& db, const TokenId& id, UnixMillis keep_until, UnixMillis now) {
-  return db.run(
-      "INSERT INTO revoked_tokens (token_id, revoked_at, keep_until) VALUES (?, ?, ?)"
-      " ON CONFLICT (token_id) DO UPDATE SET keep_until = CASE"
-      " WHEN revoked_tokens.keep_until < excluded.keep_until THEN excluded.keep_until"
-      " ELSE revoked_tokens.keep_until END",
-      id.bytes(), now.value, keep_until.value);
+  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
+  OCTROI_CHECK(
+      db.run("INSERT INTO revoked_tokens (token_id, revoked_at, keep_until) VALUES (?, ?, ?)"
+             " ON CONFLICT (token_id) DO UPDATE SET keep_until = CASE"
+             " WHEN revoked_tokens.keep_until < excluded.keep_until THEN excluded.keep_until"
+             " ELSE revoked_tokens.keep_until END",
+             id.bytes(), now.value, keep_until.value));
+  OCTROI_CHECK(put_value(db, kRevocationsMark, fmt::format("{} {}", now.value, id.hex())));
+  return all.keep();
 }
 
 Result<std::vector<TokenId>> revoked_tokens(Connection& db) {

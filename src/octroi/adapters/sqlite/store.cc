@@ -1,6 +1,7 @@
 #include "octroi/adapters/sqlite/store.h"
 
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -52,6 +53,57 @@ class SqliteLanes final : public sql::Lanes {
   sql::Lane reader_;
 };
 
+tl::unexpected<Error> refused_by_system(const std::string& what, int error) {
+  return fail(Errc::unavailable,
+              fmt::format("{}: {}", what, std::generic_category().message(error)));
+}
+
+Result<> sync_path(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return refused_by_system(path, errno);
+  const int error = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  if (error != 0) return refused_by_system(path, error);
+  return {};
+}
+
+/// SQLite does not sync what it copies: a copy that is gone after a power cut is none.
+Result<> copy_into(Database& db, const std::string& to) {
+  // SQLite takes an empty file as the target; making it first gives it our mode and no one else's.
+  const int fd = ::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return refused_by_system("backup " + to, errno);
+  ::close(fd);
+  {
+    OCTROI_TRY(Query q, db.prepare("VACUUM INTO ?"));
+    q.bind(std::string_view(to));
+    OCTROI_CHECK(q.run());
+  }
+  return sync_path(to);
+}
+
+/// Nothing is overwritten, also not what only looks empty because its pages are in the log.
+Result<> check_free(const std::string& path) {
+  for (const char* suffix : {"", "-wal"}) {
+    std::error_code missing;
+    const auto size = std::filesystem::file_size(path + suffix, missing);
+    if (!missing && size > 0) {
+      return fail(Errc::locked, fmt::format("store {} is there already: stop its server and move "
+                                            "the file away first, with its -wal and -shm",
+                                            path));
+    }
+  }
+  return {};
+}
+
+Result<> check_whole(Database& db) {
+  OCTROI_TRY(Query q, db.query("PRAGMA integrity_check(1)"));
+  OCTROI_TRY(const bool row, q.step());
+  if (!row || q.text(0) != "ok") return fail(Errc::corrupt, "it is damaged; take another one");
+  OCTROI_TRY(const std::int64_t schema, sql::schema_version(db, sql::embedded_migrations()));
+  if (schema == 0) return fail(Errc::corrupt, "it is empty");
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_sqlite_store(SqliteOptions options, Clock& clock,
@@ -85,16 +137,38 @@ Result<int> migrate_sqlite(const SqliteOptions& options, std::int64_t target, Cl
 Result<> backup_sqlite(const SqliteOptions& options, const std::string& to) {
   OCTROI_TRY(StoreFile file, StoreFile::open(options.path));
   OCTROI_TRY(auto db, open_for_writing(file.path(), options.vfs));
-  // SQLite takes an empty file as the target; making it first gives it our mode and no one else's.
-  const int fd = ::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) {
-    return fail(Errc::unavailable,
-                fmt::format("backup {}: {}", to, std::generic_category().message(errno)));
+  return copy_into(*db, to);
+}
+
+Result<> restore_sqlite(const SqliteOptions& options, const std::string& from) {
+  OCTROI_CHECK(check_free(options.path));
+  OCTROI_TRY(auto copy, Database::open(from, Access::read_only, options.vfs));
+  if (auto good = check_whole(*copy); !good) {
+    return fail(std::move(good).error().within("backup " + from));
   }
-  ::close(fd);
-  OCTROI_TRY(Query q, db->prepare("VACUUM INTO ?"));
-  q.bind(std::string_view(to));
-  return q.run();
+  OCTROI_TRY(StoreFile file, StoreFile::open(options.path));
+  const std::string half = file.path() + ".restoring";
+  ::unlink(half.c_str());  // of a restore that was killed
+  OCTROI_CHECK(copy_into(*copy, half));
+  if (::rename(half.c_str(), file.path().c_str()) != 0) {
+    return refused_by_system("store " + file.path(), errno);
+  }
+  return sync_path(std::filesystem::path(file.path()).parent_path().string());
+}
+
+Result<std::string> sqlite_schema() {
+  OCTROI_TRY(auto db, Database::open(":memory:", Access::read_write, ""));
+  const auto known = sql::embedded_migrations();
+  OCTROI_CHECK(sql::migrate_to(*db, known, static_cast<std::int64_t>(known.size()), UnixMillis{0}));
+  OCTROI_TRY(Query q, db->query("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
+                                " AND name NOT LIKE 'sqlite%' ORDER BY type = 'index', name"));
+  std::string out;
+  for (;;) {
+    OCTROI_TRY(const bool row, q.step());
+    if (!row) return out;
+    if (!out.empty()) out += '\n';
+    out += q.text(0) + ";\n";
+  }
 }
 
 }  // namespace octroi::sqlite

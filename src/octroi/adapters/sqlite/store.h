@@ -49,5 +49,10 @@ inline constexpr std::int64_t kLatestSchema = -1;
                                          Clock& clock);
 /// A consistent copy at `to`, which must not exist (0600). Under the same lock as a server.
 [[nodiscard]] Result<> backup_sqlite(const SqliteOptions& options, const std::string& to);
+/// From such a copy, which is checked as a whole, to options.path, where nothing may be yet. A copy
+/// of an older octroi is brought up to date at the next start.
+[[nodiscard]] Result<> restore_sqlite(const SqliteOptions& options, const std::string& from);
+/// The newest schema, as SQLite tells it.
+[[nodiscard]] Result<std::string> sqlite_schema();
 
 }  // namespace octroi::sqlite

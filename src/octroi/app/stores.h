@@ -1,0 +1,36 @@
+// octroi/app/stores.h: what `store:` names, whichever engine keeps it.
+//
+// Errors   what the adapters say; AppStoreErrc::wrong_engine when the engine cannot do that.
+// Thread   any; these calls block.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "octroi/adapters/sql/migrations.h"
+#include "octroi/base/result.h"
+#include "octroi/config/model.h"
+#include "octroi/ledger/store.h"
+
+namespace octroi::app {
+
+enum class StoreErrc : std::uint8_t { wrong_engine };
+ErrorInfo error_info(StoreErrc e);
+
+[[nodiscard]] Result<std::unique_ptr<ledger::Store>> open_store(const config::Config& config);
+/// Whether other processes may write to it too.
+[[nodiscard]] bool is_shared(const config::Config& config);
+
+[[nodiscard]] Result<std::vector<sql::MigrationStatus>> store_status(const config::Config& config);
+/// Up or down to `target`; below 0: to the newest. Returns the number of steps.
+[[nodiscard]] Result<int> migrate_store(const config::Config& config, std::int64_t target);
+/// Statements that make the newest schema out of an empty database.
+[[nodiscard]] Result<std::string> schema_of(sql::Engine engine);
+
+/// A copy at `to`, which must not exist, while no server runs.
+[[nodiscard]] Result<> backup_store(const config::Config& config, const std::string& to);
+/// From such a copy into the place that `store:` names, where nothing may be yet.
+[[nodiscard]] Result<> restore_store(const config::Config& config, const std::string& from);
+
+}  // namespace octroi::app
