@@ -1,71 +1,14 @@
 #include "octroi/admin/api.h"
 
-#include <charconv>
-#include <map>
 #include <utility>
 
-#include "octroi/base/log.h"
+#include "octroi/admin/replies.h"
+#include "octroi/admin/session_api.h"
 #include "octroi/json/writer.h"
 
 namespace octroi::admin {
 
 namespace {
-
-Task<void> send(http::Exchange& exchange, int status, std::string type, std::string body) {
-  http::ResponseHead head;
-  head.status = status;
-  head.headers.set("Content-Type", type);
-  head.headers.set("Cache-Control", "no-store");
-  head.headers.set("X-Content-Type-Options", "nosniff");
-  if (status == 401) head.headers.set("WWW-Authenticate", "Bearer realm=\"octroi admin\"");
-  auto sent = co_await exchange.respond(std::move(head), std::move(body));
-  if (!sent) OCTROI_LOG(debug, "admin", "client left", {{"error", sent.error().message()}});
-}
-
-Task<void> send_problem(http::Exchange& exchange, int status, std::string detail) {
-  json::Writer w;
-  w.begin_object()
-      .field("type", "about:blank")
-      .field("title", http::reason_phrase(status))
-      .field("status", status)
-      .field("detail", detail)
-      .end_object();
-  co_await send(exchange, status, "application/problem+json", std::move(w).take());
-}
-
-Task<void> send_json(http::Exchange& exchange, std::string body) {
-  co_await send(exchange, 200, "application/json", std::move(body));
-}
-
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      if (auto byte = from_hex(text.substr(i + 1, 2))) {
-        out.push_back(static_cast<char>((*byte)[0]));
-        i += 2;
-        continue;
-      }
-    }
-    out.push_back(text[i] == '+' ? ' ' : text[i]);
-  }
-  return out;
-}
-
-std::map<std::string, std::string> query_of(std::string_view query) {
-  std::map<std::string, std::string> out;
-  while (!query.empty()) {
-    const auto amp = query.find('&');
-    const auto item = query.substr(0, amp);
-    query = amp == std::string_view::npos ? std::string_view{} : query.substr(amp + 1);
-    const auto equals = item.find('=');
-    if (item.empty()) continue;
-    // A name alone is a parameter too: one that is not known must not pass for none.
-    out[percent_decode(item.substr(0, equals))] =
-        equals == std::string_view::npos ? std::string{} : percent_decode(item.substr(equals + 1));
-  }
-  return out;
-}
 
 /// The filter of a transaction list, or which parameter is wrong.
 tl::expected<ledger::TransactionFilter, std::string> filter_of(std::string_view query) {
@@ -94,17 +37,12 @@ tl::expected<ledger::TransactionFilter, std::string> filter_of(std::string_view 
       if (!when) return tl::unexpected<std::string>(key + ": use an RFC 3339 date-time");
       (key == "from" ? filter.from : filter.to) = *when;
     } else if (key == "before" || key == "limit") {
-      std::int64_t n = 0;
-      auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), n);
-      if (ec != std::errc{} || end != value.data() + value.size() || n < 1 ||
-          (key == "limit" && n > 1000)) {
-        return tl::unexpected<std::string>(key + ": use a number from 1" +
-                                           (key == "limit" ? " to 1000" : ""));
-      }
+      const auto n = number_of(key, value, key == "limit" ? 1000 : kAnyNumber);
+      if (!n) return tl::unexpected<std::string>(n.error());
       if (key == "limit")
-        filter.limit = static_cast<int>(n);
+        filter.limit = static_cast<int>(*n);
       else
-        filter.before_id = n;
+        filter.before_id = *n;
     } else {
       return tl::unexpected<std::string>("unknown parameter '" + key + "'");
     }
@@ -156,6 +94,20 @@ constexpr std::string_view kOpenApi =
 "/api/v1/tokens/revoked":{"get":{"responses":{"200":{"description":"revoked L402 token ids"},"401":{"description":"no or wrong token"}}}},
 "/api/v1/tokens/{id}/revoke":{"post":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}}],
 "responses":{"200":{"description":"every worker has acknowledged"},"400":{"description":"not a token id"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/sessions":{"get":{"parameters":[
+{"name":"service","in":"query","schema":{"type":"string"}},
+{"name":"state","in":"query","schema":{"enum":["open","closed"]}},
+{"name":"refund","in":"query","schema":{"enum":["none","skipped","due","sending","succeeded","failed"]}},
+{"name":"before","in":"query","description":"a session id: only those opened before it","schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}},
+{"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":1000}}],
+"responses":{"200":{"description":"prepaid sessions, newest first"},"400":{"description":"names the parameter"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/sessions/totals":{"get":{"responses":{"200":{"description":"sums over all sessions: deposits are spent, refunded, rounding, open balances and unpaid refunds"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/sessions/{id}":{"get":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}}],
+"responses":{"200":{"description":"the session"},"400":{"description":"not a session id"},"401":{"description":"no or wrong token"},"404":{"description":"no such session"}}}},
+"/api/v1/sessions/{id}/close":{"post":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}}],
+"responses":{"200":{"description":"outcome: applied, or replayed when it had ended before; and the session with its refund"},"400":{"description":"not a session id"},"401":{"description":"no or wrong token"},"404":{"description":"no such session"}}}},
+"/api/v1/sessions/{id}/retry-refund":{"post":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}}],
+"responses":{"200":{"description":"sent again; the session with its refund"},"400":{"description":"not a session id"},"401":{"description":"no or wrong token"},"404":{"description":"no such session"},"409":{"description":"there is nothing to retry"}}}},
 "/api/v1/reload":{"post":{"responses":{"200":{"description":"what changed"},"400":{"description":"the configuration has errors; nothing changed"},"401":{"description":"no or wrong token"}}}}
 }})";
 
@@ -221,6 +173,8 @@ Task<void> Api::route(http::Exchange& exchange) {
              path.size() > kTokens.size() + kRevoke.size() && request.method == "POST") {
     co_await revoke(exchange,
                     path.substr(kTokens.size(), path.size() - kTokens.size() - kRevoke.size()));
+  } else if (path == kSessions || path.starts_with(std::string(kSessions) + "/")) {
+    co_await SessionApi(wiring_.store.sessions(), wiring_.sessions).route(exchange);
   } else if (path == "/api/v1/reload" && request.method == "POST") {
     auto report = co_await wiring_.reload();
     if (report) {

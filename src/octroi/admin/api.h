@@ -8,6 +8,10 @@
 //   GET  /api/v1/transactions              ?service= &scheme= &state= &before= &limit=
 //   GET  /api/v1/tokens/revoked
 //   POST /api/v1/tokens/{token id}/revoke  returns after every worker has acknowledged
+//   GET  /api/v1/sessions                  ?service= &state= &refund= &before= &limit=
+//   GET  /api/v1/sessions/totals           the books of all sessions
+//   GET  /api/v1/sessions/{session id}
+//   POST /api/v1/sessions/{session id}/close, …/retry-refund
 //   POST /api/v1/reload                    reads the configuration again
 //   GET  /api/v1/openapi.json
 //
@@ -21,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "octroi/admin/session_api.h"
 #include "octroi/base/clock.h"
 #include "octroi/base/metrics.h"
 #include "octroi/base/secret.h"
@@ -48,6 +53,7 @@ struct Wiring {
   /// Publishes the new revocation set to every worker; returns when all have it.
   std::function<Task<Result<>>(TokenId)> revoke;
   std::function<Task<Result<std::string>>()> reload;
+  SessionActions sessions = {};
 };
 
 class Api {

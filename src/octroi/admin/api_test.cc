@@ -141,7 +141,8 @@ TEST_F(ApiTest, ReadyNamesWhatFails) {
 TEST_F(ApiTest, EverythingElseNeedsTheToken) {
   for (const char* target :
        {"/metrics", "/api/v1/info", "/api/v1/transactions", "/api/v1/tokens/revoked",
-        "/api/v1/openapi.json", "/", "/none", "/healthz/", "/api/v1/../../healthz"}) {
+        "/api/v1/sessions", "/api/v1/sessions/totals", "/api/v1/openapi.json", "/", "/none",
+        "/healthz/", "/api/v1/../../healthz"}) {
     for (const std::optional<std::string>& bad :
          {std::optional<std::string>(), std::optional<std::string>("Bearer wrong"),
           std::optional<std::string>("Bearer"), std::optional<std::string>("Bearer "),
@@ -215,7 +216,9 @@ TEST_F(ApiTest, DescribesItself) {
   ASSERT_TRUE(d);
   for (const char* path :
        {"/healthz", "/readyz", "/metrics", "/api/v1/info", "/api/v1/transactions",
-        "/api/v1/tokens/revoked", "/api/v1/tokens/{id}/revoke", "/api/v1/reload"}) {
+        "/api/v1/tokens/revoked", "/api/v1/tokens/{id}/revoke", "/api/v1/sessions",
+        "/api/v1/sessions/totals", "/api/v1/sessions/{id}", "/api/v1/sessions/{id}/close",
+        "/api/v1/sessions/{id}/retry-refund", "/api/v1/reload"}) {
     EXPECT_TRUE(d->root().object("paths")->object(path)) << path;
   }
 }

@@ -68,9 +68,20 @@ struct TransactionQuery {
 };
 int transaction_list_command(const Common& common, const TransactionQuery& query);
 int token_revoke_command(const Common& common, const std::string& id);
+
+struct SessionQuery {
+  std::string service, state, refund, before;
+  int limit = 50;
+};
+int session_list_command(const Common& common, const SessionQuery& query);
+int session_totals_command(const Common& common);
+enum class SessionAction : std::uint8_t { show, close, retry_refund };
+int session_command(const Common& common, SessionAction action, const std::string& id);
+
 int store_backup_command(const Common& common, const std::string& to);
 int migrate_command(const Common& common, const std::string& direction, std::int64_t target);
 
+void add_session_commands(cli::CommandLine& line);
 /// All of them, with the words they take.
 void add_commands(cli::CommandLine& line);
 

@@ -288,6 +288,10 @@ Task<Result<>> Runtime::start_admin() {
                        [this] { return Info::tell(this); },
                        [this](TokenId id) { return revoke(id); },
                        [this] { return reload(); }};
+  if (refunds_) {
+    wiring.sessions = {[this](PaymentHash id) { return refunds_->close(id); },
+                       [this](PaymentHash id) { return refunds_->retry_refund(id); }};
+  }
   admin_ = std::make_unique<admin::Api>(std::move(wiring));
   http::ServerConfig server;
   server.listen = *settings.listen;

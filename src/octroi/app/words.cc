@@ -255,6 +255,7 @@ void add_commands(cli::CommandLine& line) {
   add_fetch(line);
   add_wallet(line);
   add_state(line);
+  add_session_commands(line);
 }
 
 }  // namespace octroi::app

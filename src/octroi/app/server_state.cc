@@ -1,0 +1,74 @@
+#include "octroi/app/server_state.h"
+
+#include "octroi/adapters/sqlite/store.h"
+#include "octroi/base/file.h"
+#include "octroi/json/value.h"
+
+namespace octroi::app {
+
+ErrorInfo error_info(StateErrc e) {
+  switch (e) {
+    case StateErrc::no_admin:
+      return {"cli.no-admin", ErrorKind::unavailable};
+    case StateErrc::admin_said_no:
+      return {"cli.admin-said-no", ErrorKind::refused};
+    case StateErrc::bad_argument:
+      return {"cli.bad-argument", ErrorKind::invalid};
+    case StateErrc::not_found:
+      return {"cli.not-found", ErrorKind::not_found};
+    case StateErrc::needs_server:
+      return {"cli.needs-server", ErrorKind::unavailable};
+  }
+  return {"cli.unknown", ErrorKind::internal};
+}
+
+/// The server's answer, or no_admin when nobody listens.
+Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* config,
+                                    std::string method, std::string target, Millis timeout) {
+  if (!config->admin.listen) co_return fail(StateErrc::no_admin, "admin.listen is not configured");
+  auto client = http::make_client(*loop, http::ClientConfig{});
+  http::Request request;
+  request.method = std::move(method);
+  OCTROI_CO_TRY(request.url, http::Url::parse("http://" + config->admin.listen->str() + target));
+  if (config->admin.token != nullptr) {
+    request.headers.set("Authorization",
+                        "Bearer " + std::string(config->admin.token->reveal_text()));
+  } else if (!config->admin.token_file.empty()) {
+    OCTROI_CO_TRY(auto token, read_secret_file(config->admin.token_file));
+    request.headers.set("Authorization", "Bearer " + std::string(token.reveal_text()));
+  }
+  auto response = co_await client->fetch(std::move(request), 64ULL << 20, timeout);
+  if (!response) {
+    if (response.error().is(http::Errc::connect_failed))
+      co_return fail(StateErrc::no_admin, "no server listens at admin.listen");
+    co_return fail(std::move(response).error());
+  }
+  if (response->status == 200) co_return std::move(response->body);
+  std::string detail = fmt::format("the server answered {}", response->status);
+  if (auto doc = json::parse(response->body)) {
+    if (auto text = doc->root().string("detail")) detail = std::string(*text);
+  }
+  co_return fail(StateErrc::admin_said_no, detail);
+}
+
+Result<std::unique_ptr<ledger::Store>> open_store(const config::Config& config) {
+  sqlite::SqliteOptions options;
+  options.path = config::sqlite_path(config);
+  return sqlite::open_sqlite_store(std::move(options), system_clock());
+}
+
+int with_config(const Common& common, const std::function<Task<void>(Call*)>& work) {
+  auto loaded = load_config(common);
+  if (!loaded) return kUsage;
+  net::Loop loop;
+  Call call{common, loaded->config, loop};
+  run_on_loop(loop, work(&call));
+  return call.code;
+}
+
+int tell(Call* call, const Error& error) {
+  return call->code =
+             tell_error(call->common, error, error.kind() == ErrorKind::invalid ? kUsage : kFailed);
+}
+
+}  // namespace octroi::app

@@ -1,0 +1,44 @@
+// octroi/app/server_state.h: what the commands over a server's state share. A running server is
+// asked over its admin listener, because it alone may write its store; when nothing listens there
+// the store is opened here, under the same lock.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "octroi/app/commands.h"
+#include "octroi/app/context.h"
+#include "octroi/ledger/store.h"
+#include "octroi/net/loop.h"
+
+namespace octroi::app {
+
+enum class StateErrc : std::uint8_t {
+  no_admin,
+  admin_said_no,
+  bad_argument,
+  not_found,
+  needs_server
+};
+ErrorInfo error_info(StateErrc e);
+
+/// The server's answer, or no_admin when nobody listens.
+Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* config,
+                                    std::string method, std::string target,
+                                    Millis timeout = Millis(10'000));
+
+Result<std::unique_ptr<ledger::Store>> open_store(const config::Config& config);
+
+/// One command at work. `code` is what it exits with.
+struct Call {
+  const Common& common;
+  const config::Config& config;
+  net::Loop& loop;
+  int code = kFailed;
+};
+int with_config(const Common& common, const std::function<Task<void>(Call*)>& work);
+/// Prints the error and sets the code.
+int tell(Call* call, const Error& error);
+
+}  // namespace octroi::app
