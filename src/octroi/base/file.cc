@@ -250,6 +250,17 @@ Result<FileLock> FileLock::wait_for(const std::string& path) {
   return lock;
 }
 
+Result<std::optional<FileLock>> FileLock::try_for(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return system_error("open the lock file", path, errno);
+  FileLock lock(fd);
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return std::optional<FileLock>();
+    if (errno != EINTR) return system_error("lock", path, errno);
+  }
+  return std::optional<FileLock>(std::move(lock));
+}
+
 FileLock::~FileLock() {
   if (fd_ >= 0) ::close(fd_);
 }

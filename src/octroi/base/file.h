@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,6 +62,8 @@ class FileLock {
  public:
   /// Waits for whoever has it. The file is made (0600) when missing and is never removed.
   [[nodiscard]] static Result<FileLock> wait_for(const std::string& path);
+  /// Nothing when somebody has it. For loops, which must not wait.
+  [[nodiscard]] static Result<std::optional<FileLock>> try_for(const std::string& path);
   FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   FileLock& operator=(FileLock&&) = delete;
   ~FileLock();
