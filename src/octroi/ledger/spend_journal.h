@@ -51,6 +51,7 @@ struct SpendEntry {
   Spend spend;
   SpendStage stage = SpendStage::reserved;
   Msat fee;
+  Msat refunded = {};  // by the payee, later
 };
 
 class SpendJournal {
@@ -62,6 +63,10 @@ class SpendJournal {
   /// A settled entry never changes again.
   virtual Result<> advance(const PaymentHash& hash, SpendStage stage, Msat fee) = 0;
   virtual Result<std::optional<SpendEntry>> find(const PaymentHash& hash) = 0;
+  /// What came back of a settled payment (the rest of a session's deposit). For the books only: it
+  /// was spent when it was spent, and no limit rises. no_entry when nothing was paid under the
+  /// hash.
+  virtual Result<> note_refund(const PaymentHash& hash, Msat amount, UnixMillis when) = 0;
   /// Reserved, submitted and unknown ones, oldest first.
   virtual Result<std::vector<SpendEntry>> open_entries() = 0;
 };

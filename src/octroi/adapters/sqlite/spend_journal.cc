@@ -30,7 +30,10 @@ const char* const kSchema =
     " fee_msat INTEGER NOT NULL DEFAULT 0 CHECK(fee_msat >= 0),"
     " stage INTEGER NOT NULL, at_ms INTEGER NOT NULL);"
     "CREATE INDEX IF NOT EXISTS spends_at ON spends(at_ms);"
-    "CREATE INDEX IF NOT EXISTS spends_stage ON spends(stage);";
+    "CREATE INDEX IF NOT EXISTS spends_stage ON spends(stage);"
+    "CREATE TABLE IF NOT EXISTS refunds("
+    " hash BLOB PRIMARY KEY, amount_msat INTEGER NOT NULL CHECK(amount_msat >= 0),"
+    " at_ms INTEGER NOT NULL);";
 
 Error unavailable(const Error& e) {
   return {SpendErrc::unavailable, "the wallet's journal: " + std::string(e.message())};
@@ -50,11 +53,13 @@ SpendEntry read_entry(const Query& q) {
   entry.fee = Msat::from_raw(q.integer(5)).value_or(Msat{});
   entry.stage = static_cast<SpendStage>(q.integer(6));
   entry.spend.when = {q.integer(7)};
+  entry.refunded = Msat::from_raw(q.integer(8)).value_or(Msat{});
   return entry;
 }
 
 constexpr std::string_view kColumns =
-    "SELECT hash, host, scheme, amount_msat, fee_limit_msat, fee_msat, stage, at_ms FROM spends ";
+    "SELECT hash, host, scheme, amount_msat, fee_limit_msat, fee_msat, stage, at_ms,"
+    " COALESCE((SELECT r.amount_msat FROM refunds r WHERE r.hash = spends.hash), 0) FROM spends ";
 
 class SqliteSpendJournal final : public ledger::SpendJournal {
  public:
@@ -76,6 +81,17 @@ class SqliteSpendJournal final : public ledger::SpendJournal {
                                hash.bytes(), static_cast<std::int64_t>(SpendStage::settled))));
     if (db_->changes() == 0)
       return fail(SpendErrc::no_entry, "this payment was not reserved, or is settled already");
+    return {};
+  }
+
+  Result<> note_refund(const PaymentHash& hash, Msat amount, UnixMillis when) override {
+    OCTROI_CHECK(told(db_->run(
+        "INSERT INTO refunds(hash, amount_msat, at_ms)"
+        " SELECT hash, ?, ? FROM spends WHERE hash=? AND stage=?"
+        " ON CONFLICT(hash) DO UPDATE SET amount_msat=excluded.amount_msat, at_ms=excluded.at_ms",
+        amount.count() /* raw: storage */, when.value, hash.bytes(),
+        static_cast<std::int64_t>(SpendStage::settled))));
+    if (db_->changes() == 0) return fail(SpendErrc::no_entry, "nothing was paid under this hash");
     return {};
   }
 

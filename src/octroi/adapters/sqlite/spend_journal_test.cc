@@ -103,6 +103,24 @@ TEST_F(SpendJournalTest, ASettledEntryNeverChanges) {
   EXPECT_FALSE((*journal)->advance(spend(99, 0).hash, SpendStage::failed, {}));
 }
 
+TEST_F(SpendJournalTest, ARefundIsInTheBooksAndRaisesNoLimit) {
+  auto journal = open_spend_journal(path());
+  ASSERT_TRUE(journal);
+  const auto l = limits(1000, 1000, 1000);
+  const auto paid = spend(1, 1000);
+  EXPECT_FALSE((*journal)->note_refund(paid.hash, 400_msat, paid.when));
+  ASSERT_TRUE((*journal)->reserve(paid, l));
+  auto early = (*journal)->note_refund(paid.hash, 400_msat, paid.when);
+  ASSERT_FALSE(early);  // it is not known to be paid
+  EXPECT_TRUE(early.error().is(SpendErrc::no_entry));
+  ASSERT_TRUE((*journal)->advance(paid.hash, SpendStage::settled, {}));
+  ASSERT_TRUE((*journal)->note_refund(paid.hash, 300_msat, paid.when));
+  ASSERT_TRUE((*journal)->note_refund(paid.hash, 400_msat, paid.when));  // told again
+  EXPECT_EQ((*(*journal)->find(paid.hash))->refunded, 400_msat);
+  EXPECT_EQ((*(*journal)->find(paid.hash))->stage, SpendStage::settled);
+  EXPECT_FALSE((*journal)->reserve(spend(2, 1), l));
+}
+
 TEST_F(SpendJournalTest, OpenEntriesAreThoseWithoutAnOutcome) {
   auto journal = open_spend_journal(path());
   ASSERT_TRUE(journal);
