@@ -47,7 +47,9 @@ struct FetchFlags {
   std::string max_cost = "1000 sat";  // or digits (sat)
   std::string max_fee;
   std::string max_size = "64MiB";
-  std::string prefer;  // l402 | payment
+  std::string prefer;        // l402 | payment
+  bool session = false;      // --session
+  bool close_after = false;  // --close-after
   bool no_pay = false;
   bool dry_run = false;
   std::string cacert;                // --cacert, a PEM file
@@ -61,6 +63,13 @@ int wallet_invoice_command(const Common& common, const std::string& amount, cons
                            const std::string& expiry);
 int wallet_balance_command(const Common& common);
 int wallet_reconcile_command(const Common& common);
+struct SessionsQuery {
+  std::string action = "list";  // list | close
+  std::string id;               // or its first digits
+  bool all = false;             // close --all
+  int max_time = 60;            // seconds an HTTP exchange may take
+};
+int wallet_sessions_command(const Common& common, const SessionsQuery& query);
 
 struct TransactionQuery {
   std::string service, scheme, state;
@@ -78,8 +87,7 @@ int session_totals_command(const Common& common);
 enum class SessionAction : std::uint8_t { show, close, retry_refund };
 int session_command(const Common& common, SessionAction action, const std::string& id);
 
-int store_backup_command(const Common& common, const std::string& to);
-int migrate_command(const Common& common, const std::string& direction, std::int64_t target);
+void add_store_commands(cli::CommandLine& line);
 
 void add_session_commands(cli::CommandLine& line);
 /// All of them, with the words they take.

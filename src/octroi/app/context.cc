@@ -85,4 +85,12 @@ Result<ledger::SpendJournal*> WalletMeans::journal() {
   return journal_.get();
 }
 
+Result<wallet::SessionBook*> WalletMeans::sessions() {
+  if (!sessions_) {
+    OCTROI_TRY(sessions_,
+               wallet::SessionBook::open(config_.wallet->settings.store, system_random()));
+  }
+  return sessions_.get();
+}
+
 }  // namespace octroi::app

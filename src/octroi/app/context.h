@@ -12,6 +12,7 @@
 #include "octroi/http/client.h"
 #include "octroi/ledger/spend_journal.h"
 #include "octroi/net/loop.h"
+#include "octroi/wallet/session_manager.h"
 
 namespace octroi::app {
 
@@ -48,12 +49,14 @@ class WalletMeans {
   WalletMeans(net::Loop& loop, const config::Config& config) : loop_(loop), config_(config) {}
   Task<Result<lightning::Node*>> node();
   Result<ledger::SpendJournal*> journal();
+  Result<wallet::SessionBook*> sessions();
 
  private:
   net::Loop& loop_;
   const config::Config& config_;
   std::optional<OpenedNode> node_;
   std::unique_ptr<ledger::SpendJournal> journal_;
+  std::unique_ptr<wallet::SessionBook> sessions_;
 };
 
 }  // namespace octroi::app

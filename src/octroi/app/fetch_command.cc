@@ -17,16 +17,26 @@
 #include "octroi/config/units.h"
 #include "octroi/json/writer.h"
 #include "octroi/net/ssrf.h"
-#include "octroi/wallet/payer.h"
+#include "octroi/wallet/session_manager.h"
 
 namespace octroi::app {
 
 namespace {
 
 constexpr std::size_t kJsonBody = 1'000'000;
+const char* const kNoWallet =
+    "the configuration has no wallet section: nothing can be paid; see examples/octroi.yaml";
 
-enum class FlagErrc : std::uint8_t { bad_flag };
-ErrorInfo error_info(FlagErrc) { return {"cli.bad-flag", ErrorKind::invalid}; }
+enum class FlagErrc : std::uint8_t { bad_flag, bad_output };
+ErrorInfo error_info(FlagErrc e) {
+  switch (e) {
+    case FlagErrc::bad_flag:
+      return {"cli.bad-flag", ErrorKind::invalid};
+    case FlagErrc::bad_output:
+      return {"cli.bad-output", ErrorKind::unavailable};
+  }
+  return {"cli.unknown", ErrorKind::internal};
+}
 
 /// Digits alone are satoshis, as every L402 client's --max-cost.
 Result<std::optional<Msat>> amount_flag(const std::string& text, const char* name) {
@@ -121,8 +131,16 @@ Result<wallet::FetchRequest> build_request(const FetchFlags& flags, const config
       return fail(FlagErrc::bad_flag, "-H: a name or value that HTTP does not allow");
     }
   }
-  if (accept_payment && flags.prefer != "l402")
+  if (accept_payment && flags.session) {
+    request.http.headers.set("Accept-Payment", "lightning/session, lightning/charge;q=0.5");
+  } else if (accept_payment && flags.prefer != "l402") {
     request.http.headers.set("Accept-Payment", "lightning/charge");
+  }
+  if (flags.session && flags.prefer == "l402")
+    return fail(FlagErrc::bad_flag,
+                "--session: is of the Payment scheme, not of --prefer-scheme l402");
+  request.session = flags.session;
+  request.close_after = flags.close_after;
   OCTROI_TRY(request.max_cost, amount_flag(flags.max_cost, "--max-cost"));
   OCTROI_TRY(request.max_fee, amount_flag(flags.max_fee, "--max-fee"));
   if (flags.prefer == "l402")
@@ -149,27 +167,83 @@ bool is_text(const http::Response& response) {
   return response.body.size() <= kJsonBody && json::is_utf8(response.body);
 }
 
+/// Where the body goes; opened when the first of it is there.
+class BodyFile {
+ public:
+  BodyFile() = default;
+  BodyFile(const BodyFile&) = delete;
+  BodyFile& operator=(const BodyFile&) = delete;
+  ~BodyFile() { std::ignore = close(); }
+
+  Result<> write(const FetchFlags& flags, const std::string& url, std::string_view bytes) {
+    if (file_ == nullptr) OCTROI_CHECK(open(flags, url));
+    if (std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size() ||
+        std::fflush(file_) != 0) {
+      return fail(FlagErrc::bad_output, "-o: cannot write the body");
+    }
+    return {};
+  }
+  Result<> close() {
+    std::FILE* file = std::exchange(file_, nullptr);
+    if (file == nullptr || file == stdout || std::fclose(file) == 0) return {};
+    return fail(FlagErrc::bad_output, "-o: cannot write the body");
+  }
+
+ private:
+  Result<> open(const FetchFlags& flags, const std::string& url) {
+    std::string target = flags.output;
+    if (flags.remote_name && target.empty()) {
+      const auto path = url.substr(0, url.find('?'));
+      target = path.substr(path.rfind('/') + 1);
+      if (target.empty() || target == "." || target == "..") target = "index.html";
+    }
+    if (target.empty() || target == "-") {
+      file_ = stdout;
+      return {};
+    }
+    const int fd = ::open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    file_ = fd < 0 ? nullptr : ::fdopen(fd, "w");
+    if (file_ == nullptr)
+      return fail(FlagErrc::bad_output, fmt::format("-o: cannot write '{}'", target));
+    return {};
+  }
+  std::FILE* file_ = nullptr;
+};
+
 int write_body(const FetchFlags& flags, const wallet::FetchResult& result) {
-  std::string target = flags.output;
-  if (flags.remote_name && target.empty()) {
-    const auto path = result.url.substr(0, result.url.find('?'));
-    target = path.substr(path.rfind('/') + 1);
-    if (target.empty() || target == "." || target == "..") target = "index.html";
+  if (result.streamed) return kDone;
+  BodyFile file;
+  auto written = file.write(flags, result.url, result.response.body);
+  if (written) written = file.close();
+  if (written) return kDone;
+  std::fprintf(stderr, "octroi: %s\n", std::string(written.error().message()).c_str());
+  return kFailed;
+}
+
+void write_session(json::Writer& w, const wallet::SessionUse& use) {
+  w.key("session").begin_object().field("id", use.id.hex()).field("opened", use.opened);
+  w.field("topped_up_msat", use.topped_up.count() /* raw: wire */);
+  w.field("deposit_msat", use.deposit.count() /* raw: wire */);
+  w.field("spent_msat", use.spent.count() /* raw: wire */).field("closed", use.closed);
+  if (use.refund) w.field("refund_sat", use.refund->count() /* raw: wire */);
+  if (use.refund_seen) w.field("refund_seen_msat", use.refund_seen->count() /* raw: wire */);
+  if (!use.stream_receipt.empty()) w.key("stream_receipt").raw(use.stream_receipt);
+  w.end_object();
+}
+
+/// What the session did, for people.
+void tell_session(const wallet::FetchResult& result) {
+  const wallet::SessionUse& use = *result.session;
+  if (!result.paid.is_zero()) {
+    std::fprintf(stderr, "octroi: paid %s into a session (fee %s)\n", format(result.paid).c_str(),
+                 format(result.fee).c_str());
   }
-  if (target.empty() || target == "-") {
-    std::fwrite(result.response.body.data(), 1, result.response.body.size(), stdout);
-    std::fflush(stdout);
-    return kDone;
-  }
-  const int fd = ::open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  std::FILE* file = fd < 0 ? nullptr : ::fdopen(fd, "w");
-  if (file == nullptr) {
-    std::fprintf(stderr, "octroi: -o: cannot write '%s'\n", target.c_str());
-    return kFailed;
-  }
-  const bool whole = std::fwrite(result.response.body.data(), 1, result.response.body.size(),
-                                 file) == result.response.body.size();
-  return std::fclose(file) == 0 && whole ? kDone : kFailed;
+  std::fprintf(stderr, "octroi: session %s: %s of %s spent\n", use.id.hex().substr(0, 8).c_str(),
+               format(use.spent).c_str(), format(use.deposit).c_str());
+  if (use.closed)
+    std::fprintf(stderr, "octroi: session closed, %s came back\n",
+                 format(use.refund_seen.value_or(Msat{})).c_str());
+  for (const auto& note : result.notes) std::fprintf(stderr, "octroi: %s\n", note.c_str());
 }
 
 void write_json(const FetchFlags& flags, const wallet::FetchResult& result, Millis duration) {
@@ -194,7 +268,13 @@ void write_json(const FetchFlags& flags, const wallet::FetchResult& result, Mill
       w.field("amount_msat", result.offer->amount.count() /* raw: wire */);
       w.field("offered_scheme", std::string(wallet::to_string(result.offer->scheme)));
     }
+    if (result.session_offer) {
+      w.field("amount_msat", result.session_offer->deposit.count() /* raw: wire */);
+      w.field("offered_scheme", "session");
+      w.field("unit_sat", result.session_offer->unit.count() /* raw: wire */);
+    }
   }
+  if (result.session) write_session(w, *result.session);
   if (!result.notes.empty()) {
     w.key("notes").begin_array();
     for (const auto& note : result.notes) w.string(note);
@@ -217,7 +297,11 @@ int present(const Common& common, const FetchFlags& flags, const wallet::FetchRe
       if (const int code = write_body(flags, result); code != kDone) return code;
     }
   } else if (flags.dry_run) {
-    if (result.would_pay)
+    if (result.session_offer && result.would_pay)
+      std::printf("would pay a deposit of %s for a session (%s a unit)\n",
+                  format(result.session_offer->deposit).c_str(),
+                  format(result.session_offer->unit).c_str());
+    else if (result.would_pay)
       std::printf("would pay %s by %s\n", format(result.offer->amount).c_str(),
                   std::string(wallet::to_string(result.offer->scheme)).c_str());
     else
@@ -233,7 +317,9 @@ int present(const Common& common, const FetchFlags& flags, const wallet::FetchRe
       std::printf("\n");
     }
     if (const int code = write_body(flags, result); code != kDone) return code;
-    if (result.scheme && !flags.silent) {
+    if (result.session && !flags.silent) {
+      tell_session(result);
+    } else if (result.scheme && !flags.silent) {
       std::fprintf(stderr, "octroi: paid %s by %s (fee %s)\n", format(result.paid).c_str(),
                    std::string(wallet::to_string(*result.scheme)).c_str(),
                    format(result.fee).c_str());
@@ -270,19 +356,31 @@ Task<void> run_fetch(net::Loop* loop, const Common* common, const FetchFlags* fl
   WalletMeans means(*loop, *config);
   const bool has_wallet = config->wallet.has_value();
   struct Missing {
-    static Task<Result<lightning::Node*>> node() {
-      co_return fail(
-          FlagErrc::bad_flag,
-          "the configuration has no wallet section: nothing can be paid; see examples/octroi.yaml");
-    }
+    static Task<Result<lightning::Node*>> node() { co_return fail(FlagErrc::bad_flag, kNoWallet); }
   };
   wallet::Payer payer(*client,
                       {[&means, has_wallet] { return has_wallet ? means.node() : Missing::node(); },
                        [&means] { return means.journal(); }},
                       has_wallet ? config->wallet->settings.limits : wallet::Limits{},
                       system_clock());
+  wallet::SessionManager sessions(
+      payer, *client,
+      {[&means, has_wallet] { return has_wallet ? means.node() : Missing::node(); },
+       [&means] { return means.journal(); },
+       [&means, has_wallet]() -> Result<wallet::SessionBook*> {
+         if (!has_wallet) return fail(FlagErrc::bad_flag, kNoWallet);
+         return means.sessions();
+       }},
+      system_clock());
+  // A stream is shown as it comes, unless all of it is to stand in something.
+  BodyFile live;
+  if (!common->json && !flags->include && !flags->head) {
+    request.on_stream = [&live, flags, url = request.http.url.str()](ByteView piece) {
+      return live.write(*flags, url, as_text(piece));
+    };
+  }
   const UnixMillis began = system_clock().now();
-  auto result = co_await payer.fetch(std::move(request));
+  auto result = co_await sessions.fetch(std::move(request));
   *code = result ? present(*common, *flags, *result, system_clock().now() - began)
                  : tell_error(*common, result.error(), exit_code_of(result.error()));
 }

@@ -71,6 +71,10 @@ void fetch_options(OptionSet& set, const std::shared_ptr<FetchFlags>& f,
   set.option("--max-size", f->max_size, "Largest answer taken.");
   set.choice("--prefer-scheme", f->prefer, {"l402", "payment"},
              "Which challenge to pay when there are several.");
+  set.flag("--session", f->session,
+           "Pay a deposit once and draw on it, where the service sells prepaid sessions.");
+  set.flag("--close-after", f->close_after,
+           "End the session afterwards and see the rest come back.");
   set.flag("--no-pay", f->no_pay, "Never pay: print the 402.");
   set.flag("--dry-run", f->dry_run,
            "Decide, but do not pay: exit 10 when it would pay, 11 when not.");
@@ -91,7 +95,9 @@ void add_fetch(cli::CommandLine& line) {
        .examples = {{"octroi fetch https://api.example.com/v1/weather",
                      "pays up to wallet.limits.per_payment"},
                     {"octroi fetch --max-cost 20 --json URL", "at most 20 sat; one JSON object"},
-                    {"octroi fetch --dry-run URL", "what would be paid, without paying"}},
+                    {"octroi fetch --dry-run URL", "what would be paid, without paying"},
+                    {"octroi fetch --session URL", "from a prepaid session, opened when needed"},
+                    {"octroi fetch --session --close-after URL", "and the rest comes back"}},
        .options = [=](OptionSet& set) { fetch_options(set, f, data, numbers); },
        .run =
            [=](const Invocation& call) {
@@ -170,6 +176,40 @@ void add_wallet(cli::CommandLine& line) {
        .json_when_piped = true});
 }
 
+void add_wallet_sessions(cli::CommandLine& line) {
+  struct Words {
+    SessionsQuery query;
+    std::int64_t max_time = 60;
+  };
+  auto w = std::make_shared<Words>();
+  line.add({.name = "wallet sessions",
+            .summary = "Lists prepaid sessions and their refunds, or ends them.",
+            .examples = {{"octroi wallet sessions", "asks the node about refunds that are due"},
+                         {"octroi wallet sessions close 5f3c…", "ends one and waits for the rest"},
+                         {"octroi wallet sessions close --all", "ends every one"}},
+            .options =
+                [w](OptionSet& set) {
+                  set.positional("list|close", w->query.action, "What to do.", false);
+                  set.positional("ID", w->query.id, "The session's id, or its first eight digits.",
+                                 false);
+                  set.flag("--all", w->query.all, "Close every session.");
+                  set.option("-m,--max-time", w->max_time, "Seconds an HTTP exchange may take.");
+                },
+            .run =
+                [w](const Invocation& call) {
+                  SessionsQuery& q = w->query;
+                  q.max_time = static_cast<int>(w->max_time);
+                  const bool close = q.action == "close";
+                  if ((!close && q.action != "list") || (!close && (q.all || !q.id.empty())) ||
+                      (close && q.all == !q.id.empty())) {
+                    call.err() << "octroi: wallet sessions: say list, close ID or close --all\n";
+                    return ExitCode::usage;
+                  }
+                  return as_exit(wallet_sessions_command({call, call.json}, q));
+                },
+            .json_when_piped = true});
+}
+
 void add_state(cli::CommandLine& line) {
   line.describe_group("transaction", "Payments to the paywall.");
   line.describe_group("token", "L402 tokens.");
@@ -208,43 +248,6 @@ void add_state(cli::CommandLine& line) {
              return as_exit(token_revoke_command({call, call.json}, *id));
            },
        .json_when_piped = true});
-  auto to = std::make_shared<std::string>();
-  line.add({.name = "store backup",
-            .summary = "Writes a copy of the store to a new file, while no server runs on it.",
-            .examples = {{"octroi store backup /backup/octroi.db", "a file that is not there yet"}},
-            .options = [to](OptionSet& set) { set.positional("FILE", *to, "Must not exist."); },
-            .run =
-                [to](const Invocation& call) {
-                  return as_exit(store_backup_command({call, call.json}, *to));
-                },
-            .json_when_piped = true});
-  struct Migrate {
-    std::string direction = "status";
-    std::int64_t to = -1;
-  };
-  auto m = std::make_shared<Migrate>();
-  line.add({.name = "migrate",
-            .summary = "Shows or changes the schema of the store, while no server runs on it.",
-            .examples = {{"octroi migrate status", "what is applied"},
-                         {"octroi migrate up", "to the newest"},
-                         {"octroi migrate down --to 1", "back to a version"}},
-            .options =
-                [m](OptionSet& set) {
-                  set.positional("up|down|status", m->direction, "What to do.", false);
-                  set.option("--to", m->to, "The version to stop at.");
-                },
-            .run =
-                [m](const Invocation& call) {
-                  if (m->direction != "up" && m->direction != "down" && m->direction != "status") {
-                    call.err() << "octroi: migrate: say up, down or status\n";
-                    return ExitCode::usage;
-                  }
-                  if (m->direction == "down" && m->to < 0) {
-                    call.err() << "octroi: migrate down: say where to stop, --to VERSION\n";
-                    return ExitCode::usage;
-                  }
-                  return as_exit(migrate_command({call, call.json}, m->direction, m->to));
-                }});
 }
 
 }  // namespace
@@ -254,7 +257,9 @@ void add_commands(cli::CommandLine& line) {
   add_demo(line);
   add_fetch(line);
   add_wallet(line);
+  add_wallet_sessions(line);
   add_state(line);
+  add_store_commands(line);
   add_session_commands(line);
 }
 

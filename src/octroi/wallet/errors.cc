@@ -32,6 +32,16 @@ ErrorInfo error_info(Errc e) {
       return {"wallet.too-large", ErrorKind::limit};
     case Errc::too_many_redirects:
       return {"wallet.too-many-redirects", ErrorKind::refused};
+    case Errc::session_store:
+      return {"wallet.session-store", ErrorKind::internal};
+    case Errc::session_unknown:
+      return {"wallet.session-unknown", ErrorKind::not_found};
+    case Errc::session_busy:
+      return {"wallet.session-busy", ErrorKind::unavailable};
+    case Errc::session_ended:
+      return {"wallet.session-ended", ErrorKind::refused};
+    case Errc::refund_missing:
+      return {"wallet.refund-missing", ErrorKind::refused};
   }
   return {"wallet.unknown", ErrorKind::internal};
 }

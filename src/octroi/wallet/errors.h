@@ -21,6 +21,11 @@ enum class Errc : std::uint8_t {
   field_taken,         // the proof would overwrite a field of the caller's own
   too_large,           // the answer is larger than the limit
   too_many_redirects,  // more redirects than allowed, or one from https to http
+  session_store,       // what is kept about prepaid sessions cannot be read or written
+  session_unknown,     // the wallet has no such session
+  session_busy,        // another process has been opening or filling a session for too long
+  session_ended,       // the service ended the session while a stream was waiting for a top-up
+  refund_missing,      // the service says that it gave back what our node did not receive
 };
 ErrorInfo error_info(Errc e);
 

@@ -8,6 +8,7 @@
 #include "octroi/mpp/credential.h"
 #include "octroi/mpp/expiry.h"
 #include "octroi/mpp/lightning/charge.h"
+#include "octroi/mpp/lightning/session.h"
 #include "octroi/mpp/lightning/zero.h"
 
 namespace octroi::wallet {
@@ -90,8 +91,10 @@ Result<Offer> read_zero(mpp::Challenge challenge, UnixMillis now) {
 Result<Offer> read_charge(mpp::Challenge challenge, UnixMillis now) {
   if (challenge.method != mpp::lightning::kMethod ||
       challenge.intent != mpp::lightning::kChargeIntent) {
-    return fail(Errc::no_challenge, fmt::format("Payment {}/{}: this wallet pays lightning/charge",
-                                                challenge.method, challenge.intent));
+    return fail(
+        Errc::no_challenge,
+        fmt::format("Payment {}/{}: this wallet pays lightning/charge and lightning/session",
+                    challenge.method, challenge.intent));
   }
   if (mpp::lightning::is_zero_request(challenge.request))
     return read_zero(std::move(challenge), now);
@@ -122,7 +125,71 @@ Result<Offer> read_charge(mpp::Challenge challenge, UnixMillis now) {
   return offer;
 }
 
+bool is_session(const mpp::Challenge& challenge) {
+  return challenge.method == mpp::lightning::kMethod &&
+         challenge.intent == mpp::lightning::kSessionIntent;
+}
+
+/// Lightning session, "Challenge Request": the invoice is what will be paid; what stands beside it
+/// must agree.
+Result<> check_deposit(const mpp::lightning::SessionRequest& request,
+                       const bolt11::Invoice& invoice) {
+  if (request.deposit_amount && *invoice.amount != to_msat(*request.deposit_amount)) {
+    return fail(Errc::bad_invoice,
+                fmt::format("Payment: the challenge says a deposit of {}, its invoice {}",
+                            format(*request.deposit_amount), format(*invoice.amount)));
+  }
+  if (request.payment_hash != invoice.payment_hash) {
+    return fail(Errc::bad_invoice,
+                "Payment: the challenge names another payment hash than its deposit invoice");
+  }
+  if (*invoice.amount < to_msat(request.amount)) {
+    return fail(Errc::bad_invoice,
+                fmt::format("Payment: the deposit of {} does not pay for one unit of {}",
+                            format(*invoice.amount), format(request.amount)));
+  }
+  return {};
+}
+
+std::string_view field_of(const mpp::Challenge& challenge) {
+  return challenge.header ? std::string_view(*challenge.header) : std::string_view("Authorization");
+}
+
 }  // namespace
+
+Result<SessionOffer> read_session_offer(mpp::Challenge challenge, UnixMillis now) {
+  OCTROI_TRY(auto request, mpp::lightning::parse_session_request(challenge.request));
+  SessionOffer offer;
+  offer.unit = request.amount;
+  offer.idle_timeout = request.idle_timeout;
+  offer.hash = request.payment_hash;
+  if (!challenge.expires && !request.deposit_invoice)
+    return fail(Errc::bad_invoice, "Payment: a session's challenge must say when it expires");
+  if (request.deposit_invoice) {
+    auto invoice = decode_payable(*request.deposit_invoice, now);
+    // One that is over can no longer be paid, but its challenge can still be shown.
+    if (invoice) {
+      OCTROI_CHECK(check_deposit(request, *invoice));
+      OCTROI_TRY(offer.pay_before, mpp::effective_expiry(challenge.expires, invoice->expires()));
+      offer.deposit = *invoice->amount;
+      offer.invoice_text = *request.deposit_invoice;
+      offer.invoice = std::move(*invoice);
+    } else if (!challenge.expires) {
+      return fail(std::move(invoice).error());
+    }
+  }
+  if (challenge.expires) {
+    OCTROI_TRY(offer.expires, mpp::parse_expires(*challenge.expires));
+  } else {
+    offer.expires = offer.pay_before;
+  }
+  if (offer.invoice && now + kLeastTimeLeft >= offer.pay_before) {
+    offer.invoice.reset();
+    offer.invoice_text.clear();
+  }
+  offer.challenge = std::move(challenge);
+  return offer;
+}
 
 std::string_view to_string(Scheme s) {
   switch (s) {
@@ -152,16 +219,27 @@ ReadOffers read_offers(const http::Headers& response, UnixMillis now) {
     if (auto l402 = as_l402(challenge)) take(read_l402(std::move(*l402), now));
   }
   if (auto challenges = mpp::parse_challenges(lines)) {
-    for (auto& challenge : *challenges) take(read_charge(std::move(challenge), now));
+    for (auto& challenge : *challenges) {
+      if (!is_session(challenge)) {
+        take(read_charge(std::move(challenge), now));
+      } else if (auto session = read_session_offer(std::move(challenge), now); !session) {
+        out.refused.emplace_back(session.error().message());
+      } else if (session->expires <= now) {
+        out.refused.emplace_back("Payment: the challenge has expired");
+      } else {
+        out.sessions.push_back(std::move(*session));
+      }
+    }
   }
   return out;
 }
 
 std::string_view Offer::field() const {
   const auto* payment = std::get_if<mpp::Challenge>(&challenge);
-  return payment != nullptr && payment->header ? std::string_view(*payment->header)
-                                               : std::string_view("Authorization");
+  return payment != nullptr ? field_of(*payment) : std::string_view("Authorization");
 }
+
+std::string_view SessionOffer::field() const { return field_of(challenge); }
 
 const Offer* choose(const std::vector<Offer>& offers, std::optional<Scheme> prefer,
                     const http::Headers& own) {
@@ -179,13 +257,16 @@ Result<Proof> make_proof(const Offer& offer, const Secret& preimage) {
     return Proof{"Authorization", Secret::take((challenge->lsat ? "LSAT " : "L402 ") +
                                                challenge->token + ":" + to_hex(preimage.reveal()))};
   }
-  const auto& challenge = std::get<mpp::Challenge>(offer.challenge);
-  std::string payload = offer.is_free() ? mpp::lightning::zero_payload_json()
-                                        : mpp::lightning::charge_payload_json(preimage);
-  auto value = mpp::format_credential(challenge, payload);
-  secure_wipe(payload.data(), payload.size());
+  return make_proof(std::get<mpp::Challenge>(offer.challenge),
+                    offer.is_free() ? mpp::lightning::zero_payload_json()
+                                    : mpp::lightning::charge_payload_json(preimage));
+}
+
+Result<Proof> make_proof(const mpp::Challenge& challenge, std::string payload_json) {
+  auto value = mpp::format_credential(challenge, payload_json);
+  secure_wipe(payload_json.data(), payload_json.size());
   if (!value) return fail(std::move(value).error());
-  return Proof{std::string(offer.field()), Secret::take(std::move(*value))};
+  return Proof{std::string(field_of(challenge)), Secret::take(std::move(*value))};
 }
 
 }  // namespace octroi::wallet

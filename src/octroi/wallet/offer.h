@@ -2,8 +2,9 @@
 // checks that must pass before one is paid.
 //
 // The invoice is authoritative: whatever the challenge says beside it (amount, hash, network,
-// expiry) must agree with what was signed, or nothing is paid. Source  Lightning charge, client
-// requirements; L402 protocol.   Thread: pure.
+// expiry) must agree with what was signed, or nothing is paid.
+// Source  Lightning charge, client requirements; Lightning session, "Challenge Request"; L402
+// protocol.   Thread: pure.
 #pragma once
 
 #include <optional>
@@ -43,12 +44,31 @@ struct Offer {
   [[nodiscard]] std::string_view field() const;
 };
 
+/// A prepaid session: what one unit costs, and the deposit that begins one or tops one up.
+struct SessionOffer {
+  mpp::Challenge challenge;
+  Sat unit;
+  std::optional<Seconds> idle_timeout;
+  PaymentHash hash;                        // of the deposit: the id of a session that it opens
+  std::string invoice_text;                // empty: nothing can be paid, only shown with a session
+  std::optional<bolt11::Invoice> invoice;  // decoded, signature checked
+  Msat deposit;
+  UnixMillis expires;     // of the challenge: until then it can be shown
+  UnixMillis pay_before;  // the earlier of challenge and invoice
+
+  [[nodiscard]] std::string_view field() const;
+};
+
 struct ReadOffers {
-  std::vector<Offer> offers;         // checked, in the order of the answer
-  std::vector<std::string> refused;  // why the others are not among them
+  std::vector<Offer> offers;           // checked, in the order of the answer
+  std::vector<SessionOffer> sessions;  // likewise
+  std::vector<std::string> refused;    // why the others are not among them
 };
 /// Challenges that contradict their invoice are left out, with the reason.
 [[nodiscard]] ReadOffers read_offers(const http::Headers& response, UnixMillis now);
+
+/// A challenge of a session as it was stored.
+[[nodiscard]] Result<SessionOffer> read_session_offer(mpp::Challenge challenge, UnixMillis now);
 
 /// The value for the Authorization field and the name of the field to use.
 struct Proof {
@@ -57,6 +77,8 @@ struct Proof {
 };
 /// `preimage` is not looked at where nothing was to be paid.
 [[nodiscard]] Result<Proof> make_proof(const Offer& offer, const Secret& preimage);
+/// `payload_json` is taken and wiped.
+[[nodiscard]] Result<Proof> make_proof(const mpp::Challenge& challenge, std::string payload_json);
 
 /// The first of the preferred scheme, else the first; only of those whose proof overwrites no field
 /// of the request's own. Null: there is none.

@@ -123,7 +123,8 @@ TEST_F(OfferTest, WhatContradictsItsInvoiceIsRefusedWithTheReason) {
        {.expires = mpp::format_expires(kNow + Millis(5'000))},
        "about to"},
       {"another method", {.method = "tempo"}, "lightning/charge"},
-      {"another intent", {.intent = "session"}, "lightning/charge"},
+      {"another intent", {.intent = "subscription"}, "lightning/charge"},
+      {"a charge that calls itself a session", {.intent = "session"}, "paymentHash"},
   };
   for (const auto& row : rows) {
     const auto got = read({payment(row.lie)});

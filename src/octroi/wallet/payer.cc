@@ -45,6 +45,8 @@ bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+}  // namespace
+
 Error network_error(const Error& e) {
   if (e.is(net::SsrfErrc::blocked_address) || e.is(net::SsrfErrc::blocked_name) ||
       e.is(net::SsrfErrc::bad_host) || e.is(net::Errc::blocked)) {
@@ -55,25 +57,50 @@ Error network_error(const Error& e) {
   return {Errc::network, std::string(e.message())};
 }
 
-}  // namespace
-
 Msat Payer::fee_limit(const std::optional<Msat>& asked) const {
   return asked ? std::min(*asked, limits_.max_fee) : limits_.max_fee;
 }
 
 Task<Result<FetchResult>> Payer::fetch(FetchRequest request) {
-  FetchResult result;
-  const std::string asked_origin = request.http.url.origin();
-  std::string final_origin = asked_origin;
-  OCTROI_CO_TRY(result.response, co_await send(&request, &final_origin));
-  result.url = request.http.url.str();
-  if (result.response.status == 429)
+  OCTROI_CO_TRY(Asked asked, co_await ask(&request));
+  co_return co_await settle(std::move(request), std::move(asked));
+}
+
+Task<Result<Payer::Asked>> Payer::ask(FetchRequest* request) {
+  Asked asked;
+  asked.asked_origin = asked.final_origin = request->http.url.origin();
+  OCTROI_CO_TRY(asked.result.response, co_await send(request, &asked.final_origin));
+  asked.result.url = request->http.url.str();
+  if (asked.result.response.status == 429)
     co_return fail(Errc::rate_limited,
                    "the service says: too many requests; wait as Retry-After says");
-  if (result.response.status != 402) co_return result;
+  if (asked.result.response.status == 402)
+    asked.read = read_offers(asked.result.response.headers, clock_.now());
+  co_return asked;
+}
 
-  ReadOffers read = read_offers(result.response.headers, clock_.now());
+Result<> Payer::may_pay(const FetchRequest& request, const Asked& asked) {
+  if (asked.final_origin != asked.asked_origin) {
+    return fail(
+        Errc::insecure,
+        fmt::format("{} asks for payment, but {} was asked for; fetch it directly to pay it",
+                    asked.final_origin, asked.asked_origin));
+  }
+  if (!request.http.url.tls() && !is_this_machine(request.http.url.host)) {
+    return fail(Errc::insecure, "a challenge over plain HTTP could be anybody's; use https");
+  }
+  return {};
+}
+
+Task<Result<FetchResult>> Payer::settle(FetchRequest request, Asked asked) {
+  FetchResult result = std::move(asked.result);
+  ReadOffers read = std::move(asked.read);
+  if (result.response.status != 402) co_return result;
   result.notes = std::move(read.refused);
+  if (!read.sessions.empty()) {
+    result.notes.emplace_back(
+        "Payment lightning/session: a deposit is paid for it with octroi fetch --session");
+  }
   const Offer* chosen = choose(read.offers, request.prefer, request.http.headers);
   if (chosen == nullptr && !read.offers.empty()) {
     const std::string reason = fmt::format(
@@ -92,16 +119,8 @@ Task<Result<FetchResult>> Payer::fetch(FetchRequest request) {
   }
   result.offer = *chosen;
   const Offer& offer = *result.offer;
-  if (final_origin != asked_origin) {
-    co_return fail(
-        Errc::insecure,
-        fmt::format("{} asks for payment, but {} was asked for; fetch it directly to pay it",
-                    final_origin, asked_origin));
-  }
-  if (!request.http.url.tls() && !is_this_machine(request.http.url.host)) {
-    co_return fail(Errc::insecure, "a challenge over plain HTTP could be anybody's; use https");
-  }
-  if (auto decided = decide(request, offer); !decided) {
+  OCTROI_CO_CHECK(may_pay(request, asked));
+  if (auto decided = decide(request, offer.amount); !decided) {
     if (request.dry_run) {
       result.notes.emplace_back(decided.error().message());
       co_return result;
@@ -116,8 +135,8 @@ Task<Result<FetchResult>> Payer::fetch(FetchRequest request) {
   lightning::Payment payment;  // of nothing, where nothing is asked for
   if (!offer.is_free()) {
     OCTROI_CO_TRY(payment, co_await pay(offer.invoice_text, offer.invoice, request.http.url.host,
-                                        std::string(to_string(offer.scheme)),
-                                        fee_limit(request.max_fee), request.payment_timeout));
+                                        std::string(to_string(offer.scheme)), request.max_fee,
+                                        request.payment_timeout));
   }
   result.scheme = offer.scheme;
   result.paid = payment.amount;
@@ -126,7 +145,7 @@ Task<Result<FetchResult>> Payer::fetch(FetchRequest request) {
   request.http.headers.set(proof.field, proof.value.reveal_text());
   result.proof = std::move(proof);
   request.follow_redirects = false;  // the credential stays with the host that sold it
-  auto retried = co_await send(&request, &final_origin);
+  auto retried = co_await send(&request, &asked.final_origin);
   if (!retried) {
     co_return fail(Error(Errc::network, fmt::format("paid {} and then: {}", format(payment.amount),
                                                     retried.error().message())));
@@ -179,12 +198,12 @@ Task<Result<http::Response>> Payer::send(FetchRequest* request, std::string* ori
   }
 }
 
-Result<> Payer::decide(const FetchRequest& request, const Offer& offer) const {
+Result<> Payer::decide(const FetchRequest& request, Msat amount) const {
   const Msat cap =
       request.max_cost ? std::min(*request.max_cost, limits_.per_payment) : limits_.per_payment;
-  if (offer.amount > cap) {
+  if (amount > cap) {
     return fail(Errc::over_limit, fmt::format("the service asks {}, the limit a payment is {}",
-                                              format(offer.amount), format(cap)));
+                                              format(amount), format(cap)));
   }
   return {};
 }
@@ -201,15 +220,15 @@ Task<Result<lightning::Payment>> Payer::pay_invoice(std::string text, std::optio
                    fmt::format("the invoice is over {}, the limit a payment is {}",
                                format(*invoice->amount), format(limits_.per_payment)));
   }
-  co_return co_await pay(std::move(text), std::move(*invoice), "", "invoice", fee_limit(max_fee),
-                         timeout);
+  co_return co_await pay(std::move(text), std::move(*invoice), "", "invoice", max_fee, timeout);
 }
 
 /// ledger::SpendJournal before payment: from the moment the node may have the order until it tells
 /// the outcome, the money is held and the hash cannot be paid again.
 Task<Result<lightning::Payment>> Payer::pay(std::string invoice_text, bolt11::Invoice invoice,
-                                            std::string host, std::string scheme, Msat fee_limit,
-                                            Seconds timeout) {
+                                            std::string host, std::string scheme,
+                                            std::optional<Msat> max_fee, Seconds timeout) {
+  const Msat most_fee = fee_limit(max_fee);
   OCTROI_CO_TRY(lightning::Node * node, co_await means_.node());
   OCTROI_CO_TRY(ledger::SpendJournal * journal, means_.journal());
   OCTROI_CO_TRY(auto info, co_await node->info());
@@ -220,10 +239,10 @@ Task<Result<lightning::Payment>> Payer::pay(std::string invoice_text, bolt11::In
   }
   const PaymentHash hash = invoice.payment_hash;
   OCTROI_CO_CHECK(
-      journal->reserve({hash, host, scheme, *invoice.amount, fee_limit, clock_.now()}, limits_));
+      journal->reserve({hash, host, scheme, *invoice.amount, most_fee, clock_.now()}, limits_));
   OCTROI_CO_CHECK(journal->advance(hash, ledger::SpendStage::submitted, {}));
 
-  auto paid = co_await node->pay({invoice_text, std::nullopt, fee_limit, timeout});
+  auto paid = co_await node->pay({invoice_text, std::nullopt, most_fee, timeout});
   if (paid && paid->state == lightning::PaymentState::succeeded) {
     // The money is gone whatever the journal says now: the proof is worth more than the record.
     if (auto kept = journal->advance(hash, ledger::SpendStage::settled, paid->fee); !kept) {
@@ -252,6 +271,31 @@ Task<Result<lightning::Payment>> Payer::pay(std::string invoice_text, bolt11::In
       Errc::payment_unknown,
       fmt::format("it is not known whether {} was paid ({}); run octroi wallet reconcile",
                   hash.hex(), reason));
+}
+
+Task<Result<std::optional<lightning::Payment>>> Payer::recall(PaymentHash hash) {
+  OCTROI_CO_TRY(lightning::Node * node, co_await means_.node());
+  OCTROI_CO_TRY(ledger::SpendJournal * journal, means_.journal());
+  OCTROI_CO_TRY(const auto entry, journal->find(hash));
+  if (!entry || entry->stage == ledger::SpendStage::failed)
+    co_return std::optional<lightning::Payment>();
+  const bool open = entry->stage != ledger::SpendStage::settled;
+  auto payment = co_await node->track(hash);
+  if (payment && payment->state == lightning::PaymentState::succeeded) {
+    if (open) OCTROI_CO_CHECK(journal->advance(hash, ledger::SpendStage::settled, payment->fee));
+    redactor().add(payment->preimage);
+    co_return std::optional(std::move(*payment));
+  }
+  const bool never = payment ? payment->state == lightning::PaymentState::failed
+                             : payment.error().is(lightning::Errc::not_found);
+  if (never && open) {
+    OCTROI_CO_CHECK(journal->advance(hash, ledger::SpendStage::failed, {}));
+    co_return std::optional<lightning::Payment>();
+  }
+  co_return fail(
+      Errc::payment_unknown,
+      fmt::format("it is not known yet whether {} was paid; run octroi wallet reconcile, or again",
+                  hash.hex()));
 }
 
 Task<Result<std::vector<Payer::Reconciled>>> Payer::reconcile() {

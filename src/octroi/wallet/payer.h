@@ -36,9 +36,27 @@ struct FetchRequest {
   bool follow_redirects = false;
   int max_redirects = 10;
   bool private_targets = false;  // development: this machine and its network may be fetched
+  // Prepaid sessions; only SessionManager looks at these.
+  bool session = false;      // rather than paying for this request alone
+  bool close_after = false;  // end the session afterwards, and see what comes back
+  /// Gets the body of an event stream as it arrives; null: it is collected as any other body.
+  std::function<Result<>(ByteView)> on_stream;
   std::uint64_t max_body = 64ULL << 20;
   Millis timeout{60'000};
   Seconds payment_timeout{60};
+};
+
+/// What became of the session that a fetch used.
+struct SessionUse {
+  PaymentHash id;
+  bool opened = false;  // by this fetch
+  Msat topped_up;       // by this fetch
+  Msat deposit;         // all of it
+  Msat spent;           // as far as we were told
+  bool closed = false;
+  std::optional<Sat> refund;        // what the service says that it gave back
+  std::optional<Msat> refund_seen;  // what our node received
+  std::string stream_receipt;       // JSON of the payment-receipt event
 };
 
 struct FetchResult {
@@ -53,7 +71,13 @@ struct FetchResult {
   bool would_pay = false;
   std::optional<Offer> offer;      // what was, or would be, paid
   std::vector<std::string> notes;  // why challenges were left out
+  std::optional<SessionUse> session;
+  std::optional<SessionOffer> session_offer;  // of a dry run
+  bool streamed = false;                      // the body went to on_stream
 };
+
+/// An error of the client below in the wallet's terms.
+[[nodiscard]] Error network_error(const Error& e);
 
 class Payer {
  public:
@@ -66,6 +90,30 @@ class Payer {
       : client_(client), means_(std::move(means)), limits_(limits), clock_(clock) {}
 
   Task<Result<FetchResult>> fetch(FetchRequest request);
+
+  // The parts of a fetch, for who decides between them.
+  /// The answer to the request as it is, and what a 402 among them offers.
+  struct Asked {
+    FetchResult result;
+    ReadOffers read;
+    std::string asked_origin;
+    std::string final_origin;
+  };
+  /// `request` is left with the URL that redirects led to.
+  Task<Result<Asked>> ask(FetchRequest* request);
+  /// What fetch() does once it was answered.
+  Task<Result<FetchResult>> settle(FetchRequest request, Asked asked);
+  /// Nothing is paid on another origin than the one asked for, nor over plain HTTP.
+  [[nodiscard]] static Result<> may_pay(const FetchRequest& request, const Asked& asked);
+  /// Against --max-cost and the limit a payment.
+  [[nodiscard]] Result<> decide(const FetchRequest& request, Msat amount) const;
+  /// Journal, pay, settle. The amount was decided about.
+  Task<Result<lightning::Payment>> pay(std::string invoice_text, bolt11::Invoice invoice,
+                                       std::string host, std::string scheme,
+                                       std::optional<Msat> max_fee, Seconds timeout);
+  /// What became of a payment that an earlier process began: paid, or nothing when it certainly was
+  /// not. payment_unknown otherwise. Never pays.
+  Task<Result<std::optional<lightning::Payment>>> recall(PaymentHash hash);
 
   /// Pays an invoice under the same limits and journal.
   Task<Result<lightning::Payment>> pay_invoice(std::string text, std::optional<Msat> max_fee,
@@ -80,10 +128,6 @@ class Payer {
 
  private:
   Task<Result<http::Response>> send(FetchRequest* request, std::string* origin);
-  Result<> decide(const FetchRequest& request, const Offer& offer) const;
-  Task<Result<lightning::Payment>> pay(std::string invoice_text, bolt11::Invoice invoice,
-                                       std::string host, std::string scheme, Msat fee_limit,
-                                       Seconds timeout);
   [[nodiscard]] Msat fee_limit(const std::optional<Msat>& asked) const;
 
   http::Client& client_;

@@ -100,6 +100,13 @@ class RecordingJournal final : public ledger::SpendJournal {
     found->second.fee = fee;
     return {};
   }
+  Result<> note_refund(const PaymentHash& hash, Msat amount, UnixMillis) override {
+    steps_.emplace_back("refund");
+    auto found = entries.find(hash);
+    if (found == entries.end()) return fail(ledger::SpendErrc::no_entry);
+    found->second.refunded = amount;
+    return {};
+  }
   Result<std::optional<ledger::SpendEntry>> find(const PaymentHash& hash) override {
     auto found = entries.find(hash);
     if (found == entries.end()) return std::nullopt;
