@@ -206,18 +206,32 @@ struct InvoicePool::Impl : std::enable_shared_from_this<InvoicePool::Impl> {
     return static_cast<int>(std::min<std::int64_t>(wanted, options.max_batch));
   }
 
+  Task<Result<>> meet_node() {
+    OCTROI_CO_TRY(const NodeInfo info, co_await node.info());
+    {
+      const std::lock_guard lock(mutex);
+      node_key = info.public_key;
+    }
+    network.store(static_cast<int>(info.network));
+    co_return Result<>{};
+  }
+
+  /// Who has nothing to sell yet may have to judge an invoice already, after a restart.
+  Task<void> meet_node_in_time() {
+    Backoff wait(kFirstRetry, kLongestRetry);
+    while (!known_network()) {
+      auto known = co_await meet_node();
+      if (!known) co_await control.sleep(wait.next());
+    }
+  }
+
   Task<Result<std::vector<Invoice>>> make(Key key, int count) {
     if (!known_network()) {
-      auto info = co_await node.info();
-      if (!info) {
-        health.bad(info.error());
-        co_return fail(std::move(info).error());
+      auto known = co_await meet_node();
+      if (!known) {
+        health.bad(known.error());
+        co_return fail(std::move(known).error());
       }
-      {
-        const std::lock_guard lock(mutex);
-        node_key = info->public_key;
-      }
-      network.store(static_cast<int>(info->network));
     }
     const auto expiry =
         std::chrono::duration_cast<Seconds>(options.challenge_ttl + options.max_age);
@@ -359,7 +373,10 @@ InvoicePool::InvoicePool(net::Loop& control, Node& node, ledger::Store& store, N
 
 InvoicePool::~InvoicePool() { impl_->stop(); }
 
-void InvoicePool::start() { impl_->tasks.start(impl_->upkeep()); }
+void InvoicePool::start() {
+  impl_->tasks.start(impl_->upkeep());
+  impl_->tasks.start(impl_->meet_node_in_time());
+}
 
 Task<Result<Invoice>> InvoicePool::take(Msat amount, std::string memo) {
   return take_from(impl_, Key(amount, std::move(memo)), true);
