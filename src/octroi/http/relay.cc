@@ -300,8 +300,13 @@ Task<Result<ResponseHead>> Relay::final_head() {
 RelayResult Relay::ended(RelayState state, std::optional<Error> error) const {
   const bool fault = error && !gone_ && !refused_ && !late_ &&
                      (state == RelayState::failed || state == RelayState::torn);
-  return {state, status_, std::move(error), request_bytes_, response_bytes_,
-          fault, gone_,   reset_code()};
+  const bool client_fault = error && refused_ && !gone_ && !late_ && !refused_->is(Errc::closed);
+  RelayResult result{state, status_, std::move(error), request_bytes_, response_bytes_};
+  result.upstream_fault = fault;
+  result.client_left = gone_;
+  result.client_fault = client_fault;
+  result.reset_code = reset_code();
+  return result;
 }
 
 RelayResult Relay::unanswered(Error error) const {

@@ -78,6 +78,9 @@ struct RelayResult {
   std::uint64_t response_bytes = 0;
   bool upstream_fault = false;  // the upstream broke off, was late or spoke no HTTP
   bool client_left = false;     // whatever the state: nobody is there to be answered
+  /// The client's message broke off for a reason of its own (malformed, too large, too slow): `error`
+  /// speaks of that, and the upstream has no part in it.
+  bool client_fault = false;
   /// The code with which an HTTP/2 upstream reset the exchange (RFC 9113 section 7).
   std::optional<std::uint32_t> reset_code = {};
 };

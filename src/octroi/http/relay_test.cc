@@ -292,6 +292,8 @@ TEST_F(RelayTest, AMalformedRequestBodyReachesNobodyAsWhole) {
                   "chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n")
                   .ends_with("http.bad_message"));
   EXPECT_EQ(seen.find("0\r\n\r\n"), std::string::npos);
+  EXPECT_TRUE(result->client_fault);
+  EXPECT_FALSE(result->upstream_fault);
 }
 
 TEST_F(RelayTest, AnEarlyAnswerPassesWhileTheBodyIsStillComing) {

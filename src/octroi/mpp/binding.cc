@@ -89,6 +89,7 @@ Result<std::vector<Segment>> split_segments(std::string_view path) {
       return bad_path("contains a query or fragment");
     }
     if (detail::is_control(c)) return bad_path("may not contain control characters");
+    if (c == '\\') return bad_path("a backslash is a slash to some servers");
     if (c == '/') {
       current.before_escaped_slash = escaped;
       out.push_back(std::move(current));
@@ -110,7 +111,9 @@ bool is_dot_or_empty(std::string_view segment) {
 bool is_plainly_normal(std::string_view path) {
   char before = '/';
   for (const char c : path.substr(1)) {
-    if (c == '%' || c == ';' || c == '?' || c == '#' || detail::is_control(c)) return false;
+    if (c == '%' || c == ';' || c == '\\' || c == '?' || c == '#' || detail::is_control(c)) {
+      return false;
+    }
     if (before == '/' && (c == '/' || c == '.')) return false;
     before = c;
   }

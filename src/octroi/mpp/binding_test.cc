@@ -108,7 +108,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{"escaped_slash_before_dots", "/public%2F../premium", nullptr},
                     Row{"escaped_slash_twice", "/a%2F%2Fb", nullptr},
                     Row{"escaped_slash_at_end", "/a%2F", nullptr},
-                    Row{"escaped_slash_at_start", "/%2Fa", nullptr}),
+                    Row{"escaped_slash_at_start", "/%2Fa", nullptr},
+                    Row{"backslash", "/public\\..\\premium", nullptr},
+                    Row{"escaped_backslash", "/public%5C..%5cpremium", nullptr},
+                    Row{"escaped_backslash_alone", "/a%5Cb", nullptr}),
     [](const auto& info) { return info.param.name; });
 
 TEST(NormalisePathProperty, NothingChangesTheSecondTime) {

@@ -39,6 +39,22 @@ Complaint unreached() {
                    503);
 }
 
+/// What was wrong with the client's message, when it is that for which nothing was answered.
+std::optional<Complaint> complaint_about_body(const http::RelayResult& result) {
+  if (!result.error) return std::nullopt;
+  if (result.error->is(http::Errc::body_too_large)) {
+    return Complaint{413, "the request body is larger than this service takes"};
+  }
+  if (!result.client_fault) return std::nullopt;
+  if (result.error->is(http::Errc::head_too_large)) {
+    return Complaint{431, "the trailer section is too large"};
+  }
+  if (result.error->is(http::Errc::timeout)) {
+    return Complaint{408, "the request body did not arrive in time"};
+  }
+  return complaint({mpp::ProblemType::bad_request, "the request body could not be read"}, 400);
+}
+
 bool acceptable_request_id(std::string_view id) {
   return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -748,12 +764,12 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     co_await refuse_answer(visit, std::move(*meter->refusal()), authenticator);
     co_return;
   }
-  visit.outcome = Outcome::upstream;
-  if (result.error && result.error->is(http::Errc::body_too_large)) {
-    co_await refuse(visit, Complaint{413, "the request body is larger than this service takes"},
-                    std::nullopt);
+  if (auto about = complaint_about_body(result)) {
+    visit.outcome = Outcome::refused;
+    co_await refuse(visit, std::move(*about), std::nullopt);
     co_return;
   }
+  visit.outcome = Outcome::upstream;
   const bool late = result.error && result.error->is(http::Errc::timeout);
   if (late && past_deadline(visit)) {
     co_await refuse(visit, Complaint{504, "the deadline of the call has passed"}, std::nullopt);
