@@ -1,0 +1,3 @@
+module octroi.dev/tests/interop/referee
+
+go 1.25.5
