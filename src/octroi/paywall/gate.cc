@@ -521,10 +521,14 @@ Task<bool> Gate::read_bound_body(Visit& visit) {
 /// for it; how much is left over is told by the answer. What two readers could read differently
 /// announces nothing.
 Task<bool> Gate::set_aside(Visit& visit, Grant& grant) {
-  if (!grant.session || grant.use == Use::door) co_return true;
+  if (!grant.session || grant.use == Use::door) return Task<bool>::done(true);
+  const auto price = metered_price(visit.service->settings, grant.session->price);
+  if (!price || price->unit != pricing::Unit::token) return Task<bool>::done(true);
+  return set_aside_tokens(visit, *grant.session, *price);
+}
+
+Task<bool> Gate::set_aside_tokens(Visit& visit, SessionUse& use, pricing::UnitPrice price) {
   const ServiceSettings& s = visit.service->settings;
-  const auto price = metered_price(s, grant.session->price);
-  if (!price || price->unit != pricing::Unit::token) co_return true;
   const std::uint64_t limit = std::min(s.digest_limit, s.max_body);
   const auto length = visit.body ? visit.body->size() : visit.exchange.body().length();
   Result<Announced> announced = announced_by_length(length);
@@ -546,7 +550,7 @@ Task<bool> Gate::set_aside(Visit& visit, Grant& grant) {
     }
     announced = announced_by(*visit.body);
   }
-  auto cost = announced ? price->cost(announced->reserve) : Result<Msat>(Msat());
+  auto cost = announced ? price.cost(announced->reserve) : Result<Msat>(Msat());
   if (!announced || !cost) {
     co_await refuse(visit,
                     complaint({mpp::ProblemType::bad_request,
@@ -557,7 +561,7 @@ Task<bool> Gate::set_aside(Visit& visit, Grant& grant) {
     co_return false;
   }
   visit.input_tokens = announced->input;
-  reserve_for(*grant.session, *cost);
+  reserve_for(use, *cost);
   co_return true;
 }
 
@@ -679,12 +683,13 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     options.deadline = std::max(*visit.deadline - exchange_time(visit), Millis(1));
   }
 
-  std::optional<SessionMeter> meter;
+  std::unique_ptr<SessionMeter> meter;
   if (grant != nullptr && grant->session) {
     if (const auto price = metered_price(s, grant->session->price)) {
       SessionMeter::prepare(request);
-      meter.emplace(shared_, visit.exchange.loop(), terms_of(visit, *grant->session, *price));
-      options.filter = &*meter;
+      meter = std::make_unique<SessionMeter>(shared_, visit.exchange.loop(),
+                                             terms_of(visit, *grant->session, *price));
+      options.filter = meter.get();
     }
   }
 
@@ -739,7 +744,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   if (grant != nullptr && grant->use != Use::token) {
     Delivery delivery;
     delivery.fate = fate_of(visit, result);
-    delivery.metered = meter.has_value();
+    delivery.metered = meter != nullptr;
     if (meter) co_await meter->settle(result.state, delivery.fate);
     if (keep) {
       if (result.state != http::RelayState::complete || (meter && meter->stopped()))

@@ -88,6 +88,7 @@ class Gate {
   Task<void> serve_priced(Visit& visit);
   Task<bool> read_bound_body(Visit& visit);
   Task<bool> set_aside(Visit& visit, Grant& grant);
+  Task<bool> set_aside_tokens(Visit& visit, SessionUse& use, pricing::UnitPrice price);
   Task<bool> admit_free(Visit& visit);
   Task<bool> within_rates(Visit& visit, const Grant* grant);
   Task<bool> take_of_rates(Visit& visit, const Grant* grant);

@@ -389,6 +389,23 @@ TEST_F(GateMetered, AnErrorAnswerCostsNothing) {
   spends(held.id(), before);
 }
 
+TEST_F(GateMetered, AStreamThatLivesOnWhatItSetAsideIsNoIdleSession) {
+  auto s = by("byte", 1000);
+  s.session.idle_timeout = Millis(200);
+  begin(std::move(s));
+  const auto held = hold_one();
+  upstream_plays({.pieces = std::vector<std::string>(8, ":\n\n"), .gap = Millis(100)});
+  const auto reader = reads(held.bearer);
+  for (int i = 0; i < 60 && !reader->ended; ++i) {
+    pause(Millis(10));
+    clock.advance(Millis(10));  // for the reaper, which runs beside it
+  }
+  ASSERT_TRUE(ends(reader));
+  EXPECT_EQ(events_in(reader->body).back().type, "payment-receipt");
+  EXPECT_GE(reader->body.size(), 24U);
+  EXPECT_EQ(session(held.id()).state, ledger::SessionState::open);
+}
+
 TEST_F(GateMetered, ManyStreamsOfOneSessionNeverOverdraw) {
   auto s = by("chunk");
   s.session.hold = Millis(200);
