@@ -34,6 +34,22 @@ TEST(MemorySessions, AnUnavailableStoreBooksNothing) {
   EXPECT_EQ((*sync(store.sessions()->find_session(hash_of(1))))->spent, 0_msat);
 }
 
+/// Nobody else can be at work on this store, so nothing has to be waited for.
+TEST(MemorySessions, ARefundOfAProcessThatIsGoneIsUnfinishedAtOnce) {
+  MemoryFixture fixture;
+  ASSERT_TRUE(sync(fixture.store().record_invoices({invoice_of(1)})));
+  ASSERT_TRUE(sync(fixture.store().sessions()->open_session(open_of(1))));
+  ASSERT_TRUE(sync(fixture.store().sessions()->close_session(close_of(1))));
+  ASSERT_TRUE(*sync(fixture.store().sessions()->claim_refund(hash_of(1), kUsed)));
+  const auto unfinished = [&] {
+    return sync(fixture.store().sessions()->unfinished_refunds(kUsed, std::chrono::hours(1)))
+        ->size();
+  };
+  EXPECT_EQ(unfinished(), 0U);
+  fixture.restart();
+  EXPECT_EQ(unfinished(), 1U);
+}
+
 TEST(Sessions, NamesGoBothWays) {
   for (const SessionState s : {SessionState::open, SessionState::closed}) {
     EXPECT_EQ(session_state_from_string(to_string(s)), s);
