@@ -16,7 +16,7 @@
 // Life    made after the first unit was debited (SessionUse::debit), given to one relay, settled
 //         once after it.
 // Thread  the exchange's loop.
-// Source  Lightning session, "Streaming"; issue 5, "Billing units"; docs/sessions.md.
+// Source  Lightning session, "Streaming"; issue 5, "Billing units"; docs/metering.md.
 #pragma once
 
 #include <cstdint>
