@@ -316,6 +316,19 @@ TEST_P(StoreContract, WhoeverComesSecondWithSomethingElseIsTooLate) {
   }
 }
 
+TEST_P(StoreContract, AnIdempotencyKeyMayBeAnyBytes) {
+  const std::vector<std::string> keys = {"k\xFF\xFE", std::string("k\0x", 3), "k\xC3\xA9",
+                                         "\x1Fhex:6b"};
+  std::uint32_t n = 0;
+  for (const std::string& key : keys) {
+    add_invoice(++n);
+    EXPECT_EQ(state_of(consume_of(n, key)), ConsumeState::fresh) << n;
+    ASSERT_TRUE(sync(store().finish_consume(hash_of(n), answer_of())));
+    EXPECT_EQ(state_of(consume_of(n, key)), ConsumeState::replay) << n;
+    EXPECT_EQ(state_of(consume_of(n, key + "x")), ConsumeState::spent) << n;
+  }
+}
+
 TEST_P(StoreContract, WithoutAnIdempotencyKeyNothingReplays) {
   add_invoice(1);
   EXPECT_EQ(state_of(consume_of(1, "")), ConsumeState::fresh);

@@ -36,6 +36,8 @@ class StoreFixture {
   [[nodiscard]] virtual Store& store() = 0;
   /// Ends the process that uses the store, as far as the store can tell, and starts another.
   virtual void restart() = 0;
+  /// Other processes may use the same store: it cannot tell that the one before was the last.
+  [[nodiscard]] virtual bool shared() const { return false; }
 };
 
 struct StoreUnderTest {

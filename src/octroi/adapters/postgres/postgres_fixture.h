@@ -178,6 +178,7 @@ class PostgresFixture final : public ledger::StoreFixture {
     store_.reset();
     open();
   }
+  [[nodiscard]] bool shared() const override { return true; }
   [[nodiscard]] const std::string& database() const { return database_; }
   /// Another replica.
   [[nodiscard]] std::unique_ptr<ledger::Store> another() {

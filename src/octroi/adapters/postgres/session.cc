@@ -324,7 +324,12 @@ Result<> Session::examine() {
 }
 
 Result<> Session::settle_in() {
-  if (pooled_) return {};
+  if (pooled_) {
+    if (begin() && commit()) return {};
+    return fail(Errc::unavailable,
+                "PostgreSQL: the pooler in between does not carry transactions; set its "
+                "pool_mode = transaction, or session");
+  }
   // A replica that hangs in the middle of a transaction must not keep its locks from the others,
   // and whoever waits for one should be told before this side gives the whole connection up.
   return script(

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "octroi/adapters/postgres/postgres_fixture.h"
+#include "octroi/adapters/sql/migration_testing.h"
 #include "octroi/adapters/sql/model_testing.h"
 #include "octroi/base/log.h"
 #include "octroi/ledger/store_contract.h"
@@ -386,6 +387,82 @@ TEST(PostgresStart, AServerThatIsNotThereIsTold) {
   EXPECT_THAT(std::string(opened.error().message()), testing::Not(HasSubstr("hunter2")));
 }
 
+// --- poolers
+
+/// pgbouncer before the shared server, on a socket of its own.
+class Pooler {
+ public:
+  explicit Pooler(const std::string& mode) {
+    std::ofstream(box_.path() + "/users.txt") << "\"octroi\" \"\"\n";
+    std::ofstream(box_.path() + "/pgbouncer.ini") << fmt::format(
+        "[databases]\n* = host={}\n[pgbouncer]\nlisten_addr=\nlisten_port=6432\n"
+        "unix_socket_dir={}\nauth_type=trust\nauth_file={}/users.txt\npool_mode={}\n"
+        "default_pool_size=2\n",
+        server().box().path(), box_.path(), box_.path(), mode);
+    pid_ = box_.start({"/usr/sbin/pgbouncer", box_.path() + "/pgbouncer.ini"});
+  }
+  Pooler(const Pooler&) = delete;
+  Pooler& operator=(const Pooler&) = delete;
+  ~Pooler() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  [[nodiscard]] SessionOptions options(const std::string& database) const {
+    SessionOptions o;
+    o.url = fmt::format("postgresql://octroi@/{}?host={}&port=6432", database, box_.path());
+    for (int i = 0; i < 100 && !std::filesystem::exists(box_.path() + "/.s.PGSQL.6432"); ++i) {
+      std::this_thread::sleep_for(Millis(50));
+    }
+    return o;
+  }
+
+ private:
+  Sandbox box_;
+  pid_t pid_ = -1;
+};
+
+TEST(PostgresPooler, IsNoticedAndNothingIsKeptBetweenTransactions) {
+  const Pooler pooler("transaction");
+  PostgresOptions options;
+  options.session = pooler.options(server().make_database());
+  const auto direct = Session::open(server().options("postgres"));
+  ASSERT_TRUE(direct);
+  EXPECT_FALSE((*direct)->pooled());
+  const auto pooled = Session::open(options.session);
+  ASSERT_TRUE(pooled) << pooled.error().message();
+  EXPECT_TRUE((*pooled)->pooled());
+  // More connections than the pooler has, at once: they share servers, transaction by transaction.
+  ManualClock clock(kStart);
+  auto opened = open_postgres_store(options, clock);
+  ASSERT_TRUE(opened) << opened.error().message();
+  Store& store = **opened;
+  std::vector<std::thread> threads;
+  std::atomic<int> fresh{0};
+  for (std::uint32_t t = 0; t < 12; ++t) {
+    threads.emplace_back([&] {
+      for (std::uint32_t n = 0; n < 20; ++n) {
+        EXPECT_TRUE(sync(store.record_invoices({invoice_of(n)})));
+        const auto out = sync(store.consume(consume_of(n)));
+        ASSERT_TRUE(out) << out.error().message();
+        if (out->state == ConsumeState::fresh) ++fresh;
+      }
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(fresh, 20);
+}
+
+TEST(PostgresPooler, ThatCutsTransactionsIsRefused) {
+  const Pooler pooler("statement");
+  PostgresOptions options;
+  options.session = pooler.options(server().make_database());
+  ManualClock clock(kStart);
+  const auto opened = open_postgres_store(options, clock);
+  ASSERT_FALSE(opened);
+  EXPECT_TRUE(opened.error().is(Errc::unavailable));
+  EXPECT_THAT(std::string(opened.error().message()), HasSubstr("pool_mode = transaction"));
+}
+
 // --- migrations
 
 TEST(PostgresMigrations, GoUpAndDownAndSayWhereTheyAre) {
@@ -405,6 +482,39 @@ TEST(PostgresMigrations, GoUpAndDownAndSayWhereTheyAre) {
   const auto behind = open_postgres_store(store, clock);
   ASSERT_FALSE(behind);
   EXPECT_THAT(std::string(behind.error().message()), HasSubstr("run octroi migrate"));
+}
+
+TEST(PostgresMigrations, EachKeepsWhatAnEarlierSchemaHeld) {
+  const auto newest = static_cast<std::int64_t>(sql::embedded_migrations().size());
+  for (std::int64_t version = 1; version <= newest; ++version) {
+    SCOPED_TRACE(version);
+    PostgresOptions options;
+    options.session = server().options(server().make_database());
+    auto session = Session::open(options.session);
+    ASSERT_TRUE(session);
+    sql::migrate_populated(**session, version);
+    if (testing::Test::HasFatalFailure()) return;
+    ManualClock clock(kStart);
+    auto store = open_postgres_store(options, clock);
+    ASSERT_TRUE(store) << store.error().message();
+    sql::expect_populated(**store);
+  }
+}
+
+// For who lets no program change the schema: `octroi migrate schema --engine postgresql`.
+TEST(PostgresMigrations, ThePrintedSchemaIsOneThatAServerStartsOn) {
+  PostgresOptions options;
+  const std::string database = server().make_database();
+  options.session = server().options(database);
+  options.migrate = false;
+  const std::string script =
+      sql::schema_script(sql::embedded_migrations(), sql::Engine::postgresql);
+  const auto made = server().admin(script, database);
+  ASSERT_TRUE(made) << made.error().message();
+  ManualClock clock(kStart);
+  const auto opened = open_postgres_store(options, clock);
+  ASSERT_TRUE(opened) << opened.error().message();
+  EXPECT_TRUE(sync((*opened)->ping()));
 }
 
 TEST(PostgresMigrations, ReplicasThatStartTogetherMigrateOnce) {

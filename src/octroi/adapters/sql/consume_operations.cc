@@ -17,13 +17,14 @@ Result<bool> is_consumed(Connection& db, const PaymentHash& hash) {
 }
 
 Result<bool> claim_hash(Connection& db, const ConsumeRequest& r, std::string_view mark) {
+  const std::string idempotency_key = kept_text(r.idempotency_key);
   OCTROI_CHECK(db.run(
       "INSERT INTO consumed (hash, auth_type, service, challenge_id, payload_digest,"
       " idempotency_key, boot_id, consumed_at, body_kept)"
       " SELECT i.hash, ?, ?, ?, ?, ?, ?, ?, 0 FROM invoices i WHERE i.hash = ?"
       " ON CONFLICT (hash) DO NOTHING",
       to_string(r.scheme), std::string_view(r.service), std::string_view(r.challenge_id),
-      ByteView(r.payload), std::string_view(r.idempotency_key), mark, r.now.value, r.hash.bytes()));
+      ByteView(r.payload), std::string_view(idempotency_key), mark, r.now.value, r.hash.bytes()));
   return db.changes() == 1;
 }
 
@@ -65,7 +66,9 @@ Result<ConsumeOutcome> seen_before(Connection& db, const ConsumeRequest& again,
                                    std::string_view boot) {
   OCTROI_TRY(auto first, find_consumed(db, again.hash, boot));
   if (!first) return ConsumeOutcome{ConsumeState::unknown_hash, std::nullopt};
-  return judge_again(std::move(*first), again);
+  ConsumeRequest asked = again;
+  asked.idempotency_key = kept_text(again.idempotency_key);
+  return judge_again(std::move(*first), asked);
 }
 
 Result<ConsumeOutcome> consume(Connection& db, const ConsumeRequest& request, std::string_view boot,

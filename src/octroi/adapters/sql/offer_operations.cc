@@ -17,13 +17,14 @@ namespace {
 Result<std::int64_t> add_offer(Connection& db, const TransactionRecord& r) {
   std::optional<ByteView> token;
   if (r.token_id) token = r.token_id->bytes();
+  const std::string request_id = kept_text(r.request_id);
   OCTROI_TRY(Query q,
              db.query("INSERT INTO offers (hash, auth_type, service, amount_msat,"
                       " challenge_id, token_id, request_id, created_at, expires_at)"
                       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
                       r.hash.bytes(), to_string(r.scheme), std::string_view(r.service),
                       r.amount.count() /* raw: storage */, std::string_view(r.challenge_id), token,
-                      std::string_view(r.request_id), r.created.value, r.expires.value));
+                      std::string_view(request_id), r.created.value, r.expires.value));
   OCTROI_TRY(const bool row, q.step());
   if (!row) return fail(Errc::corrupt, "an offer was not written");
   const std::int64_t id = q.integer(0);

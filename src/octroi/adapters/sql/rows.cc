@@ -1,5 +1,8 @@
 #include "octroi/adapters/sql/rows.h"
 
+#include "octroi/base/bytes.h"
+#include "octroi/json/writer.h"
+
 namespace octroi::sql {
 
 using ledger::Errc;
@@ -26,6 +29,13 @@ Result<ledger::Scheme> read_scheme(const Query& q, int column) {
   const auto scheme = ledger::scheme_from_string(q.text(column));
   if (!scheme) return fail(Errc::corrupt, "an auth_type in the store is unknown");
   return *scheme;
+}
+
+std::string kept_text(std::string_view text) {
+  constexpr std::string_view kMark = "\x1Fhex:";
+  const bool plain =
+      json::is_utf8(text) && text.find('\0') == std::string_view::npos && !text.starts_with(kMark);
+  return plain ? std::string(text) : std::string(kMark) + to_hex(as_bytes(text));
 }
 
 }  // namespace octroi::sql

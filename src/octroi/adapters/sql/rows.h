@@ -15,4 +15,8 @@ namespace octroi::sql {
 [[nodiscard]] Result<Msat> read_msat(const Query& q, int column);
 [[nodiscard]] Result<ledger::Scheme> read_scheme(const Query& q, int column);
 
+/// Text that a client chose, as both engines can keep it: what is not UTF-8, or has a zero byte in
+/// it, becomes hexadecimal behind a mark. Different texts stay different.
+[[nodiscard]] std::string kept_text(std::string_view text);
+
 }  // namespace octroi::sql

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "octroi/adapters/sql/migration_testing.h"
 #include "octroi/adapters/sql/model_testing.h"
 #include "octroi/adapters/sql/operations.h"
 #include "octroi/adapters/sqlite/database.h"
@@ -139,6 +140,68 @@ TEST(SqliteFile, ABackupIsAWholeStore) {
   EXPECT_EQ(sync(store->consume(consume_of(1)))->state, ConsumeState::fresh);
 }
 
+TEST(SqliteFile, ARestoreIsCheckedAndOverwritesNothing) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  SqliteOptions options;
+  options.path = folder.file();
+  auto store = open_or_fail(folder.file(), clock);
+  ASSERT_TRUE(sync(store->record_invoices({invoice_of(1), invoice_of(2)})));
+  ASSERT_EQ(sync(store->consume(consume_of(1)))->state, ConsumeState::fresh);
+  store.reset();
+  ASSERT_TRUE(backup_sqlite(options, folder.file("copy.db")));
+  EXPECT_TRUE(restore_sqlite(options, folder.file("copy.db")).error().is(Errc::locked));
+
+  options.path = folder.file("new/octroi.db");
+  ASSERT_TRUE(restore_sqlite(options, folder.file("copy.db")));
+  EXPECT_EQ(mode_of(options.path), 0600U);
+  EXPECT_FALSE(std::filesystem::exists(options.path + ".restoring"));
+  store = open_or_fail(options.path, clock);
+  ASSERT_TRUE(store);
+  EXPECT_EQ(sync(store->consume(consume_of(1)))->state, ConsumeState::unfinished);
+  EXPECT_EQ(sync(store->consume(consume_of(2)))->state, ConsumeState::fresh);
+  store.reset();
+
+  struct Row {
+    const char* name;
+    std::function<void(const std::string&)> spoil;
+    Errc errc;
+  };
+  const std::vector<Row> rows = {
+      {"no file", [](const std::string& f) { std::filesystem::remove(f); }, Errc::unavailable},
+      {"not a database", [](const std::string& f) { std::ofstream(f) << std::string(4096, 'x'); },
+       Errc::unavailable},
+      {"empty", [](const std::string& f) { std::ofstream(f).close(); }, Errc::corrupt},
+      {"damaged",
+       [](const std::string& f) {
+         // The last page is one of an index or table that integrity_check reads.
+         std::fstream file(f, std::ios::in | std::ios::out | std::ios::binary);
+         file.seekp(-4096, std::ios::end);
+         file << std::string(4096, 'x');
+       },
+       Errc::corrupt},
+      {"newer",
+       [](const std::string& f) {
+         auto db = Database::open(f, Access::read_write, "");
+         ASSERT_TRUE(db);
+         ASSERT_TRUE((*db)->script("INSERT INTO schema_migrations VALUES (999, 'f', 'x', 0)"));
+       },
+       Errc::newer_schema},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    const std::string bad = folder.file("bad.db");
+    std::filesystem::copy_file(folder.file("copy.db"), bad,
+                               std::filesystem::copy_options::overwrite_existing);
+    row.spoil(bad);
+    options.path = folder.file("target.db");
+    const auto refused = restore_sqlite(options, bad);
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().is(row.errc)) << refused.error().message();
+    EXPECT_FALSE(std::filesystem::exists(options.path)) << "nothing is left behind";
+  }
+}
+
 // --- migrations
 // --------------------------------------------------------------------------------------
 
@@ -196,6 +259,48 @@ TEST(SqliteMigrations, ANewerAlteredOrForeignDatabaseIsRefused) {
     ASSERT_FALSE(opened);
     EXPECT_TRUE(opened.error().is(row.errc)) << opened.error().message();
     EXPECT_THAT(std::string(opened.error().message()), HasSubstr(folder.file()));
+  }
+}
+
+TEST(SqliteMigrations, EachKeepsWhatAnEarlierSchemaHeld) {
+  const auto newest = static_cast<std::int64_t>(sql::embedded_migrations().size());
+  for (std::int64_t version = 1; version <= newest; ++version) {
+    SCOPED_TRACE(version);
+    const TempFolder folder;
+    std::ofstream(folder.file()).close();
+    {
+      auto db = Database::open(folder.file(), Access::read_write, "");
+      ASSERT_TRUE(db);
+      sql::migrate_populated(**db, version);
+      if (testing::Test::HasFatalFailure()) return;
+    }
+    ManualClock clock(kStart);
+    const auto store = open_or_fail(folder.file(), clock);
+    ASSERT_TRUE(store);
+    sql::expect_populated(*store);
+  }
+}
+
+std::filesystem::path docs() {
+  const char* source = std::getenv("OCTROI_SOURCE");
+  return std::filesystem::path(source == nullptr ? "." : source) / "docs";
+}
+
+std::string text_of(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST(CommittedSchemas, AreCurrent) {
+  const std::vector<std::pair<std::string, std::string>> all = {
+      {"schema.sqlite.sql", sqlite_schema().value_or("")},
+      {"schema.postgresql.sql",
+       sql::schema_script(sql::embedded_migrations(), sql::Engine::postgresql)}};
+  for (const auto& [name, text] : all) {
+    if (std::getenv("OCTROI_TEST_UPDATE") != nullptr) {
+      std::ofstream(docs() / name, std::ios::binary) << text;
+    }
+    EXPECT_EQ(text_of(docs() / name), text) << "run this test with OCTROI_TEST_UPDATE=1";
   }
 }
 
