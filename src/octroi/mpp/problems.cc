@@ -44,15 +44,15 @@ constexpr std::array<Row, kProblemTypes> kTable = {{
     {ProblemType::lightning_expired_invoice,
      {"lightning/expired-invoice", 402, "Expired Invoice", kEmitted}},
     {ProblemType::lightning_challenge_expired,
-     {"lightning/challenge-expired", 402, "Challenge Expired", kNeverEmitted}},
+     {"lightning/challenge-expired", 402, "Challenge Expired", kEmitted}},
     {ProblemType::lightning_session_not_found,
-     {"lightning/session-not-found", 402, "Session Not Found", kNeverEmitted}},
+     {"lightning/session-not-found", 402, "Session Not Found", kEmitted}},
     {ProblemType::lightning_session_closed,
-     {"lightning/session-closed", 402, "Session Closed", kNeverEmitted}},
+     {"lightning/session-closed", 402, "Session Closed", kEmitted}},
     {ProblemType::lightning_insufficient_balance,
-     {"lightning/insufficient-balance", 402, "Insufficient Balance", kNeverEmitted}},
+     {"lightning/insufficient-balance", 402, "Insufficient Balance", kEmitted}},
     {ProblemType::lightning_invalid_return_invoice,
-     {"lightning/invalid-return-invoice", 402, "Invalid Return Invoice", kNeverEmitted}},
+     {"lightning/invalid-return-invoice", 402, "Invalid Return Invoice", kEmitted}},
 }};
 
 constexpr bool rows_stand_in_order() {

@@ -59,25 +59,38 @@ void write_amount(json::Writer& w, const ServiceSettings& s, const Price& price)
   }
 }
 
-void write_offers(json::Writer& w, const ServiceSettings& s, const Price& price) {
+/// Of one operation: a request, and a unit of a session.
+struct Prices {
+  Price charge;
+  Price session;
+};
+
+void write_offer(json::Writer& w, const ServiceSettings& s, std::string_view intent,
+                 const Price& price) {
+  w.begin_object().field("intent", intent).field("method", "lightning");
+  write_amount(w, s, price);
+  w.field("currency", "sat");
+  if (!s.description.empty()) w.field("description", s.description);
+  w.end_object();
+}
+
+/// In the order in which the service names what it sells.
+void write_offers(json::Writer& w, const ServiceSettings& s, const Prices& prices) {
   w.key("x-payment-info").begin_object().key("offers").begin_array();
-  if (offers(s, OfferScheme::payment)) {
-    w.begin_object().field("intent", "charge").field("method", "lightning");
-    write_amount(w, s, price);
-    w.field("currency", "sat");
-    if (!s.description.empty()) w.field("description", s.description);
-    w.end_object();
+  for (const PaymentIntent intent : s.intents) {
+    const bool session = intent == PaymentIntent::session;
+    write_offer(w, s, session ? "session" : "charge", session ? prices.session : prices.charge);
   }
   w.end_array().end_object();
 }
 
 void write_operation(json::Writer& w, const std::string& method, const ServiceSettings& s,
-                     const Price& price) {
+                     const Prices& prices) {
   w.key(method).begin_object();
   w.field("summary", s.description.empty() ? s.name.str() : s.description);
   w.key("tags").begin_array().string(s.name.str()).end_array();
   const bool paid = s.auth;
-  if (paid && offers(s, OfferScheme::payment)) write_offers(w, s, price);
+  if (paid && offers(s, OfferScheme::payment)) write_offers(w, s, prices);
   if (method == "post" || method == "put" || method == "patch") {
     w.key("requestBody")
         .begin_object()
@@ -94,7 +107,7 @@ void write_operation(json::Writer& w, const std::string& method, const ServiceSe
     w.key("402").begin_object();
     w.field("description",
             fmt::format("Payment required: {}. The WWW-Authenticate fields hold the challenges.",
-                        told(s, price)));
+                        told(s, prices.charge)));
     w.end_object();
   }
   w.end_object().end_object();
@@ -102,20 +115,20 @@ void write_operation(json::Writer& w, const std::string& method, const ServiceSe
 
 struct Listed {
   const ServiceSettings* service;
-  Price price;
+  Prices prices;
   std::vector<std::string> methods;
 };
 
 std::map<std::string, std::map<std::string, Listed>> paths_of(const PaywallSettings& settings) {
   std::map<std::string, std::map<std::string, Listed>> out;
-  auto add = [&out](const ServiceSettings& s, const PriceRule* rule, const Price& price) {
+  auto add = [&out](const ServiceSettings& s, const PriceRule* rule, const Prices& prices) {
     const std::string path = openapi_path(s.path, rule != nullptr ? rule->path : "");
-    for (const auto& m : operations(s, rule)) out[path].try_emplace(m, Listed{&s, price, {}});
+    for (const auto& m : operations(s, rule)) out[path].try_emplace(m, Listed{&s, prices, {}});
   };
   for (const auto& s : settings.services) {
     if (!s.discovery) continue;
-    for (const auto& rule : s.prices) add(s, &rule, rule.price);
-    add(s, nullptr, s.price);
+    for (const auto& rule : s.prices) add(s, &rule, {rule.price, rule.price});
+    add(s, nullptr, {s.price, s.session.price.value_or(s.price)});
   }
   return out;
 }
@@ -140,7 +153,7 @@ std::string make_openapi(const PaywallSettings& settings) {
       w.end_object().end_array();
     }
     for (const auto& [method, listed] : methods)
-      write_operation(w, method, *listed.service, listed.price);
+      write_operation(w, method, *listed.service, listed.prices);
     w.end_object();
   }
   w.end_object().end_object();
@@ -149,9 +162,14 @@ std::string make_openapi(const PaywallSettings& settings) {
 
 std::string scheme_names(const ServiceSettings& s) {
   std::string out;
-  if (offers(s, OfferScheme::l402)) out = "L402";
-  if (offers(s, OfferScheme::payment))
-    out += out.empty() ? "Payment (lightning/charge)" : ", Payment (lightning/charge)";
+  const auto add = [&out](std::string_view name) {
+    out.append(out.empty() ? "" : ", ").append(name);
+  };
+  if (offers(s, OfferScheme::l402)) add("L402");
+  if (!offers(s, OfferScheme::payment)) return out;
+  for (const PaymentIntent intent : s.intents)
+    add(intent == PaymentIntent::session ? "Payment (lightning/session)"
+                                         : "Payment (lightning/charge)");
   return out;
 }
 

@@ -90,6 +90,21 @@ TEST(Discovery, FreeIsNotSoldAndL402HasNoPaymentOffer) {
   EXPECT_TRUE(get->object("responses")->object("402"));
 }
 
+TEST(Discovery, SessionsAreOffersWithThePriceOfAUnit) {
+  auto s = service("prepaid", "^/prepaid$");
+  s.intents = {PaymentIntent::charge, PaymentIntent::session};
+  s.session.price = Price{to_msat(2_sat), std::nullopt};
+  const auto d = openapi(with({s}));
+  const auto get = d.root().object("paths")->object("/prepaid")->object("get");
+  std::vector<std::pair<std::string, std::string>> listed;
+  for (const auto& offer : get->object("x-payment-info")->array("offers")->elements())
+    listed.emplace_back(*offer.string("intent"), *offer.string("amount"));
+  const std::vector<std::pair<std::string, std::string>> expected = {{"charge", "10"},
+                                                                     {"session", "2"}};
+  EXPECT_EQ(listed, expected);
+  EXPECT_NE(Discovery(with({s})).llms().find("Payment (lightning/session)"), std::string::npos);
+}
+
 // Nothing is to be paid, but a proof is asked for.
 TEST(Discovery, AZeroPriceIsAnOffer) {
   auto zero = service("zero", "^/zero$");
