@@ -89,6 +89,7 @@ def test_charge_is_offered_unless_the_client_prefers_a_session(make, upstream):
 
 
 def test_open_thirty_bearers_top_up_close_and_the_rest_comes_back(make, upstream, payer):
+    """rule: MPP-110 MPP-111 MPP-112 MPP-114 MPP-115 MPP-116 MPP-117 MPP-118"""
     client = make(prepaid(upstream, session={"deposit": "40 sat"}))
     before = balance_sat(payer)
     session = client.open()
@@ -141,6 +142,7 @@ def test_credential_never_reaches_the_upstream(make, upstream):
 
 
 def test_idle_session_is_closed_and_refunded(make, upstream, payer):
+    """rule: MPP-119"""
     client = make(prepaid(upstream, session={"idle_timeout": "1s"}))
     before = balance_sat(payer)
     session = client.open()
@@ -264,6 +266,7 @@ def test_store_or_node_that_is_away_consumes_nothing(make, upstream, sim_file):
 
 
 def test_replayed_top_up_adds_nothing_and_serves_nothing(make, upstream, payer):
+    """rule: MPP-120"""
     client = make(prepaid(upstream, session={"deposit": "10 sat"}))
     before = balance_sat(payer)
     session = client.open()

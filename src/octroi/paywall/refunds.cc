@@ -210,7 +210,7 @@ struct Refunds::Impl : std::enable_shared_from_this<Refunds::Impl> {
     }
   }
 
-  /// How many were closed.
+  /// How many were closed. Lightning session, "Server-Initiated Close". rule: MPP-119
   Task<int> reap_once() {
     auto idle = co_await sessions.idle_sessions(clock.now(), kReapAtOnce);
     if (!idle) co_return 0;

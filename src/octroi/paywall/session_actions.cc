@@ -156,6 +156,7 @@ Task<Admission> SessionIntent::admit(const Grant& grant, const RequestContext& c
 // ------------------------------------------------------------------------------------------------
 // open
 
+// Lightning session, "Open Action": claimed, opened and debited in one step. rule: MPP-115
 Task<Admission> SessionIntent::open(const Grant& grant, const RequestContext& context) {
   const SessionUse& use = *grant.session;
   ledger::SessionStore& sessions = *shared_.store.sessions();
@@ -190,7 +191,7 @@ Task<Admission> SessionIntent::open(const Grant& grant, const RequestContext& co
 }
 
 /// What the first presentation got; where that was not kept, the receipt alone: the session is
-/// open, and its request is not run a second time.
+/// open, and its request is not run a second time. rule: MPP-120
 Admission SessionIntent::open_again(ledger::OpenOutcome seen, UnixMillis now) {
   if (seen.proof.response) {
     auto& headers = seen.proof.response->headers;
@@ -222,6 +223,7 @@ Refusal SessionIntent::refuse_return_invoice(const RequestContext& context) cons
 // ------------------------------------------------------------------------------------------------
 // bearer
 
+// Lightning session, "Bearer Action". rule: MPP-116
 // One durable step before the relay; what comes of the request is told to settle(). Where the
 // answer is billed by what it holds (session_meter.h), this is what is set aside for its beginning.
 Task<Admission> SessionIntent::bearer(const Grant& grant, const RequestContext& context) {
@@ -271,6 +273,7 @@ Task<void> SessionIntent::keep_answer(PaymentHash hash, std::string body, UnixMi
   if (!kept) OCTROI_LOG(warn, kModule, "answer not kept", {{"error", kept.error().message()}});
 }
 
+// Lightning session, "TopUp Action": added once, and nothing is started. rule: MPP-117
 Task<Admission> SessionIntent::top_up(const Grant& grant, const RequestContext& context) {
   const SessionUse& use = *grant.session;
   ledger::SessionStore& sessions = *shared_.store.sessions();
@@ -311,6 +314,7 @@ Task<Admission> SessionIntent::top_up(const Grant& grant, const RequestContext& 
 }
 
 // Lightning session, "Close Action": closed and written down first, then paid once. rule: MPP-112
+// MPP-118
 Task<Admission> SessionIntent::close(const Grant& grant, const RequestContext& context) {
   const SessionUse& use = *grant.session;
   ledger::SessionStore& sessions = *shared_.store.sessions();
