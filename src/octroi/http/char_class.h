@@ -72,6 +72,14 @@ inline constexpr NibbleTables kNibbles = make_nibbles(which);
   return static_cast<unsigned>(_mm_movemask_epi8(none));
 }
 
+/// A bit for each of the sixteen bytes at `p` that is a control character, tab among them.
+[[nodiscard]] inline unsigned controls(const char* p) noexcept {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+  const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(low, del)));
+}
+
 constexpr std::array<char, 256> make_lower() {
   std::array<char, 256> table{};
   for (unsigned i = 0; i < table.size(); ++i) {

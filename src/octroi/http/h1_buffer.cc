@@ -52,8 +52,7 @@ void ReadBuffer::drop() noexcept {
   capacity_ = begin_ = end_ = 0;
 }
 
-void OutBuffer::reserve(std::size_t more) {
-  if (size_ + more <= capacity_) return;
+void OutBuffer::grow(std::size_t more) {
   const std::size_t wanted = std::max<std::size_t>({size_ + more, capacity_ * 2, 1024});
   auto larger = std::make_unique_for_overwrite<char[]>(wanted);
   if (size_ > 0) std::memcpy(larger.get(), data_.get(), size_);

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "octroi/base/bytes.h"
+#include "octroi/http/short_copy.h"
 
 namespace octroi::http::h1 {
 
@@ -70,20 +71,17 @@ class OutBuffer {
   void append(std::string_view text) {
     if (text.empty()) return;
     reserve(text.size());
-    std::memcpy(data_.get() + size_, text.data(), text.size());
-    size_ += text.size();
+    size_ = static_cast<std::size_t>(short_copy(data_.get() + size_, text) - data_.get());
   }
   void append_field(std::string_view name, std::string_view value) {
     reserve(name.size() + value.size() + 4);
-    char* p = data_.get() + size_;
-    std::memcpy(p, name.data(), name.size());
-    p += name.size();
-    std::memcpy(p, ": ", 2);
-    p += 2;
-    std::memcpy(p, value.data(), value.size());
-    p += value.size();
-    std::memcpy(p, "\r\n", 2);
-    size_ += name.size() + value.size() + 4;
+    char* p = short_copy(data_.get() + size_, name);
+    *p++ = ':';
+    *p++ = ' ';
+    p = short_copy(p, value);
+    *p++ = '\r';
+    *p++ = '\n';
+    size_ = static_cast<std::size_t>(p - data_.get());
   }
   void append_number(std::uint64_t n, int base = 10) {
     reserve(24);
@@ -98,7 +96,11 @@ class OutBuffer {
   }
 
  private:
-  void reserve(std::size_t more);
+  /// Makes room for that many bytes.
+  void reserve(std::size_t more) {
+    if (size_ + more > capacity_) grow(more);
+  }
+  void grow(std::size_t more);
   std::unique_ptr<char[]> data_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;

@@ -132,6 +132,10 @@ class H1Exchange final : public ClientExchange, public BodySource {
   ~H1Exchange() override;
   H1Exchange(const H1Exchange&) = delete;
   H1Exchange& operator=(const H1Exchange&) = delete;
+  static void* operator new(std::size_t size) { return octroi::detail::frame_alloc(size); }
+  static void operator delete(void* p, std::size_t size) noexcept {
+    octroi::detail::frame_free(p, size);
+  }
 
   Task<Result<>> send_head(const RequestHead& head, std::optional<std::uint64_t> length) override;
   Task<Result<>> write(ByteView chunk) override;
@@ -237,6 +241,7 @@ class ClientImpl final : public Client {
   net::Loop& loop_;
   ClientConfig config_;
   std::map<Origin, Pool> pools_;
+  Pool* last_pool_ = nullptr;
 };
 
 Connection::Idle::Idle(Connection& c) noexcept
@@ -468,12 +473,18 @@ std::unique_ptr<net::Stream> H1Exchange::upgraded() {
 // --------------------------------------------------------------------------------------
 
 Pool& ClientImpl::pool_of(Origin origin) {
+  // Pools stay where they are for as long as the client lives; mostly the last one is asked again.
+  if (last_pool_ != nullptr && last_pool_->origin == origin) {
+    last_pool_->closing = false;
+    return *last_pool_;
+  }
   auto found = pools_.find(origin);
   if (found == pools_.end()) {
     std::string authority = authority_of(origin);
     found = pools_.emplace(origin, Pool{origin, std::move(authority), {}}).first;
   }
   found->second.closing = false;
+  last_pool_ = &found->second;
   return found->second;
 }
 

@@ -116,6 +116,21 @@ bool is_host(std::string_view text) noexcept {
 // ---- heads
 // -----------------------------------------------------------------------------------------
 
+namespace {
+/// The first byte of [p, end) that `mask` marks, sixteen at a time; end when there is none. At
+/// least sixteen bytes lie before end.
+template <class Mask>
+const char* first_of(const char* p, const char* end, Mask mask) {
+  for (; end - p >= 16; p += 16) {
+    if (const unsigned marks = mask(p); marks != 0) return p + std::countr_zero(marks);
+  }
+  if (p == end) return end;
+  const auto passed = static_cast<unsigned>(16 - (end - p));
+  const unsigned marks = mask(end - 16) >> passed;
+  return marks != 0 ? p + std::countr_zero(marks) : end;
+}
+}  // namespace
+
 void HeadParser::reset() noexcept {
   fault_ = Fault::none;
   started_ = has_length_ = has_coding_ = chunked_ = absolute_ = false;
@@ -126,6 +141,7 @@ void HeadParser::reset() noexcept {
   length_ = 0;
   signals_ = {};
   fields_.clear();
+  seen_ = 0;
   authority_part_ = {};
   host_part_ = {};
 }
@@ -133,8 +149,12 @@ void HeadParser::reset() noexcept {
 Step HeadParser::parse(std::string_view bytes) {
   base_ = bytes.data();
   readable_ = base_ + bytes.size();
+  const std::size_t window = std::min(bytes.size(), limits_.head);
   for (;;) {
-    const std::size_t window = std::min(bytes.size(), limits_.head);
+    if (started_ && scanned_ == line_) {
+      const Fault fault = plain_fields(window);
+      if (fault != Fault::none) return fail(fault);
+    }
     const auto* lf =
         scanned_ < window
             ? static_cast<const char*>(std::memchr(base_ + scanned_, '\n', window - scanned_))
@@ -164,6 +184,42 @@ Step HeadParser::parse(std::string_view bytes) {
     }
     if (fault != Fault::none) return fail(fault);
   }
+}
+
+// The loop of parse() judges a line; this one only goes over lines about which there is nothing to
+// say, the most by far: a token, a colon, at most one space, a value that neither begins nor ends
+// with white space and holds no control character, CR LF. It stops before any other.
+Fault HeadParser::plain_fields(std::size_t window) {
+  if (window < 16) return Fault::none;
+  const char* const end = base_ + window;
+  while (fields_.size() < limits_.fields) {
+    const char* const line = base_ + line_;
+    const char* const colon = first_of(line, end, [](const char* p) {
+      return http::detail::not_of_class(p, http::detail::kNibbles<http::detail::kTokenChar>);
+    });
+    if (colon == line || end - colon < 5 || *colon != ':') break;
+    const char* const value = colon[1] == ' ' ? colon + 2 : colon + 1;
+    const char* const cr = first_of(value, end, http::detail::controls);
+    if (end - cr < 2 || cr[0] != '\r' || cr[1] != '\n' || cr == value) break;
+    if (*value == ' ' || cr[-1] == ' ') break;
+    const std::string_view name(line, static_cast<std::size_t>(colon - line));
+    const std::string_view text(value, static_cast<std::size_t>(cr - value));
+    line_ = scanned_ = static_cast<std::size_t>(cr + 2 - base_);
+    if (const Fault fault = keep_field(name, text); fault != Fault::none) return fault;
+  }
+  return Fault::none;
+}
+
+Fault HeadParser::keep_field(std::string_view name, std::string_view value) {
+  Headers::Entry entry;
+  entry.name = static_cast<std::uint32_t>(name.data() - base_);
+  entry.name_size = static_cast<std::uint32_t>(name.size()) & Headers::kMaxName;
+  entry.bit = Headers::index_of(name);
+  entry.value = static_cast<std::uint32_t>(value.data() - base_);
+  entry.value_size = static_cast<std::uint32_t>(value.size());
+  fields_.push_back(entry);
+  seen_ |= std::uint64_t{1} << entry.bit;
+  return kind_ == Kind::trailers ? Fault::none : known_field(name, value);
 }
 
 Fault HeadParser::start_line(std::string_view line) {
@@ -259,14 +315,7 @@ Fault HeadParser::field_line(std::size_t begin, std::size_t size) {
   if (has_control(line + value, line + end, line)) {
     return text.find('\r') != std::string_view::npos ? Fault::bad_line_end : Fault::bad_field_value;
   }
-  Headers::Entry entry;
-  entry.name = static_cast<std::uint32_t>(begin);
-  entry.name_size = static_cast<std::uint32_t>(colon);
-  entry.value = static_cast<std::uint32_t>(begin + value);
-  entry.value_size = static_cast<std::uint32_t>(text.size());
-  fields_.push_back(entry);
-  if (kind_ == Kind::trailers) return Fault::none;
-  return known_field({line, colon}, text);
+  return keep_field({line, colon}, text);
 }
 
 Fault HeadParser::known_field(std::string_view name, std::string_view value) {
@@ -396,21 +445,17 @@ Framing HeadParser::response_framing(std::string_view request_method) const noex
 void HeadParser::copy_fields(Headers& out) const {
   out.clear();
   if (fields_.empty()) return;
-  const std::uint32_t first = fields_.front().name;
-  const std::uint32_t last = fields_.back().value + fields_.back().value_size;
-  // With room for what a gateway adds.
-  if (out.buffer_.capacity() < last - first) out.buffer_.reserve(last - first + 384);
-  out.buffer_.assign(base_ + first, last - first);
+  // From the first byte of the head, so that the offsets are the same. With room for what a gateway
+  // adds.
+  const std::size_t size = fields_.back().value + fields_.back().value_size;
+  out.buffer_.assign(base_, size, out.buffer_.capacity() < size ? 384 : 0);
   if (out.entries_.capacity() < fields_.size()) out.entries_.reserve(fields_.size() + 12);
-  const bool skip_host = kind_ == Kind::request && hosts_ != 0;
-  for (std::size_t i = 0; i < fields_.size(); ++i) {
-    if (skip_host && i == host_index_) continue;
-    Headers::Entry e = fields_[i];
-    e.name -= first;
-    e.value -= first;
-    out.entries_.push_back(e);
-    out.seen_ |= Headers::bit_of(out.name_of(e));
-  }
+  const auto host =
+      fields_.begin() + static_cast<std::ptrdiff_t>(
+                            kind_ == Kind::request && hosts_ != 0 ? host_index_ : fields_.size());
+  out.entries_.assign(fields_.begin(), host);
+  if (host != fields_.end()) out.entries_.insert(out.entries_.end(), host + 1, fields_.end());
+  out.seen_ = seen_;
 }
 
 // ---- chunked

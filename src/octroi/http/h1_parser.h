@@ -121,6 +121,8 @@ class HeadParser {
   Fault status_line(std::string_view line);
   Fault request_target(std::string_view target);
   Fault field_line(std::size_t begin, std::size_t size);
+  Fault plain_fields(std::size_t window);
+  Fault keep_field(std::string_view name, std::string_view value);
   Fault known_field(std::string_view name, std::string_view value);
   Fault content_length_field(std::string_view value);
   Fault transfer_encoding_field(std::string_view value);
@@ -156,7 +158,8 @@ class HeadParser {
   Part method_part_, target_part_, authority_part_, host_part_;
   bool absolute_ = false;
   std::string_view method_, target_, host_;
-  std::vector<Headers::Entry> fields_;
+  Headers::Entries fields_;
+  std::uint64_t seen_ = 0;  // of the names of the fields, as Headers counts it
 };
 
 /// The chunked coding without its trailer section.

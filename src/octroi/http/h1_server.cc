@@ -281,13 +281,17 @@ Task<void> H1Connection::serve() {
 /// Whether another request may follow.
 Task<bool> H1Connection::finish_exchange() {
   served_ = true;
-  if (closed_) co_return false;
+  if (closed_) return Task<bool>::done(false);
   if (!keep_alive_ || linger_) {
     linger_ = linger_ || !body_.ended() || !in_.empty();
-    co_return false;
+    return Task<bool>::done(false);
   }
   body_.release(in_);
-  if (body_.ended()) co_return true;
+  if (body_.ended()) return Task<bool>::done(true);
+  return finish_body();
+}
+
+Task<bool> H1Connection::finish_body() {
   if (co_await drain_body()) co_return true;
   linger_ = true;
   co_return false;

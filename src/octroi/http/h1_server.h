@@ -53,6 +53,7 @@ class H1Connection final : public Exchange, public BodySource, public ServerConn
   [[nodiscard]] bool begins_h2() noexcept;
   Task<void> serve();
   Task<bool> finish_exchange();
+  Task<bool> finish_body();
   Task<bool> drain_body();
   Task<void> refuse(int status, std::string_view why);
   Task<void> linger();

@@ -1,5 +1,7 @@
 #include "octroi/http/h1_writer.h"
 
+#include <array>
+
 #include "octroi/http/char_class.h"
 #include "octroi/http/h1_parser.h"
 
@@ -7,14 +9,20 @@ namespace octroi::http::h1 {
 
 namespace {
 
+/// What is_connection_field() knows.
+constexpr std::array<std::string_view, 7> kConnectionFields = {
+    "host",           "upgrade",          "connection",       "keep-alive",
+    "content-length", "proxy-connection", "transfer-encoding"};
+constexpr Headers::NameSet kMayBeConnectionField(kConnectionFields);
+
 void write_fields(OutBuffer& out, const Headers& headers, ConnectionOption option) {
-  for (const Field f : headers) {
-    if (is_connection_field(f.name) &&
+  headers.visit(kMayBeConnectionField, [&](Field f, bool special) {
+    if (special && is_connection_field(f.name) &&
         !(option == ConnectionOption::upgrade && equals_lower(f.name, "upgrade"))) {
-      continue;
+      return;
     }
     out.append_field(f.name, f.value);
-  }
+  });
 }
 
 void write_framing(OutBuffer& out, BodyPlan plan, ConnectionOption option) {

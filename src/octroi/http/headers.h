@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "octroi/task/frame_alloc.h"
@@ -59,6 +60,48 @@ concept RuntimeName = std::convertible_to<const T&, std::string_view> && !std::i
 namespace h1 {
 class HeadParser;
 }
+
+/// The bytes of fields: grows only, in the memory of short-lived things.
+class FieldBytes {
+ public:
+  FieldBytes() = default;
+  FieldBytes(const FieldBytes& other) { assign(other.data_, other.size_); }
+  FieldBytes(FieldBytes&& other) noexcept { swap(other); }
+  FieldBytes& operator=(const FieldBytes& other) {
+    if (this != &other) assign(other.data_, other.size_);
+    return *this;
+  }
+  FieldBytes& operator=(FieldBytes&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~FieldBytes() {
+    if (data_ != nullptr) octroi::detail::frame_free(data_, capacity_);
+  }
+  void swap(FieldBytes& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+  }
+
+  [[nodiscard]] const char* data() const noexcept { return data_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+  void clear() noexcept { size_ = 0; }
+  /// To at most its size.
+  void cut(std::size_t size) noexcept { size_ = size; }
+  /// Where `more` bytes may be written, which are then told with grew(). What it held moves when
+  /// there is no room.
+  [[nodiscard]] char* room(std::size_t more);
+  void grew(std::size_t more) noexcept { size_ += more; }
+  /// Instead of what it held; `from` is not part of that. With `extra` room behind.
+  void assign(const char* from, std::size_t size, std::size_t extra = 0);
+
+ private:
+  char* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
 
 class Headers {
  public:
@@ -115,6 +158,21 @@ class Headers {
   void filter(Keep keep) {
     std::erase_if(entries_, [&](const Entry& e) { return !keep(name_of(e), value_of(e)); });
   }
+  /// The same, asking only about fields that may be in the set: the others stay.
+  template <class Keep>
+  void filter(NameSet which, Keep keep) {
+    if (!may_have_any(which)) return;
+    std::erase_if(entries_, [&](const Entry& e) {
+      return (which.bits_ >> e.bit & 1) != 0 && !keep(name_of(e), value_of(e));
+    });
+  }
+  /// Calls `each(field, special)` in order; not special: certainly not in the set.
+  template <class Each>
+  void visit(NameSet specials, Each each) const {
+    for (const Entry& e : entries_) {
+      each(Field{name_of(e), value_of(e)}, (specials.bits_ >> e.bit & 1) != 0);
+    }
+  }
 
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
@@ -142,26 +200,46 @@ class Headers {
   struct Entry {
     std::uint32_t name = 0;  // offsets into the buffer
     std::uint32_t value = 0;
-    std::uint32_t name_size = 0;
+    std::uint32_t name_size : 24 = 0;
+    std::uint32_t bit : 8 = 0;  // index_of the name
     std::uint32_t value_size = 0;
   };
+  using Entries = std::vector<Entry, FrameAllocator<Entry>>;
+  static constexpr std::size_t kMaxName = (1U << 24) - 1;
   [[nodiscard]] std::string_view name_of(const Entry& e) const noexcept {
     return {buffer_.data() + e.name, e.name_size};
   }
   [[nodiscard]] std::string_view value_of(const Entry& e) const noexcept {
     return {buffer_.data() + e.value, e.value_size};
   }
-  /// One of 64 bits for a name, whatever its case. Most questions are about fields that are not
-  /// there: they end at this bit.
-  [[nodiscard]] static constexpr std::uint64_t bit_of(std::string_view name) noexcept {
+  /// One of 64 for a name, whatever its case. Most questions are about fields that are not there,
+  /// and most fields are not those asked for: both end at this number.
+  [[nodiscard]] static constexpr std::uint8_t index_of(std::string_view name) noexcept {
     if (name.empty()) return 0;
     const auto folded = [](char c) { return static_cast<unsigned char>(c) | 0x20U; };
-    return std::uint64_t{1} << ((name.size() + 5 * folded(name.front()) + 3 * folded(name.back())) %
-                                64);
+    return static_cast<std::uint8_t>(
+        (name.size() + 5 * folded(name.front()) + 3 * folded(name.back())) % 64);
+  }
+  [[nodiscard]] static constexpr std::uint64_t bit_of(std::string_view name) noexcept {
+    return std::uint64_t{1} << index_of(name);
   }
   [[nodiscard]] bool may_have(std::string_view name) const noexcept {
     return (seen_ & bit_of(name)) != 0;
   }
+  /// Asks whether an entry has this name.
+  class Named {
+   public:
+    Named(const Headers& h, std::string_view name) noexcept
+        : headers_(h), name_(name), index_(index_of(name)) {}
+    bool operator()(const Entry& e) const noexcept {
+      return e.bit == index_ && equal_ignoring_case(headers_.name_of(e), name_);
+    }
+
+   private:
+    const Headers& headers_;
+    std::string_view name_;
+    std::uint8_t index_;
+  };
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
   [[nodiscard]] bool find_token(std::string_view name, std::string_view token) const noexcept;
   std::size_t erase(std::string_view name);
@@ -172,8 +250,8 @@ class Headers {
   /// Nothing is stored when the value breaks the syntax.
   [[nodiscard]] std::optional<Entry> store(std::string_view name, std::string_view value);
 
-  std::basic_string<char, std::char_traits<char>, FrameAllocator<char>> buffer_;
-  std::vector<Entry, FrameAllocator<Entry>> entries_;
+  FieldBytes buffer_;
+  Entries entries_;
   std::uint64_t seen_ = 0;  // bit_of every name that was ever added since clear()
 };
 

@@ -66,18 +66,29 @@ class Relay {
   Relay& operator=(const Relay&) = delete;
   ~Relay() { exchange_.on_gone(nullptr, nullptr); }
 
-  Task<RelayResult> run();
-
  private:
+  friend Task<RelayResult> http::relay(Exchange& exchange, Client& client, RelayOptions options);
   void prepare_head();
   void add_forwarded();
-  Task<Result<std::unique_ptr<ClientExchange>>> open(bool fresh);
+  // What mostly need not wait is no coroutine; its second half is, for when it must.
+  using Opening = Task<Result<std::unique_ptr<ClientExchange>>>;
+  using Over = std::optional<RelayResult>;  // set: the exchange ends so
+  [[nodiscard]] bool has_too_long_a_body() const;
+  void begin();
+  Opening open(bool fresh);
   Task<Result<>> send_request(bool fresh);
+  Task<Result<>> send_when_open(Opening opening);
+  Task<Result<>> send_on(bool opened_before);
+  Task<Result<>> send_rest(Task<Result<>> sending);
   Task<Result<>> send_buffered();
   static Task<void> pump_request(Relay* self);
   Task<bool> pump_piece();
-  Task<Result<ResponseHead>> final_head();
-  Task<RelayResult> pass_on(ResponseHead head);
+  Task<Result<>> pass_interim(ResponseHead head);
+  Task<Over> pass_head(ResponseHead head);
+  Task<Over> pass_filtered(ResponseHead head, std::optional<std::uint64_t> length);
+  Task<Over> start(ResponseHead head, std::optional<std::uint64_t> length);
+  Task<Over> await_start(Task<Result<>> starting);
+  Task<Over> switching(ResponseHead head);
   Task<RelayResult> pass_body();
   Task<RelayResult> passed_last(Passing how);
   Task<RelayResult> switch_protocols(ResponseHead head);
@@ -183,7 +194,7 @@ void Relay::prepare_head() {
   add_forwarded();
 }
 
-Task<Result<std::unique_ptr<ClientExchange>>> Relay::open(bool fresh) {
+Relay::Opening Relay::open(bool fresh) {
   if (options_.connector == nullptr) {
     return client_.open_with(options_.upstream, options_.timeouts, fresh);
   }
@@ -195,18 +206,33 @@ Task<Result<std::unique_ptr<ClientExchange>>> Relay::open(bool fresh) {
 
 /// Opens a connection and sends the head, and what of the body is at hand.
 Task<Result<>> Relay::send_request(bool fresh) {
-  const bool opened_before = options_.connection != nullptr && !fresh;
-  if (opened_before) {
+  if (options_.connection != nullptr && !fresh) {
     upstream_ = std::move(options_.connection);
-  } else {
-    OCTROI_CO_TRY(upstream_, co_await open(fresh));
+    return send_on(/*opened_before=*/true);
   }
-  if (gone_) co_return fail(Errc::closed, "the client left");
-  if (late_) co_return fail(Errc::timeout, "the deadline of the call passed");
+  Opening opening = open(fresh);
+  if (!opening.is_done()) return send_when_open(std::move(opening));
+  auto opened = std::move(opening).take();
+  if (!opened) return Task<Result<>>::done(tl::unexpected<Error>(std::move(opened).error()));
+  upstream_ = std::move(*opened);
+  return send_on(/*opened_before=*/false);
+}
+
+Task<Result<>> Relay::send_when_open(Opening opening) {
+  OCTROI_CO_TRY(upstream_, co_await std::move(opening));
+  co_return co_await send_on(/*opened_before=*/false);
+}
+
+Task<Result<>> Relay::send_on(bool opened_before) {
+  const auto refuse = [](Errc why, const char* text) {
+    return Task<Result<>>::done(fail(why, text));
+  };
+  if (gone_) return refuse(Errc::closed, "the client left");
+  if (late_) return refuse(Errc::timeout, "the deadline of the call passed");
   // What cannot be repeated deserves a look at the connection before the first byte is spent on it.
   if (!options_.repeat_idempotent && (opened_before || upstream_->reused()) &&
       !upstream_->alive()) {
-    co_return fail(Errc::closed, "the server closed the connection before the request");
+    return refuse(Errc::closed, "the server closed the connection before the request");
   }
   RequestHead& head = exchange_.request();
   std::optional<std::uint64_t> length = 0;
@@ -216,8 +242,17 @@ Task<Result<>> Relay::send_request(bool fresh) {
     length = exchange_.body().length();
   }
   head.authority.swap(own_authority_);
-  auto sent = co_await upstream_->send_head(head, length);
+  auto sending = upstream_->send_head(head, length);
+  if (!sending.is_done() || options_.buffered_body || streams_body_) {
+    return send_rest(std::move(sending));
+  }
   head.authority.swap(own_authority_);
+  return sending;
+}
+
+Task<Result<>> Relay::send_rest(Task<Result<>> sending) {
+  auto sent = co_await std::move(sending);
+  exchange_.request().authority.swap(own_authority_);
   if (sent && options_.buffered_body) sent = co_await send_buffered();
   if (sent && streams_body_) pump_.start(pump_request(this));
   co_return sent;
@@ -283,18 +318,17 @@ Task<bool> Relay::pump_piece() {
 // ---- the answer
 // ------------------------------------------------------------------------------------
 
-/// Passes interim answers on until the final one comes.
-Task<Result<ResponseHead>> Relay::final_head() {
-  for (;;) {
-    OCTROI_CO_TRY(ResponseHead head, co_await upstream_->head());
-    if (head.status >= 200 || head.status == 101) co_return std::move(head);
-    if (head.status == 100) {
-      go_ahead_.event.set();  // reading the body tells the client
-    } else {
-      strip_hop_by_hop(head.headers);
-      OCTROI_CO_CHECK(co_await exchange_.interim(std::move(head)));
-    }
+bool is_interim(const Result<ResponseHead>& head) {
+  return head && head->status < 200 && head->status != 101;
+}
+
+Task<Result<>> Relay::pass_interim(ResponseHead head) {
+  if (head.status == 100) {
+    go_ahead_.event.set();  // reading the body tells the client
+    return Task<Result<>>::done(Result<>{});
   }
+  strip_hop_by_hop(head.headers);
+  return exchange_.interim(std::move(head));
 }
 
 RelayResult Relay::ended(RelayState state, std::optional<Error> error) const {
@@ -324,55 +358,60 @@ bool Relay::may_repeat(const Error& error) const {
          (options_.connector != nullptr && options_.connector->has_another());
 }
 
-Task<RelayResult> Relay::run() {
-  if (!options_.grpc && !options_.buffered_body &&
-      options_.max_body < exchange_.body().length().value_or(0)) {
-    co_return ended(
-        RelayState::refused,
-        Error(Errc::body_too_large, "the request body is larger than this service accepts"));
-  }
+bool Relay::has_too_long_a_body() const {
+  return !options_.grpc && !options_.buffered_body &&
+         options_.max_body < exchange_.body().length().value_or(0);
+}
+
+void Relay::begin() {
   prepare_head();
   own_authority_ = options_.host.value_or("");
   if (options_.deadline > Millis(0)) {
     client_.loop().timers().start(deadline_, options_.deadline);
   }
   exchange_.on_gone([](void* self) { static_cast<Relay*>(self)->client_left(); }, this);
-  for (bool fresh = false;; fresh = true) {
-    auto sent = co_await send_request(fresh);
-    auto head = sent ? co_await final_head() : Result<ResponseHead>(tl::unexpect, sent.error());
-    if (head) co_return co_await pass_on(std::move(*head));
-    if (!fresh && may_repeat(head.error())) {
-      reached_ = upstream_->sent();
-      pump_.cancel();
-      continue;
-    }
-    if (gone_) co_return unanswered(Error(Errc::closed, "the client left before the answer"));
-    if (late_) co_return unanswered(Error(Errc::timeout, "the deadline of the call passed"));
-    co_return unanswered(refused_ ? std::move(*refused_) : std::move(head).error());
-  }
 }
 
-Task<RelayResult> Relay::pass_on(ResponseHead head) {
+/// The head of the answer to the client, with the first bytes of the body or before them.
+Task<Relay::Over> Relay::pass_head(ResponseHead head) {
   status_ = head.status;
-  if (head.status == 101) co_return co_await switch_protocols(std::move(head));
+  if (head.status == 101) return switching(std::move(head));
   const bool bodiless = exchange_.request().method == "HEAD" || head.status == 304;
-  std::optional<std::uint64_t> length =
+  const std::optional<std::uint64_t> length =
       bodiless ? announced_length(head.headers) : upstream_->body().length();
   strip_hop_by_hop(head.headers);
-  if (options_.filter != nullptr && !bodiless) {
-    auto filtering = co_await options_.filter->begin(head, length);
-    if (!filtering) {
-      refused_ = std::move(filtering).error();
-      co_return ended(RelayState::failed, *refused_);
-    }
-    filtered_ = *filtering != Filtering::off;
-    if (*filtering == Filtering::changed) length.reset();
+  if (options_.filter != nullptr && !bodiless) return pass_filtered(std::move(head), length);
+  return start(std::move(head), length);
+}
+
+Task<Relay::Over> Relay::pass_filtered(ResponseHead head, std::optional<std::uint64_t> length) {
+  auto filtering = co_await options_.filter->begin(head, length);
+  if (!filtering) {
+    refused_ = std::move(filtering).error();
+    co_return ended(RelayState::failed, *refused_);
   }
+  filtered_ = *filtering != Filtering::off;
+  if (*filtering == Filtering::changed) length.reset();
+  co_return co_await start(std::move(head), length);
+}
+
+Task<Relay::Over> Relay::start(ResponseHead head, std::optional<std::uint64_t> length) {
   if (options_.on_head) options_.on_head(head);
-  if (auto started = co_await exchange_.start(std::move(head), length); !started) {
-    co_return ended(RelayState::client_gone, std::move(started).error());
-  }
-  co_return co_await pass_body();
+  auto starting = exchange_.start(std::move(head), length);
+  if (!starting.is_done()) return await_start(std::move(starting));
+  auto started = std::move(starting).take();
+  if (started) return Task<Over>::done(Over{});
+  return Task<Over>::done(Over(ended(RelayState::client_gone, std::move(started).error())));
+}
+
+Task<Relay::Over> Relay::await_start(Task<Result<>> starting) {
+  auto started = co_await std::move(starting);
+  if (started) co_return Over{};
+  co_return ended(RelayState::client_gone, std::move(started).error());
+}
+
+Task<Relay::Over> Relay::switching(ResponseHead head) {
+  co_return co_await switch_protocols(std::move(head));
 }
 
 Task<RelayResult> Relay::pass_body() {
@@ -457,20 +496,58 @@ Task<RelayResult> Relay::switch_protocols(ResponseHead head) {
 
 Task<RelayResult> relay(Exchange& exchange, Client& client, RelayOptions options) {
   Relay relay(exchange, client, options);
-  co_return co_await relay.run();
+  if (relay.has_too_long_a_body()) {
+    co_return relay.ended(
+        RelayState::refused,
+        Error(Errc::body_too_large, "the request body is larger than this service accepts"));
+  }
+  relay.begin();
+  for (bool fresh = false;; fresh = true) {
+    Result<> sent = co_await relay.send_request(fresh);
+    Result<ResponseHead> head = sent ? co_await relay.upstream_->head()
+                                     : Result<ResponseHead>(tl::unexpect, std::move(sent).error());
+    while (is_interim(head)) {
+      sent = co_await relay.pass_interim(std::move(*head));
+      head = sent ? co_await relay.upstream_->head()
+                  : Result<ResponseHead>(tl::unexpect, std::move(sent).error());
+    }
+    if (head) {
+      if (auto over = co_await relay.pass_head(std::move(*head))) co_return std::move(*over);
+      co_return co_await relay.pass_body();
+    }
+    Error error = std::move(head).error();
+    if (!fresh && relay.may_repeat(error)) {
+      relay.reached_ = relay.upstream_->sent();
+      relay.pump_.cancel();
+      continue;
+    }
+    if (relay.gone_) {
+      error = Error(Errc::closed, "the client left before the answer");
+    } else if (relay.late_) {
+      error = Error(Errc::timeout, "the deadline of the call passed");
+    } else if (relay.refused_) {
+      error = *relay.refused_;
+    }
+    co_return relay.unanswered(std::move(error));
+  }
 }
 
 // RFC 9110 section 7.6.1.
 void strip_hop_by_hop(Headers& headers) {
   if (!headers.may_have_any(kMayEndHere)) return;
   std::vector<std::string_view> named;  // views stay valid: filter() moves entries, not bytes
-  for (const Field f : headers) {
-    if (!equals_lower(f.name, "connection")) continue;
+  headers.visit(kMayEndHere, [&named](Field f, bool special) {
+    if (!special || !equals_lower(f.name, "connection")) return;
     for_each_member(f.value, [&named](std::string_view option) {
       if (!equals_lower(option, "close") && !equals_lower(option, "keep-alive"))
         named.push_back(option);
       return true;
     });
+  });
+  if (named.empty()) {
+    headers.filter(kMayEndHere,
+                   [](std::string_view name, std::string_view) { return !ends_at_this_hop(name); });
+    return;
   }
   headers.filter([&named](std::string_view name, std::string_view) {
     if (ends_at_this_hop(name)) return false;

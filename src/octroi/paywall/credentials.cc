@@ -15,6 +15,10 @@ constexpr std::array<std::string_view, 10> kNeverForwarded = {
     "Accept-Payment",   "Payment-Receipt",       "X-Octroi-Token-Id", "X-Octroi-Session-Id",
     "X-Octroi-Service", "X-Octroi-Amount-Msat"};
 
+/// A look at a field of another name ends here; "_" and "-" never begin or end one of these, so
+/// that it holds for every spelling.
+constexpr http::Headers::NameSet kMayBePrivate(kNeverForwarded);
+
 std::string_view scheme_of(std::string_view value) {
   return value.substr(0, value.find_first_of(" \t"));
 }
@@ -67,7 +71,7 @@ Credentials collect_credentials(const http::Headers& request) {
 }
 
 void strip_credentials(http::Headers& request, const Credentials& credentials) {
-  request.filter([](std::string_view name, std::string_view) {
+  request.filter(kMayBePrivate, [](std::string_view name, std::string_view) {
     return std::none_of(kNeverForwarded.begin(), kNeverForwarded.end(),
                         [name](auto field) { return is_spelled_like(name, field); });
   });
