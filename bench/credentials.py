@@ -78,17 +78,35 @@ class Keys:
         raw = self.macaroon(service, payment_hash, int(time.time()) + DAY)
         return payment_hash, f"L402 {base64.b64encode(raw).decode()}:{preimage.hex()}"
 
-    def binding_key(self, service: str, path: str) -> bytes:
+    def binding_key(self, service: str, method: str, scope: str) -> bytes:
         message = b"".join(
             struct.pack(">Q", len(field)) + field
-            for field in (b"octroi/binding/1", b"payment", service.encode(), b"GET", b"path:" + path.encode())
+            for field in (b"octroi/binding/1", b"payment", service.encode(), method.encode(), scope.encode())
         )
         return _mac(self.payment, message)
+
+    def session(self, service: str, bolt11: str) -> tuple[bytes, str]:
+        """The id of a prepaid session, and the Authorization value of a request on it."""
+        preimage = self.preimage()
+        session = hashlib.sha256(preimage).digest()
+        expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + DAY))
+        request = _b64url(
+            f'{{"amount":"{PRICE_SAT}","currency":"sat","depositAmount":"{PRICE_SAT * 20}","depositInvoice":"{bolt11}",'
+            f'"idleTimeout":"300","paymentHash":"{session.hex()}","unitType":"request"}}'.encode()
+        )
+        slots = f"{REALM}|lightning|session|{request}|{expires}||"
+        challenge_id = _b64url(_mac(self.binding_key(service, "", "session"), slots.encode()))
+        credential = (
+            f'{{"challenge":{{"expires":"{expires}","id":"{challenge_id}","intent":"session",'
+            f'"method":"lightning","realm":"{REALM}","request":"{request}"}},'
+            f'"payload":{{"action":"bearer","preimage":"{preimage.hex()}","sessionId":"{session.hex()}"}}}}'
+        )
+        return session, "Payment " + _b64url(credential.encode())
 
     def charges(self, service: str, path: str, bolt11: str, count: int):
         """Payment hashes and Authorization values of paid charges. All name the same invoice text: a
         gateway goes by the hash, which the id binds."""
-        key = self.binding_key(service, path)
+        key = self.binding_key(service, "GET", "path:" + path)
         expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + DAY))
         head, tail = f"{REALM}|lightning|charge|", f"|{expires}||"
         for _ in range(count):
@@ -131,6 +149,37 @@ def record_in_octroi(database: Path, hashes: list[bytes]) -> None:
             " VALUES (?, ?, ?, ?, ?, 0)",
             ((h, PRICE_SAT * 1000, now, end, end) for h in hashes),
         )
+    db.close()
+
+
+def record_session(database: Path, session: bytes, service: str) -> None:
+    """An open session with a deposit that no run uses up, as if its invoice had been paid."""
+    now = int(time.time() * 1000)
+    row = {
+        "id": session,
+        "service": service,
+        "return_invoice": "bench",
+        "return_hash": hashlib.sha256(session).digest(),
+        "deposit_msat": PRICE_SAT * 1000 * 1_000_000_000,
+        "spent_msat": 0,
+        "opened_at": now,
+        "last_used_at": now,
+        "idle_ms": DAY * 1000,
+        "look_at": now,
+        "state": "open",
+        "close_reason": "",
+        "refund_stage": "none",
+        **dict.fromkeys(("refund_msat", "rounding_msat", "refund_fee_msat", "refund_attempts", "refund_at"), 0),
+        "refund_detail": "",
+        "refund_boot": "",
+    }
+    with sqlite3.connect(database) as db:
+        db.execute(
+            "INSERT INTO consumed (hash, auth_type, service, challenge_id, payload_digest, idempotency_key, boot_id,"
+            " consumed_at, body_kept) VALUES (?, 'mpp_session', ?, '', ?, '', '', ?, 0)",
+            (session, service, bytes(32), now),
+        )
+        db.execute(f"INSERT INTO sessions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
     db.close()
 
 

@@ -244,6 +244,10 @@ backend events
                 services.append(
                     f"    - {{ name: {n}, match: {{ path: '^/{n}/' }}, {upstream}, {terms}, rewrite: {{ strip: /{n} }} }}"
                 )
+            services.append(
+                f"    - {{ name: session, match: {{ path: '^/session/' }}, {upstream}, price: {PRICE_SAT} sat, schemes: [payment],"
+                f" payment: {{ intents: [session] }}, session: {{ price: {PRICE_SAT} sat }}, rewrite: {{ strip: /session }} }}"
+            )
         lines = [
             "environment: development",
             f"listen: 127.0.0.1:{port}",

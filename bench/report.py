@@ -26,6 +26,7 @@ ABOUT = {
     "charge_redeem_2ms": "the same, 2 ms slower fsync",
     "charge_lone": "one charge at a time, 20 ms between",
     "charge_lone_2ms": "the same, 2 ms slower fsync",
+    "session_bearer": "requests on one prepaid session, each debited durably, 64 at once",
     "not_found": "404",
     "forged": "a token with a wrong signature, default limits",
     "malformed": "a token cut short, default limits",
@@ -103,6 +104,8 @@ def targets(f: Figures) -> list[dict]:
     if waited is not None and waited < 0.5:
         waited = None  # it waits for one at least: something else was in the way of the faster case
     add("charge_lone: fsyncs that a lone redemption waits for", waited, 1.25, "fsyncs")
+    cpu("session_bearer", "octroi", 2.0, "l402_valid", "session_bearer: CPU of l402_valid's")
+    add("session_bearer: fsyncs a request", f.of("session_bearer", "octroi", "fsyncs_per_request"), 1 / 16, "fsyncs")
     cpu("forged", "octroi", 1.3, "not_found", "forged: CPU of a 404's")
     nginx_p99 = f.of("p99_half_load", "nginx", "p99_ms")
     add("p99_half_load: p99 of nginx's", f.ratio(f.of("p99_half_load", "octroi", "p99_ms"), nginx_p99), 1.0)

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import loads
 import report
-from credentials import forged_token, malformed_token, record_in_go, record_in_octroi, write_pool
+from credentials import forged_token, malformed_token, record_in_go, record_in_octroi, record_session, write_pool
 from loads import IdleConnections, LoadFailed, build_go, h2load, load, openssl_config, sync_shim, wrk
 from measure import measured, raise_file_limit, settle
 from peers import LISTS, POOL_SIZES, Server, Site, machine, versions
@@ -47,7 +47,7 @@ CASES = (
     "passthrough_h1_1k", "passthrough_tls_1k", "passthrough_h2_1k", "passthrough_h2_tls_1k",
     "passthrough_h1_64k", "passthrough_h1_10m", "passthrough_sse",
     "l402_valid", "l402_many",
-    "charge_redeem", "charge_redeem_2ms", "charge_lone", "charge_lone_2ms",
+    "charge_redeem", "charge_redeem_2ms", "charge_lone", "charge_lone_2ms", "session_bearer",
     "challenge_l402", "challenge_payment", "challenge", "forged_fresh",
     "not_found", "forged", "malformed", "p99_half_load", "services_10", "services_1000", "services_10000",
     "idle_10k",
@@ -111,6 +111,8 @@ class Bench:
                 out.write(line + "\n")
         with self.tokens.open() as lines:
             self.token = lines.readline().rstrip("\n")
+        self.session, self.bearer = keys.session("session", bolt11)
+        self.hashes.append(self.session)
         self.pool_hashes = write_pool(self.site.directory / "pool.jsonl", keys, bolt11, 20_000)
         note(f"{TOKENS} tokens and {count} charges made in {time.monotonic() - began:.1f} s")
 
@@ -125,7 +127,11 @@ class Bench:
         return re.search(r'invoice="([^"]+)"', line)[1]
 
     def make_octroi(self, name: str = "octroi", **options) -> Server:
-        return self.site.octroi(name, before=lambda db: record_in_octroi(db, self.hashes), **options)
+        def record(database: Path) -> None:
+            record_in_octroi(database, self.hashes)
+            record_session(database, self.session, "session")
+
+        return self.site.octroi(name, before=record, **options)
 
     def make_go(self, name: str = "go", **options) -> Server:
         where = self.site.directory / name
@@ -137,8 +143,17 @@ class Bench:
         """Redeems credentials that this server has not seen; each of them once."""
         first = self.charges_used.get(server.process.log_path.name, 0)
         self.charges_used[server.process.log_path.name] = first + count
+        return self.with_syncs(
+            server, lambda: load(server.ports["h1"], "/charge/1k", credentials=self.charges, first=first, count=count, **options)
+        )
+
+    def session_run(self, server: Server) -> dict:
+        """One session, 64 clients: each request is a durable debit of it."""
+        return self.with_syncs(server, lambda: wrk(server.url("h1", "/session/1k"), self.seconds, self.bearer, connections=64))
+
+    def with_syncs(self, server: Server, run: Callable[[], dict]) -> dict:
         calls, spent = server.syncs.read()
-        row = load(server.ports["h1"], "/charge/1k", credentials=self.charges, first=first, count=count, **options)
+        row = run()
         settle(server.process)
         more, spent_after = server.syncs.read()
         row["fsyncs"] = more - calls
@@ -276,6 +291,7 @@ class Bench:
             Case("charge_redeem_2ms", self.both(at_once(self.charge_count // 2), **slow)),
             Case("charge_lone", self.both(lone)),
             Case("charge_lone_2ms", self.both(lone, **slow)),
+            Case("session_bearer", {"octroi": (self.main("octroi"), self.session_run)}),
         ]
 
     def challenge_cases(self) -> list[Case]:
