@@ -192,6 +192,18 @@ TEST_F(FileTest, ALockHasOneHolder) {
   EXPECT_EQ(most, 1);
 }
 
+TEST_F(FileTest, ALockCanBeTried) {
+  auto held = FileLock::try_for(path("lock"));
+  ASSERT_TRUE(held && *held);
+  const auto second = FileLock::try_for(path("lock"));
+  ASSERT_TRUE(second);
+  EXPECT_FALSE(*second);
+  held->reset();
+  const auto third = FileLock::try_for(path("lock"));
+  EXPECT_TRUE(third && *third);
+  EXPECT_EQ(FileLock::try_for(path("none/lock")).error().code(), "file.not_found");
+}
+
 TEST(Env, CopiesAndScrubs) {
   ASSERT_EQ(setenv("OCTROI_TEST_VALUE", "hunter2hunter2", 1), 0);
   EXPECT_EQ(get_env("OCTROI_TEST_VALUE").value(), "hunter2hunter2");
