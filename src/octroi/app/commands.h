@@ -68,6 +68,7 @@ struct SessionsQuery {
   std::string id;               // or its first digits
   bool all = false;             // close --all
   int max_time = 60;            // seconds an HTTP exchange may take
+  std::string cacert;           // --cacert, a PEM file
 };
 int wallet_sessions_command(const Common& common, const SessionsQuery& query);
 

@@ -6,6 +6,7 @@
 #include "octroi/app/commands.h"
 #include "octroi/app/context.h"
 #include "octroi/app/version.h"
+#include "octroi/base/file.h"
 #include "octroi/base/log.h"
 #include "octroi/json/writer.h"
 #include "octroi/net/ssrf.h"
@@ -46,8 +47,14 @@ wallet::FetchRequest template_request(const Run& run) {
   return like;
 }
 
-std::unique_ptr<http::Client> make_guarded_client(net::Loop& loop, bool private_targets) {
+Result<std::unique_ptr<http::Client>> make_guarded_client(net::Loop& loop, bool private_targets,
+                                                          const std::string& cacert) {
   http::ClientConfig config;
+  if (!cacert.empty()) {
+    net::TlsClientOptions options;
+    OCTROI_TRY(options.ca_pem, read_file(cacert));
+    OCTROI_TRY(config.tls, net::make_tls_client(std::move(options)));
+  }
   config.guard = [private_targets](const std::string&, const net::IpAddress& address) -> Result<> {
     return private_targets ? Result<>{} : net::check_public(address);
   };
@@ -111,6 +118,7 @@ Result<std::vector<PaymentHash>> chosen(const SessionsQuery& query, wallet::Sess
   OCTROI_TRY(const auto records, book.all());
   std::vector<PaymentHash> out;
   for (const auto& r : records) {
+    // One that was refused is closed by its id, by who has looked into it.
     const bool ended =
         r.stage == wallet::SessionStage::closed || r.stage == wallet::SessionStage::refused;
     if (query.all ? !ended : r.id.hex().starts_with(query.id)) out.push_back(r.id);
@@ -162,7 +170,12 @@ Task<void> close(Run* run, wallet::SessionManager* sessions, WalletMeans* means)
 
 Task<void> work(Run* run) {
   const bool private_targets = run->config.environment == config::Environment::development;
-  auto client = make_guarded_client(run->loop, private_targets);
+  auto made = make_guarded_client(run->loop, private_targets, run->query.cacert);
+  if (!made) {
+    run->code = tell_error(run->common, made.error(), kUsage);
+    co_return;
+  }
+  const std::unique_ptr<http::Client> client = std::move(*made);
   WalletMeans means(run->loop, run->config);
   wallet::Payer payer(*client,
                       {[&means] { return means.node(); }, [&means] { return means.journal(); }},

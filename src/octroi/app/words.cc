@@ -194,6 +194,8 @@ void add_wallet_sessions(cli::CommandLine& line) {
                                  false);
                   set.flag("--all", w->query.all, "Close every session.");
                   set.option("-m,--max-time", w->max_time, "Seconds an HTTP exchange may take.");
+                  set.option("--cacert", w->query.cacert,
+                             "Trust the certificates in this PEM file instead of the system's.");
                 },
             .run =
                 [w](const Invocation& call) {

@@ -8,6 +8,7 @@
 #include "octroi/mpp/credential.h"
 #include "octroi/mpp/expiry.h"
 #include "octroi/mpp/lightning/charge.h"
+#include "octroi/mpp/lightning/session.h"
 
 namespace octroi::wallet {
 namespace {
@@ -78,6 +79,25 @@ class OfferTest : public testing::Test {
     c.expires = lie.expires.value_or(mpp::format_expires(kNow + Millis(600'000)));
     return *mpp::format_challenge(c);
   }
+  /// A session of 2 sat a unit with a deposit of 10 sat.
+  std::string session(const Lie& lie = {}, Sat unit = 2_sat,
+                      std::optional<Sat> says_deposit = 10_sat) {
+    const auto hash = next_hash();
+    mpp::lightning::SessionRequest request;
+    request.amount = unit;
+    request.deposit_invoice = invoice(hash, lie);
+    request.payment_hash = lie.hash.value_or(hash);
+    request.deposit_amount = says_deposit;
+    request.idle_timeout = Seconds(300);
+    mpp::Challenge c;
+    c.id = "id-of-the-challenge";
+    c.realm = "api.example";
+    c.method = "lightning";
+    c.intent = "session";
+    c.request = *mpp::lightning::format_session_request(request);
+    c.expires = lie.expires.value_or(mpp::format_expires(kNow + Millis(600'000)));
+    return *mpp::format_challenge(c);
+  }
   static ReadOffers read(std::initializer_list<std::string> lines) {
     http::Headers h;
     for (const auto& line : lines) EXPECT_TRUE(h.add("WWW-Authenticate", line));
@@ -135,6 +155,64 @@ TEST_F(OfferTest, WhatContradictsItsInvoiceIsRefusedWithTheReason) {
   }
   EXPECT_EQ(read({payment({.invoice_age = Millis(880'000)})}).offers.size(), 1U);
   EXPECT_EQ(read({payment({.names_hash = false})}).offers.size(), 1U);
+}
+
+TEST_F(OfferTest, SessionsAreReadBesideTheOthers) {
+  const auto got = read({payment(), session(), session({}, 2_sat, std::nullopt)});
+  EXPECT_EQ(got.offers.size(), 1U);
+  EXPECT_TRUE(got.refused.empty());
+  ASSERT_EQ(got.sessions.size(), 2U);
+  for (const auto& s : got.sessions) {
+    EXPECT_EQ(s.unit, 2_sat);
+    EXPECT_EQ(s.deposit, to_msat(10_sat));
+    EXPECT_EQ(s.idle_timeout, Seconds(300));
+    ASSERT_TRUE(s.invoice);
+    EXPECT_EQ(s.hash, s.invoice->payment_hash);
+    EXPECT_EQ(s.expires, kNow + Millis(600'000));
+    EXPECT_EQ(s.field(), "Authorization");
+  }
+}
+
+TEST_F(OfferTest, ASessionThatContradictsItsDepositIsRefused) {
+  struct Row {
+    const char* name;
+    std::string line;
+    const char* says;
+  };
+  const Row rows[] = {
+      {"a smaller deposit", session({}, 2_sat, 9_sat), "9 sat"},
+      {"a larger deposit", session({}, 2_sat, 11_sat), "11 sat"},
+      {"another hash", session({.hash = PaymentHash(crypto::sha256(as_bytes("x")))}), "hash"},
+      {"a deposit below one unit", session({}, 11_sat, std::nullopt), "one unit"},
+      {"an expired challenge", session({.expires = mpp::format_expires(kNow)}), "expired"},
+  };
+  for (const auto& row : rows) {
+    const auto got = read({row.line});
+    EXPECT_TRUE(got.sessions.empty()) << row.name;
+    ASSERT_EQ(got.refused.size(), 1U) << row.name;
+    EXPECT_NE(got.refused[0].find(row.says), std::string::npos)
+        << row.name << ": " << got.refused[0];
+  }
+}
+
+TEST_F(OfferTest, ASessionWhoseDepositCannotBePaidCanStillBeShown) {
+  struct Row {
+    const char* name;
+    std::string line;
+  };
+  const Row rows[] = {
+      {"an expired invoice", session({.invoice_age = Millis(900'000)})},
+      {"an invoice about to expire", session({.invoice_age = Millis(895'000)})},
+      {"no amount", session({.amountless = true})},
+      {"a challenge about to expire",
+       session({.expires = mpp::format_expires(kNow + Millis(5'000))})},
+  };
+  for (const auto& row : rows) {
+    const auto got = read({row.line});
+    ASSERT_EQ(got.sessions.size(), 1U) << row.name;
+    EXPECT_FALSE(got.sessions[0].invoice) << row.name;
+    EXPECT_TRUE(got.sessions[0].invoice_text.empty()) << row.name;
+  }
 }
 
 TEST_F(OfferTest, AnL402TokenIsForItsInvoice) {

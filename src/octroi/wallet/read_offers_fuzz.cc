@@ -2,13 +2,15 @@
 // and the proof for it is one well-formed field value.
 //
 // A fuzzer cannot sign, so some bytes stand for parts that are right: 1 an invoice, 2 the macaroon
-// for it, 3 a whole Payment challenge over it, 4 that challenge's request parameter.
+// for it, 3 a whole Payment challenge over it, 4 that challenge's request parameter, 5 a session's
+// challenge with it as the deposit, 6 that one's request parameter.
 #include <cstdlib>
 
 #include "octroi/crypto/hash.h"
 #include "octroi/l402/mint.h"
 #include "octroi/mpp/expiry.h"
 #include "octroi/mpp/lightning/charge.h"
+#include "octroi/mpp/lightning/session.h"
 #include "octroi/wallet/offer.h"
 
 using namespace octroi;
@@ -28,6 +30,8 @@ struct Parts {
   std::string macaroon;
   std::string request;
   std::string challenge;
+  std::string session_request;
+  std::string session;
 
   Parts() {
     SeededRandom random(1);
@@ -61,6 +65,15 @@ struct Parts {
     c.request = request;
     c.expires = mpp::format_expires(kNow + Millis(600'000));
     challenge = *mpp::format_challenge(c);
+    mpp::lightning::SessionRequest prepaid;
+    prepaid.amount = Sat::from_raw_unchecked(2);
+    prepaid.deposit_invoice = invoice;
+    prepaid.payment_hash = i.payment_hash;
+    prepaid.deposit_amount = Sat::from_raw_unchecked(10);
+    session_request = *mpp::lightning::format_session_request(prepaid);
+    c.intent = "session";
+    c.request = session_request;
+    session = *mpp::format_challenge(c);
   }
 };
 
@@ -79,6 +92,16 @@ void check(const Offer& offer, const Secret& preimage) {
   if (!proof) return;
   require(proof->field == "Authorization" || proof->field == "Payment-Authorization");
   require(http::is_field_value(proof->value.reveal_text()));
+}
+
+void check(const SessionOffer& offer) {
+  require(offer.expires > kNow && !offer.unit.is_zero());
+  require(offer.invoice.has_value() == !offer.invoice_text.empty());
+  if (!offer.invoice) return;
+  const auto invoice = bolt11::decode(offer.invoice_text);
+  require(invoice && invoice->amount && *invoice->amount == offer.deposit);
+  require(invoice->payment_hash == offer.hash && offer.deposit >= to_msat(offer.unit));
+  require(offer.pay_before > kNow && offer.pay_before <= invoice->expires());
 }
 
 }  // namespace
@@ -100,12 +123,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       line += parts.challenge;
     } else if (data[i] == 4) {
       line += parts.request;
+    } else if (data[i] == 5) {
+      line += parts.session;
+    } else if (data[i] == 6) {
+      line += parts.session_request;
     } else {
       line.push_back(static_cast<char>(data[i]));
     }
   }
   const auto read = read_offers(headers, kNow);
   for (const auto& offer : read.offers) check(offer, preimage);
+  for (const auto& session : read.sessions) check(session);
   for (const auto& reason : read.refused) require(!reason.empty());
   require((choose(read.offers, Scheme::payment) == nullptr) == read.offers.empty());
   return 0;

@@ -20,7 +20,9 @@ namespace {
 constexpr UnixMillis kNow{1'800'000'000'000};
 
 PaymentHash hash_of(std::string_view text) { return PaymentHash(crypto::sha256(as_bytes(text))); }
-Secret preimage(std::string_view text) { return Secret(ByteView(crypto::sha256(as_bytes(text)))); }
+Secret preimage(std::string_view text) {
+  return Secret(ByteView(crypto::sha256(as_bytes("proof of " + std::string(text)))));
+}
 
 mpp::Challenge challenge(std::string id) {
   mpp::Challenge c;

@@ -75,10 +75,15 @@ Task<Result<SessionManager::Closed>> SessionManager::close_claimed(Turn* turn,
                                                                    SessionRecord record) {
   Closed closed;
   if (record.stage == SessionStage::refused) {
-    co_return fail(Errc::refused_after_pay,
-                   fmt::format("the service never opened this session; ask its operator about the "
-                               "payment {} of {}",
-                               record.id.hex(), format(record.deposit)));
+    closed.record = std::move(record);
+    closed.mismatch = true;
+    closed.notes.push_back(fmt::format(
+        "the service never opened it: nothing comes back by itself. Ask its operator about the "
+        "payment {} of {}",
+        closed.record.id.hex(), format(closed.record.deposit)));
+    OCTROI_CO_CHECK(update(*turn->book, closed.record,
+                           [](SessionRecord& r) { r.stage = SessionStage::closed; }));
+    co_return closed;
   }
   if (record.is_unfinished()) {
     const PaymentHash id = record.id;

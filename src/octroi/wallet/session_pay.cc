@@ -23,6 +23,22 @@ Task<Result<lightning::Invoice>> make_return_invoice(lightning::Node* node, Seco
   co_return co_await node->add_invoice({Msat{}, "refund of a session", least});
 }
 
+/// A service that took a deposit for nothing gets no second one by itself: an agent that tries
+/// again would pay with every try.
+Result<> no_deposit_was_refused(const SessionBook& book, const std::string& origin,
+                                const std::string& realm) {
+  OCTROI_TRY(const auto records, book.of_origin(origin));
+  for (const SessionRecord& r : records) {
+    if (r.stage != SessionStage::refused || r.realm != realm) continue;
+    return fail(Errc::refused_after_pay,
+                fmt::format("this service took a deposit of {} before and refused to open the "
+                            "session; nothing was paid now. When that is settled: octroi wallet "
+                            "sessions close {}",
+                            format(r.deposit), r.id.hex()));
+  }
+  return {};
+}
+
 Error lost_answer(std::string_view what, Msat amount, const Error& e) {
   return {Errc::network,
           fmt::format("paid {} for {}, and then: {}. Nothing is lost: the next fetch of this "
@@ -87,6 +103,7 @@ Task<Result<SessionManager::Next>> SessionManager::open_new(Turn* turn) {
   }
   const SessionOffer offer = *std::exchange(turn->fresh, std::nullopt);
   OCTROI_CO_CHECK(may_deposit(*turn, offer));
+  OCTROI_CO_CHECK(no_deposit_was_refused(*turn->book, turn->origin, offer.challenge.realm));
   std::ignore = turn->book->prune(clock_.now() - kRemember);
   OCTROI_CO_TRY(lightning::Node * node, co_await means_.node());
   OCTROI_CO_TRY(auto refund_to,
