@@ -1,6 +1,5 @@
 #include "octroi/app/server_state.h"
 
-#include "octroi/adapters/sqlite/store.h"
 #include "octroi/base/file.h"
 #include "octroi/json/value.h"
 
@@ -49,12 +48,6 @@ Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* confi
     if (auto text = doc->root().string("detail")) detail = std::string(*text);
   }
   co_return fail(StateErrc::admin_said_no, detail);
-}
-
-Result<std::unique_ptr<ledger::Store>> open_store(const config::Config& config) {
-  sqlite::SqliteOptions options;
-  options.path = config::sqlite_path(config);
-  return sqlite::open_sqlite_store(std::move(options), system_clock());
 }
 
 int with_config(const Common& common, const std::function<Task<void>(Call*)>& work) {

@@ -9,6 +9,7 @@
 
 #include "octroi/app/commands.h"
 #include "octroi/app/context.h"
+#include "octroi/app/stores.h"
 #include "octroi/ledger/store.h"
 #include "octroi/net/loop.h"
 
@@ -27,8 +28,6 @@ ErrorInfo error_info(StateErrc e);
 Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* config,
                                     std::string method, std::string target,
                                     Millis timeout = Millis(10'000));
-
-Result<std::unique_ptr<ledger::Store>> open_store(const config::Config& config);
 
 /// One command at work. `code` is what it exits with.
 struct Call {

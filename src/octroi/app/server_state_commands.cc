@@ -1,12 +1,11 @@
-// Commands about a server's state: transaction list, token revoke, token list, migrate, store
-// backup.
+// Commands about a server's state: transaction list, token revoke, token list.
 //
-// See server_state.h for who writes. Sessions have session_commands.cc.
+// See server_state.h for who writes. Sessions have session_commands.cc, the store as a whole has
+// store_commands.cc.
 
 #include <cstdio>
 #include <limits>
 
-#include "octroi/adapters/sqlite/store.h"
 #include "octroi/app/commands.h"
 #include "octroi/app/context.h"
 #include "octroi/app/server_state.h"
@@ -135,54 +134,6 @@ int transaction_list_command(const Common& common, const TransactionQuery& query
 
 int token_revoke_command(const Common& common, const std::string& id) {
   return with_config(common, [&](Call* call) { return revoke_token(call, id); });
-}
-
-int store_backup_command(const Common& common, const std::string& to) {
-  auto loaded = load_config(common);
-  if (!loaded) return kUsage;
-  sqlite::SqliteOptions options;
-  options.path = config::sqlite_path(loaded->config);
-  if (auto made = sqlite::backup_sqlite(options, to); !made)
-    return tell_error(common, made.error(), kFailed);
-  if (common.json) {
-    json::Writer w;
-    w.begin_object().field("backup", to).end_object();
-    std::printf("%s\n", std::move(w).take().c_str());
-  } else {
-    std::printf("wrote %s\n", to.c_str());
-  }
-  return kDone;
-}
-
-int migrate_command(const Common& common, const std::string& direction, std::int64_t target) {
-  auto loaded = load_config(common);
-  if (!loaded) return kUsage;
-  sqlite::SqliteOptions options;
-  options.path = config::sqlite_path(loaded->config);
-  if (direction != "status") {
-    auto steps = sqlite::migrate_sqlite(options, target < 0 ? sqlite::kLatestSchema : target,
-                                        system_clock());
-    if (!steps) return tell_error(common, steps.error(), kFailed);
-    if (!common.json) std::printf("%d step%s\n", *steps, *steps == 1 ? "" : "s");
-  }
-  auto status = sqlite::sqlite_migration_status(options);
-  if (!status) return tell_error(common, status.error(), kFailed);
-  json::Writer w;
-  w.begin_object().key("migrations").begin_array();
-  for (const auto& m : *status) {
-    if (!common.json)
-      std::printf("%03lld %-24s %s\n", static_cast<long long>(m.version), m.name.c_str(),
-                  m.applied ? to_rfc3339(*m.applied).c_str() : "not applied");
-    w.begin_object().field("version", m.version).field("name", m.name).key("applied_at");
-    if (m.applied)
-      w.string(to_rfc3339(*m.applied));
-    else
-      w.null();
-    w.end_object();
-  }
-  w.end_array().end_object();
-  if (common.json) std::printf("%s\n", std::move(w).take().c_str());
-  return kDone;
 }
 
 }  // namespace octroi::app

@@ -1,5 +1,6 @@
 #include "octroi/adapters/postgres/store.h"
 
+#include <map>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -67,6 +68,34 @@ class Doubts {
   std::set<Claim> claims_;
 };
 
+/// Answers that were given and could not be written, for as long as this process lives: without
+/// them the same credential would be told to wait for ever.
+class LostAnswers {
+ public:
+  using Answer = std::shared_ptr<const StoredResponse>;
+
+  void add(const PaymentHash& hash, Answer answer) {
+    const std::scoped_lock lock(mutex_);
+    // Beyond the bound a payer is told that the answer is lost.
+    if (answers_.size() >= kMost) answer = nullptr;
+    if (answers_.size() < 100 * kMost) answers_.insert_or_assign(hash.raw(), std::move(answer));
+  }
+  /// What was lost, and forgets it; a null answer is one that nobody has any more.
+  std::optional<Answer> take(const PaymentHash& hash) {
+    const std::scoped_lock lock(mutex_);
+    const auto it = answers_.find(hash.raw());
+    if (it == answers_.end()) return std::nullopt;
+    Answer answer = it->second;
+    if (answer) answers_.erase(it);
+    return answer;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 1000;
+  std::mutex mutex_;
+  std::map<std::array<std::uint8_t, 32>, Answer> answers_;
+};
+
 class PostgresStore final : public sql::SqlStore {
  public:
   using SqlStore::SqlStore;
@@ -86,10 +115,36 @@ class PostgresStore final : public sql::SqlStore {
       OCTROI_CO_TRY(const auto winner, co_await pending_mark(hash));
       if (winner && doubts_.take(hash, *winner)) outcome->state = ConsumeState::fresh;
     }
+    if (outcome->state == ConsumeState::pending) find_lost_answer(hash, *outcome);
     co_return outcome;
   }
 
+  void keep_answer(PaymentHash hash, StoredResponse response) override {
+    keep(hash, std::make_shared<const StoredResponse>(std::move(response)));
+  }
+
  private:
+  void keep(const PaymentHash& hash, LostAnswers::Answer answer) {
+    // Shared, because a lane finishes its calls after this object has begun to end.
+    post_answer(hash, answer, [hash, answer, lost = lost_](const Error& why) {
+      if (why.is(Errc::unavailable)) lost->add(hash, answer);
+    });
+  }
+  /// The same credential asks again: it gets the answer that is not in the database, which is
+  /// written once more.
+  void find_lost_answer(const PaymentHash& hash, ConsumeOutcome& outcome) {
+    auto answer = lost_->take(hash);
+    if (!answer) return;
+    outcome.state = ConsumeState::unfinished;
+    if (!*answer) return;
+    if ((*answer)->body_kept) {
+      outcome.state = ConsumeState::replay;
+      outcome.response = **answer;
+    }
+    keep(hash, *std::move(answer));
+  }
+
+  std::shared_ptr<LostAnswers> lost_ = std::make_shared<LostAnswers>();
   std::atomic<std::uint64_t> attempts_{0};
   Doubts doubts_;
 };

@@ -344,6 +344,32 @@ TEST(PostgresFailing, AClaimWhoseCommitWasLostIsDeliveredByTheNextWhoAsks) {
   EXPECT_EQ(sync(fixture.store().consume(consume_of(1)))->state, ConsumeState::replay);
 }
 
+TEST(PostgresFailing, AnAnswerThatCouldNotBeWrittenIsGivenAgainAndThenWritten) {
+  const QuietLog quiet;
+  PostgresFixture fixture;
+  ASSERT_TRUE(sync(fixture.store().record_invoices({invoice_of(1)})));
+  ASSERT_EQ(sync(fixture.store().consume(consume_of(1)))->state, ConsumeState::fresh);
+  server().stop();
+  fixture.store().keep_answer(hash_of(1), answer_of());
+  EXPECT_FALSE(sync(fixture.store().ping()));
+  server().start();
+  wait_until_healed(fixture.store());
+  EXPECT_EQ(sync(fixture.store().consume(consume_of(1, "another key")))->state,
+            ConsumeState::spent);
+  const auto again = sync(fixture.store().consume(consume_of(1)));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->state, ConsumeState::replay);
+  ASSERT_TRUE(again->response);
+  EXPECT_EQ(again->response->body, "sunny");
+  const auto other = fixture.another();
+  ConsumeState there = ConsumeState::unfinished;
+  for (int i = 0; i < 200 && there != ConsumeState::replay; ++i) {
+    std::this_thread::sleep_for(Millis(10));
+    there = sync(other->consume(consume_of(1)))->state;
+  }
+  EXPECT_EQ(there, ConsumeState::replay) << "the other replica has it now";
+}
+
 // --- what is refused at start
 
 TEST(PostgresStart, AServerThatWouldNotKeepItsWordIsRefusedWithTheFix) {

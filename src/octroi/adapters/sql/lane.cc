@@ -19,6 +19,7 @@ constexpr std::size_t kEnough = 24;
 void PostedCall::finish() {
   if (outcome_) return;
   OCTROI_LOG(error, "store", what_, {{"error", outcome_.error().message()}});
+  if (failed_) failed_(outcome_.error());
 }
 
 void Arrivals::note(Clock::time_point now) {

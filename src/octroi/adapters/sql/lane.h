@@ -93,8 +93,9 @@ class CallOf final : public Call {
 /// A call whose failure is only logged.
 class PostedCall final : public Call {
  public:
-  PostedCall(std::uint64_t key, std::string_view what, UniqueFunction<Result<>(Connection&)> work)
-      : Call(key), what_(what), work_(std::move(work)) {}
+  PostedCall(std::uint64_t key, std::string_view what, UniqueFunction<Result<>(Connection&)> work,
+             UniqueFunction<void(const Error&)> failed)
+      : Call(key), what_(what), work_(std::move(work)), failed_(std::move(failed)) {}
   bool run(Connection& db) override { return (outcome_ = work_(db)).has_value(); }
   void refuse(const Error& error) override { outcome_ = fail(error); }
   void finish() override;
@@ -102,6 +103,7 @@ class PostedCall final : public Call {
  private:
   std::string_view what_;  // a literal
   UniqueFunction<Result<>(Connection&)> work_;
+  UniqueFunction<void(const Error&)> failed_;
   Result<> outcome_;
 };
 
@@ -150,9 +152,10 @@ class Lane {
                        std::type_identity_t<UniqueFunction<Result<T>(Connection&)>> work) {
     return call_on<Result<T>>(this, key, std::move(work));
   }
-  /// Nobody waits; a failure is logged as `what`, a literal.
-  void post(std::uint64_t key, std::string_view what, UniqueFunction<Result<>(Connection&)> work) {
-    submit(std::make_shared<PostedCall>(key, what, std::move(work)));
+  /// Nobody waits; a failure is logged as `what`, a literal, and told to `failed`, on any thread.
+  void post(std::uint64_t key, std::string_view what, UniqueFunction<Result<>(Connection&)> work,
+            UniqueFunction<void(const Error&)> failed = {}) {
+    submit(std::make_shared<PostedCall>(key, what, std::move(work), std::move(failed)));
   }
 
  private:

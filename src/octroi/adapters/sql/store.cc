@@ -96,11 +96,18 @@ Task<Result<>> SqlStore::finish_consume(PaymentHash hash, StoredResponse respons
 }
 
 void SqlStore::keep_answer(PaymentHash hash, StoredResponse response) {
+  post_answer(hash, std::make_shared<const StoredResponse>(std::move(response)), {});
+}
+
+void SqlStore::post_answer(PaymentHash hash, std::shared_ptr<const StoredResponse> response,
+                           UniqueFunction<void(const Error&)> failed) {
   const std::uint64_t key = key_of(hash);
-  lanes_->writer(key).post(key, "answer_not_kept",
-                           [hash, r = std::move(response), boot = boot_](Connection& db) {
-                             return sql::finish_consume(db, hash, r, *boot);
-                           });
+  lanes_->writer(key).post(
+      key, "answer_not_kept",
+      [hash, r = std::move(response), boot = boot_](Connection& db) {
+        return sql::finish_consume(db, hash, *r, *boot);
+      },
+      std::move(failed));
 }
 
 Task<Result<bool>> SqlStore::claim_nonce(std::string scope, Digest nonce, UnixMillis keep_until) {

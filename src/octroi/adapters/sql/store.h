@@ -70,6 +70,9 @@ class SqlStore : public ledger::Store {
   [[nodiscard]] const std::string& boot() const { return *boot_; }
   /// consume() under a mark that begins with boot().
   Task<Result<ledger::ConsumeOutcome>> consume_as(ledger::ConsumeRequest request, std::string mark);
+  /// keep_answer() that tells of its failure, on any thread.
+  void post_answer(PaymentHash hash, std::shared_ptr<const ledger::StoredResponse> response,
+                   UniqueFunction<void(const Error&)> failed);
   /// The mark under which a hash is pending.
   Task<Result<std::optional<std::string>>> pending_mark(PaymentHash hash);
 
