@@ -375,6 +375,53 @@ def test_kill_between_close_and_send_refunds_later(make, sim_file, payer):
     assert payments_of(sim_file) == 1
 
 
+def test_sigterm_lets_a_refund_on_its_way_end(make, upstream, sim_file, payer):
+    client = make(prepaid(upstream, session={"refund": {"wait": "0s"}}))
+    before = balance_sat(payer)
+    session = client.open()
+    fault(sim_file, PAY, DELAY, delay_ms=1500)
+    closed = session.close()
+    assert closed.json() == {"status": "closed", "refundSats": 38, "refundStatus": "failed"}, "on its way"
+    wait_for(lambda: payments_of(sim_file) == 1, 10, "the refund to be sent", 0.01)
+    assert client.server.stop() == 0
+    assert refund_stage(client.server, session.id) == "succeeded"
+    assert balance_sat(payer) == before - 2
+
+
+# ---- over real nodes ---------------------------------------------------------------------------
+
+
+class LndWallet:
+    """The payer's lnd node with the words that `Client` uses."""
+
+    def __init__(self, node, payer):
+        self._node = node
+        self.pay = payer.pay
+
+    def return_invoice(self) -> str:
+        return self._node.add(0, "return", 30 * 24 * 3600)["payment_request"]
+
+
+def test_over_lnd_the_refund_arrives(gateway, upstream, network, lnd_lightning, lnd_payer, leaks):
+    node = lnd_lightning
+    node["lnd"]["pay_macaroon"] = f"file://{network.merchant.macaroon_file('admin')}"
+    server = gateway([prepaid(upstream, strict=True)], lightning=node)
+    wallet = LndWallet(network.payer, lnd_payer)
+    client = Client(server, wallet, leaks)
+    client.return_invoice = wallet.return_invoice
+    before = network.payer.balance_msat()
+    session = client.open()
+    statuses = Counter(session.get("/api/y").status for _ in range(19))
+    assert statuses == {200: 19}
+    assert session.get("/api/y").problem == "lightning/insufficient-balance"
+    assert client.show(session.top_up_credential()).json() == {"status": "ok"}
+    assert session.get("/api/y").status == 200
+    closed = session.close()
+    assert closed.json() == {"status": "closed", "refundSats": 38, "refundStatus": "succeeded"}
+    assert upstream.count == 21
+    wait_for(lambda: network.payer.balance_msat() == before - 42_000, 10, "the refund on the payer's node", 0.2)
+
+
 # ---- many at once ------------------------------------------------------------------------------
 
 
