@@ -54,6 +54,7 @@ class FakeSessions:
         self.refund_lie = 0  # satoshi that are said to be paid back and are not
         self.refund_status: str | None = None
         self.lying_receipt = False
+        self.busy = False  # answers 429 to bearers
         self.challenges: dict[str, dict[str, Any]] = {}
         self.sessions: dict[str, Session] = {}
         self.used: set[str] = set()
@@ -203,6 +204,8 @@ class FakeSessions:
         return session
 
     def _bearer(self, handler: Any, path: str, known: dict[str, Any], payload: dict[str, Any]) -> None:
+        if self.busy:
+            return handler.answer(429, b"", [("Retry-After", "1")])
         if session := self._find(handler, path, payload):
             if known["unit"] != self.unit:
                 return self.problem(handler, "unknown-challenge")

@@ -243,6 +243,23 @@ def test_a_challenge_that_is_over_is_replaced(seller, fetch, paid):
     assert (seller.count("none"), paid()) == (2, 1)
 
 
+def test_a_service_that_is_busy(seller, fetch, paid):
+    fetch(seller.url + "/a")
+    seller.busy = True
+    assert fetch(seller.url + "/a", status=6)["code"] == "wallet.rate-limited"
+    assert paid() == 1
+
+
+def test_a_deposit_whose_challenge_is_over_is_told_and_not_paid_again(seller, fetch, paid, sessions, sim_file):
+    seller.ttl = 14
+    sim.fault(sim_file, "agent", "pay", "lose_answer")
+    fetch(seller.url + "/a", status=9)
+    time.sleep(14)
+    assert fetch(seller.url + "/a", status=5)["code"] == "wallet.refused-after-pay"
+    assert [one["state"] for one in sessions()] == ["refused"]
+    assert paid() == 1
+
+
 def test_post_carries_its_body_everywhere(seller, fetch):
     fetch("-d", "order", seller.url + "/a")
     assert seller.methods == [("POST", b"order")] * 2

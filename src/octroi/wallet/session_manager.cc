@@ -180,6 +180,10 @@ Task<Result<std::optional<FetchResult>>> SessionManager::bear(Turn* turn, Sessio
     OCTROI_CO_CHECK(co_await refused_bearer(turn, &record, was_fresh, std::move(refusal)));
     co_return std::optional<FetchResult>();
   }
+  if (answer.head.status == 429) {
+    co_return fail(Errc::rate_limited,
+                   "the service says: too many requests; wait as Retry-After says");
+  }
   const bool charged = answer.has_receipt();
   auto kept = turn->book->change(record.id, [&](SessionRecord& r) {
     r.last_used = clock_.now();
