@@ -30,10 +30,10 @@ def model():
 def make(gateway, model, payer, leaks):
     """A gateway that sells sessions by `unit`, 2 sat each and a deposit of 40 unless told otherwise."""
 
-    def build(unit: str, **more) -> Client:
+    def build(unit: str, top: dict | None = None, **more) -> Client:
         session = {"unit": unit, "price": f"{UNIT} sat", "hold": "20s", **more}
         one = service("api", "^/", model.url, schemes=["payment"], session=session, payment={"intents": ["session"]})
-        return Client(gateway([one]), payer, leaks, path="/api/x")
+        return Client(gateway([one], top=top), payer, leaks, path="/api/x")
 
     return build
 
@@ -162,6 +162,18 @@ def test_a_session_closed_in_mid_stream_ends_it(make):
     assert running.whole and running.events[-1].type == "payment-receipt" and len(running.sold) < 100
     assert running.events[-1].json()["units"] == len(running.sold)
     assert len(running.sold) * UNIT + 2 <= taken, "nothing was delivered that was not paid"
+
+
+def test_what_a_stream_did_not_use_is_given_back_when_octroi_stops(make):
+    client = make("chunk", {"shutdown_grace": "1s"}, deposit="4000 sat")
+    session = client.open()
+    running = stream(session, "/api/events?n=500&gap=0.05")
+    wait_for(lambda: len(running.sold) >= 20, 10, "twenty events")
+    client.server.stop()  # the stream goes on until the time for it is over
+    running.wait()
+    assert not running.whole and len(running.sold) < 400
+    client.server.start()
+    assert 2 + len(running.sold) * UNIT <= spent(session, 4000) <= 2 + (len(running.sold) + 1) * UNIT
 
 
 def test_64_streams_of_one_session_never_overdraw(make):

@@ -423,6 +423,9 @@ Task<void> Runtime::shut_down() {
   std::thread joiner(Join::wait, &workers_, joined.giver());
   co_await joined.get();
   joiner.join();
+  if (shared_ && store_->sessions() != nullptr) {
+    co_await shared_->returns->give_all(*store_->sessions(), system_clock().now());
+  }
   if (refunds_) co_await refunds_->drain(grace);
   co_await transactions_->flush();
 }

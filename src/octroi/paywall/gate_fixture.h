@@ -293,6 +293,7 @@ class GateTest : public testing::Test, public UpstreamClients {
   static std::string field(const http::Response& r, std::string_view name) {
     return std::string(r.headers.get(name).value_or(""));
   }
+  [[nodiscard]] Shared& shared() { return *shared_; }
   /// Waits in real time, the clock of the gate stands.
   void pause(Millis time) { net::run_until(loop, loop.sleep(time)); }
   /// Runs the loop until `done` or two seconds have passed.

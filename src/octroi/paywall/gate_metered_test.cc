@@ -406,6 +406,22 @@ TEST_F(GateMetered, AStreamThatLivesOnWhatItSetAsideIsNoIdleSession) {
   EXPECT_EQ(session(held.id()).state, ledger::SessionState::open);
 }
 
+TEST_F(GateMetered, AnAnswerThatIsCutOffWithItsWorkerLeavesWhatItDidNotUse) {
+  begin(by("byte", 10));
+  const auto held = hold_one();
+  const Msat before = spent(held.id());
+  upstream_plays({.pieces = std::vector<std::string>(60, event(1)), .gap = Millis(20)});
+  const auto reader = reads(held.bearer);
+  ASSERT_TRUE(wait_for([&] { return count(reader->body, "") == 5; }));
+  const auto sent = static_cast<std::int64_t>(reader->body.size());
+  door_.reset();
+  gate.reset();
+  EXPECT_GT(spent(held.id()), before.plus(Msat::from_raw_unchecked(sent * 200)).value());
+  net::run_until(loop, shared().returns->give_all(*store.sessions(), clock.now()));
+  EXPECT_LE(spent(held.id()), before.plus(Msat::from_raw_unchecked((sent + 18) * 200)).value());
+  EXPECT_GE(spent(held.id()), before.plus(Msat::from_raw_unchecked(sent * 200)).value());
+}
+
 TEST_F(GateMetered, ManyStreamsOfOneSessionNeverOverdraw) {
   auto s = by("chunk");
   s.session.hold = Millis(200);

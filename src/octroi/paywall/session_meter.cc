@@ -377,7 +377,14 @@ std::uint64_t SessionMeter::units_at_the_end(http::RelayState state, Fate fate) 
   return 0;
 }
 
+SessionMeter::~SessionMeter() {
+  if (settled_) return;
+  std::ignore = tab_.delivered(units_at_the_end(http::RelayState::client_gone, Fate::delivered));
+  if (!tab_.surplus().is_zero()) shared_.returns->add(terms_.session, tab_.surplus());
+}
+
 Task<void> SessionMeter::settle(http::RelayState state, Fate fate) {
+  settled_ = true;  // before the first step of the ledger: nothing is ever given back twice
   if (auto counted = tab_.delivered(units_at_the_end(state, fate)); !counted) {
     OCTROI_LOG(error, kModule, "an answer has no price that could be counted",
                {{"session", terms_.session.hex()}, {"error", counted.error().message()}});

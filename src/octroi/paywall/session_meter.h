@@ -14,7 +14,7 @@
 //             least
 //
 // Life    made after the first unit was debited (SessionUse::debit), given to one relay, settled
-//         once after it.
+//         once after it; one that is destroyed unsettled leaves what it owes to SessionReturns.
 // Thread  the exchange's loop.
 // Source  Lightning session, "Streaming"; issue 5, "Billing units"; docs/metering.md.
 #pragma once
@@ -66,6 +66,8 @@ class SessionMeter final : public http::BodyFilter {
     Millis idle_timeout{300'000};
   };
   SessionMeter(Shared& shared, net::Loop& loop, Terms terms);
+  /// Cut off before settle(): what was not used is left to SessionReturns.
+  ~SessionMeter() override;
 
   /// The request as it may go out: an answer is asked for that can be read and held back.
   static void prepare(http::RequestHead& head);
@@ -124,6 +126,7 @@ class SessionMeter final : public http::BodyFilter {
   bool abandoned_ = false;
   bool receipt_sent_ = false;
   bool stopped_ = false;
+  bool settled_ = false;
   std::optional<Refusal> refusal_;
 };
 

@@ -14,6 +14,7 @@
 #include "octroi/paywall/limits.h"
 #include "octroi/paywall/ports.h"
 #include "octroi/paywall/session_bell.h"
+#include "octroi/paywall/session_returns.h"
 
 namespace octroi::paywall {
 
@@ -60,6 +61,7 @@ struct Shared {
   Random& random;
   RefundDesk* refunds = nullptr;  // null: no service sells sessions
   std::unique_ptr<SessionBell> bell = std::make_unique<SessionBell>();
+  std::unique_ptr<SessionReturns> returns = std::make_unique<SessionReturns>();
 };
 
 }  // namespace octroi::paywall

@@ -48,13 +48,13 @@ Result<Msat> Tab::missing(std::uint64_t units) const {
   return cost > reserved_ ? cost.minus(reserved_) : Msat();
 }
 
-/// As much again as was used so far: the debits of a stream grow with its logarithm, until a part
-/// of the balance is the bound.
+/// As much again as was used so far, within both bounds.
 Msat Tab::with_ahead(Msat missing, Msat balance) const {
   if (missing.is_zero()) return missing;
   const Msat left = balance.minus(missing).value_or(Msat());
   const Msat bound = Msat::from_raw_unchecked(left.count() / kAheadOfBalance); /* raw: a part */
-  return missing.plus(std::min(cost_, bound)).value_or(missing);
+  const Msat prices = price_.price.times(kAheadPrices).value_or(bound);
+  return missing.plus(std::min({cost_, bound, prices})).value_or(missing);
 }
 
 void Tab::add_reserved(Msat amount) { reserved_ = reserved_.plus(amount).value_or(reserved_); }

@@ -9,8 +9,8 @@
 //          delivery cost.
 // Reserve  nothing is delivered that is not paid for: a Tab says what must be debited before the
 //          next units may pass, and asks for more than that the longer a stream goes on, so that
-//          its debits stay few, but never for more than a small part of what is left: balances are
-//          shared by the streams of a session.
+//          its debits are few; but for a few prices at most, which is what a crash may cost the
+//          session, and for a small part of what is left, which its other streams need.
 // Errors   MoneyErrc::overflow.  Thread  values.  Source  Lightning session, "Streaming"; issue 5.
 #pragma once
 
@@ -49,8 +49,9 @@ struct UnitPrice {
 /// One answer's account. `reserved` was taken from the balance, `cost` is what was delivered.
 class Tab {
  public:
-  /// Of what is left in the balance, the part that may be asked for ahead.
+  /// Of what is left in the balance, the part that may be asked for ahead; and no more prices.
   static constexpr std::int64_t kAheadOfBalance = 16;
+  static constexpr std::int64_t kAheadPrices = 16;
 
   explicit Tab(UnitPrice price) : price_(price) {}
 
