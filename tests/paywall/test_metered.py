@@ -287,3 +287,14 @@ def test_an_answer_of_bytes_waits_for_money_and_is_whole_after_a_top_up(make):
     running.wait()
     assert running.whole and running.raw == b"x" * 25 * 1024
     assert spent(session, 80) == 52
+
+
+# ---- our own wallet ----------------------------------------------------------------------------
+
+
+def test_fetch_tops_up_in_mid_stream_and_gets_the_rest_back(make, payer):
+    client = make("chunk")
+    before = payer.balance_msat() // 1000
+    fetched = payer.run("fetch", "--session", "--close-after", client.server.url + "/api/events?n=50")
+    assert [one for one in fetched.stdout.split("\n") if one] == [f"data: {one}" for one in [*events(1, 50), "[DONE]"]]
+    assert payer.balance_msat() // 1000 == before - 50 * UNIT, "two top-ups, and what was left came back"
