@@ -87,5 +87,24 @@ TEST(PostgresSessions, CutConnectionsDoubleNothing) {
   });
 }
 
+TEST(PostgresSessions, AnOpenWhoseAnswerIsLostTellsWhatThereIs) {
+  PostgresFixture fixture;
+  ASSERT_TRUE(sync(fixture.store().record_invoices({invoice_of(1)})));
+  SessionStore& sessions = *fixture.store().sessions();
+  ASSERT_EQ(sync(sessions.open_session(open_of(1)))->proof.state, ConsumeState::fresh);
+  EXPECT_EQ(sync(sessions.open_session(open_of(1)))->proof.state, ConsumeState::pending);
+  TestServer::shared().stop();
+  EXPECT_FALSE(sync(sessions.open_session(open_of(1))));
+  TestServer::shared().start();
+  for (int i = 0; i < 600 && !sync(fixture.store().ping()); ++i) {
+    std::this_thread::sleep_for(Millis(100));
+  }
+  const auto again = sync(sessions.open_session(open_of(1)));
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(again->proof.state, ConsumeState::unfinished);
+  ASSERT_TRUE(again->session);
+  EXPECT_EQ(raw(again->session->deposit), 10'000);
+}
+
 }  // namespace
 }  // namespace octroi::postgres

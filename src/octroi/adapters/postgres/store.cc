@@ -80,6 +80,10 @@ class LostAnswers {
     if (answers_.size() >= kMost) answer = nullptr;
     if (answers_.size() < 100 * kMost) answers_.insert_or_assign(hash.raw(), std::move(answer));
   }
+  bool has(const PaymentHash& hash) {
+    const std::scoped_lock lock(mutex_);
+    return answers_.contains(hash.raw());
+  }
   /// What was lost, and forgets it; a null answer is one that nobody has any more.
   std::optional<Answer> take(const PaymentHash& hash) {
     const std::scoped_lock lock(mutex_);
@@ -96,9 +100,61 @@ class LostAnswers {
   std::map<std::array<std::uint8_t, 32>, Answer> answers_;
 };
 
+/// Sessions whose open, top-up or close may have been written though it failed, or whose answer was
+/// lost: the same credential is told what there is (unfinished), not to wait.
+class PostgresSessions final : public sql::SqlSessions {
+ public:
+  PostgresSessions(sql::Lanes& lanes, std::shared_ptr<const std::string> boot,
+                   std::shared_ptr<LostAnswers> lost)
+      : SqlSessions(lanes, std::move(boot)), lost_(std::move(lost)) {}
+
+  Task<Result<OpenOutcome>> open_session(OpenSession request) override {
+    const PaymentHash hash = request.proof.hash;
+    auto out = co_await SqlSessions::open_session(std::move(request));
+    OCTROI_CO_CHECK(co_await explain(hash, hash, &out));
+    co_return out;
+  }
+  Task<Result<TopUpOutcome>> top_up_session(TopUp request) override {
+    const PaymentHash hash = request.proof.hash;
+    const PaymentHash session = request.session;
+    auto out = co_await SqlSessions::top_up_session(std::move(request));
+    OCTROI_CO_CHECK(co_await explain(hash, session, &out));
+    co_return out;
+  }
+  Task<Result<CloseOutcome>> close_session(CloseSession request) override {
+    if (!request.proof) co_return co_await SqlSessions::close_session(std::move(request));
+    const PaymentHash hash = request.proof->hash;
+    const PaymentHash session = request.session;
+    auto out = co_await SqlSessions::close_session(std::move(request));
+    OCTROI_CO_CHECK(co_await explain(hash, session, &out));
+    co_return out;
+  }
+
+ private:
+  template <class Outcome>
+  Task<Result<>> explain(PaymentHash hash, PaymentHash session, Result<Outcome>* out) {
+    if (!*out) {
+      if (out->error().is(Errc::unavailable)) lost_->add(hash, nullptr);
+      co_return fail(out->error());
+    }
+    if ((*out)->proof.state != ConsumeState::pending || !lost_->has(hash)) co_return Result<>{};
+    (*out)->proof.state = ConsumeState::unfinished;
+    if (!(*out)->session) {
+      OCTROI_CO_TRY((*out)->session, co_await find_session(session));
+    }
+    co_return Result<>{};
+  }
+
+  std::shared_ptr<LostAnswers> lost_;
+};
+
 class PostgresStore final : public sql::SqlStore {
  public:
-  using SqlStore::SqlStore;
+  PostgresStore(std::unique_ptr<sql::Lanes> lanes, Clock& clock, std::string boot)
+      : SqlStore(std::move(lanes), clock, std::move(boot)),
+        sessions_(this->lanes(), shared_boot(), lost_) {}
+
+  [[nodiscard]] SessionStore* sessions() override { return &sessions_; }
 
   Task<Result<ConsumeOutcome>> consume(ConsumeRequest request) override {
     const PaymentHash hash = request.hash;
@@ -147,6 +203,7 @@ class PostgresStore final : public sql::SqlStore {
   std::shared_ptr<LostAnswers> lost_ = std::make_shared<LostAnswers>();
   std::atomic<std::uint64_t> attempts_{0};
   Doubts doubts_;
+  PostgresSessions sessions_;
 };
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace octroi::sql {
 
 class Lanes;
 
-class SqlSessions final : public ledger::SessionStore {
+class SqlSessions : public ledger::SessionStore {
  public:
   /// `lanes` must outlive it.
   SqlSessions(Lanes& lanes, std::shared_ptr<const std::string> boot)

@@ -68,6 +68,8 @@ class SqlStore : public ledger::Store {
 
  protected:
   [[nodiscard]] const std::string& boot() const { return *boot_; }
+  [[nodiscard]] const std::shared_ptr<const std::string>& shared_boot() const { return boot_; }
+  [[nodiscard]] Lanes& lanes() { return *lanes_; }
   /// consume() under a mark that begins with boot().
   Task<Result<ledger::ConsumeOutcome>> consume_as(ledger::ConsumeRequest request, std::string mark);
   /// keep_answer() that tells of its failure, on any thread.
