@@ -357,6 +357,16 @@ TEST_F(GateSession, StoreThatIsAwayConsumesNothing) {
   EXPECT_EQ(seen.size(), 1U);
 }
 
+TEST_F(GateSession, PaidChallengeIsNotCalledUsedWhileTheStoreIsAway) {
+  begin();
+  const auto challenge = fresh();
+  const auto wrong = open_with(challenge, "lnbcrt1nothing");
+  store.set_unavailable(true);
+  EXPECT_EQ(show(wrong).status, 503) << "a fresh challenge would be paid a second time";
+  store.set_unavailable(false);
+  EXPECT_EQ(problem(show(wrong)), "lightning/invalid-return-invoice");
+}
+
 // --- bearer -------------------------------------------------------------------------------------
 
 TEST_F(GateSession, BearersDrawOnTheDepositWithOneChallenge) {
@@ -568,7 +578,8 @@ TEST_F(GateSession, SixtyFourAtOnceNeverOverdraw) {
 
 TEST_F(GateSession, RateLimitCountsASession) {
   auto s = prepaid();
-  s.rate_limits = {{.path = {}, .requests = 2, .per = Millis(60'000), .burst = 0, .by = CountBy::session}};
+  s.rate_limits = {
+      {.path = {}, .requests = 2, .per = Millis(60'000), .burst = 0, .by = CountBy::session}};
   begin(std::move(s));
   const auto a = open();
   clock.advance(Millis(60'000));

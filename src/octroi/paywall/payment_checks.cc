@@ -80,7 +80,13 @@ bool may_repeat(ProblemType type) {
 Task<Refusal> repeat_unless_spent(Shared& shared, Refusal refusal, ChallengeMaker::Known known,
                                   PaymentHash hash, Millis within) {
   auto asked = co_await in_time(shared.store.is_consumed(hash), within);
-  if (!asked || !*asked || **asked) {
+  if (!asked || !*asked) {
+    auto r = refuse_for_now(
+        "the challenge cannot be looked up now; nothing was consumed, try again", Millis(1'000));
+    r.key = known.key;
+    co_return r;
+  }
+  if (**asked) {
     auto used = refuse_used(ledger::ConsumeState::spent);
     used.key = known.key;
     co_return used;
