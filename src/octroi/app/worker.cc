@@ -7,6 +7,12 @@
 
 namespace octroi::app {
 
+namespace {
+/// Of a request body, over ten seconds: slower than any line, faster than who only holds us up.
+constexpr std::size_t kLeastBodyRate = 32;
+}  // namespace
+
+
 struct Worker::State {
   State(net::Loop& loop, std::size_t turn) : upstreams(loop, turn) {}
   Upstreams upstreams;
@@ -57,6 +63,7 @@ void Worker::run(std::promise<Result<std::vector<net::Endpoint>>> ready) {
     config.listen = endpoint;
     config.tls = options_.tls;
     config.limits = options_.limits;
+    config.limits.min_bytes_per_second = kLeastBodyRate;
     auto server = http::listen(
         loop, config, [gate = state.gate.get()](http::Exchange& e) { return gate->handle(e); });
     if (!server) {
