@@ -35,7 +35,8 @@ def replicas(gateway: Callable[..., Gateway], upstream, postgres: Postgres) -> C
         store = url or postgres.database()
         made: list[Gateway] = []
         for _ in range(count):
-            one = gateway([service("api", "^/api/", upstream.url, "1 sat", **more)], start=False)
+            one = gateway([service("api", "^/api/", upstream.url, "1 sat", **more)],
+                          paywall={"max_unpaid": 10_000}, start=False)
             one.config["store"] = store
             del one.config["paywall"]["secret"]
             if made:
