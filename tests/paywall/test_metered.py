@@ -4,6 +4,7 @@ only; what was taken is told by what comes back at the end."""
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +15,7 @@ from harness.model_upstream import ModelUpstream, openai_stream
 from harness.process import wait_for
 from harness.session import Client, Session
 from harness.settings import service
-from harness.sse import Stream
+from harness.sse import Stream, events_of
 
 UNIT = 2  # sat
 
@@ -298,3 +299,28 @@ def test_fetch_tops_up_in_mid_stream_and_gets_the_rest_back(make, payer):
     fetched = payer.run("fetch", "--session", "--close-after", client.server.url + "/api/events?n=50")
     assert [one for one in fetched.stdout.split("\n") if one] == [f"data: {one}" for one in [*events(1, 50), "[DONE]"]]
     assert payer.balance_msat() // 1000 == before - 50 * UNIT, "two top-ups, and what was left came back"
+
+
+# ---- HTTP/2 ------------------------------------------------------------------------------------
+
+
+def test_a_stream_over_http2_waits_and_finishes_as_well(make):
+    client = make("chunk")
+    session = client.open()
+    words = ["curl", "-sN", "--http2-prior-knowledge", "-H", "@-", client.server.url + "/api/events?n=30"]
+    curl = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert curl.stdin and curl.stdout
+    curl.stdin.write(f"Authorization: {session.bearer()}\n".encode())
+    curl.stdin.close()
+    raw = b""
+    while b"payment-need-topup" not in raw:
+        piece = curl.stdout.read1(65536)
+        assert piece, raw
+        raw += piece
+    top_up(session)
+    raw += curl.stdout.read()
+    assert curl.wait(30) == 0
+    got = events_of(raw)
+    assert [one.data for one in got if not one.type] == [*events(1, 30), "[DONE]"]
+    assert [one.type for one in got if one.type] == ["payment-need-topup", "payment-receipt"]
+    assert spent(session, 80) == 62
