@@ -15,7 +15,7 @@ using ledger::Errc;
 using std::chrono::steady_clock;
 
 constexpr Millis kShortestPause{50};
-constexpr Millis kLongestPause{2000};
+constexpr Millis kLongestPause{500};
 constexpr int kTries = 6;
 
 Error outcome_unknown() {
