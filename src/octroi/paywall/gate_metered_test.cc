@@ -208,6 +208,8 @@ TEST_F(GateMetered, EventsAreBilledAndPassUnchangedWithAReceiptBeforeTheLastWord
   EXPECT_THAT(receipt, HasSubstr("\"method\":\"lightning\""));
   EXPECT_EQ(events_in(reader->body).at(events_in(reader->body).size() - 2).type, "payment-receipt");
   spends(held.id(), sat(12));
+  EXPECT_THAT(metrics.exposition(),
+              HasSubstr("octroi_session_units_total{service=\"api\",unit=\"chunk\"} 6\n"));
 }
 
 TEST_F(GateMetered, SeveralUnitsForOnePriceAreBilledInParts) {

@@ -34,6 +34,11 @@ bool is_compressed(const http::Headers& headers) {
   return coding && !coding->empty() && !http::equal_ignoring_case(*coding, "identity");
 }
 
+std::int64_t wire_units(std::uint64_t units) {
+  return static_cast<std::int64_t>(
+      std::min<std::uint64_t>(units, std::numeric_limits<std::int64_t>::max()));
+}
+
 }  // namespace
 
 std::optional<pricing::UnitPrice> metered_price(const ServiceSettings& service, Msat price) {
@@ -340,10 +345,8 @@ Task<bool> SessionMeter::tell(std::string_view type, Msat required, http::Exchan
 Task<bool> SessionMeter::write_receipt(http::Exchange& client) {
   if (std::exchange(receipt_sent_, true)) co_return true;
   if (tab_.units() == 0) std::ignore = tab_.delivered(1);
-  const auto units = static_cast<std::int64_t>(
-      std::min<std::uint64_t>(tab_.units(), std::numeric_limits<std::int64_t>::max()));
   const auto receipt = mpp::receipt_json(mpp::lightning::stream_receipt(
-      terms_.session, shared_.clock.now(), to_sat_ceil(tab_.cost()), units));
+      terms_.session, shared_.clock.now(), to_sat_ceil(tab_.cost()), wire_units(tab_.units())));
   if (!receipt) co_return true;
   const std::string event = http::format_sse(mpp::lightning::kReceiptEvent, *receipt);
   co_return (co_await client.write(as_bytes(event))).has_value();
@@ -389,8 +392,18 @@ Task<void> SessionMeter::settle(http::RelayState state, Fate fate) {
     OCTROI_LOG(error, kModule, "an answer has no price that could be counted",
                {{"session", terms_.session.hex()}, {"error", counted.error().message()}});
   }
+  count_units();
   if (!tab_.shortfall().is_zero()) co_await take_shortfall();
   if (!tab_.surplus().is_zero()) co_await give_surplus();
+}
+
+void SessionMeter::count_units() {
+  if (tab_.units() == 0) return;
+  shared_.metrics
+      .counter("octroi_session_units_total", "What sessions were billed that pay by the unit",
+               {{"service", terms_.service},
+                {"unit", std::string(pricing::to_string(terms_.price.unit))}})
+      .add(wire_units(tab_.units()));
 }
 
 /// An answer that turned out dearer than its estimate has been delivered: what is left is taken,

@@ -106,6 +106,7 @@ class SessionMeter final : public http::BodyFilter {
   Task<bool> tell(std::string_view type, Msat required, http::Exchange& client);
   Task<http::Passing> ended(Funds funds, Msat missing, http::Exchange& client);
   Task<bool> write_receipt(http::Exchange& client);
+  void count_units();
   Task<void> take_shortfall();
   Task<void> give_surplus();
 
