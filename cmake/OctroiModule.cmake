@@ -63,7 +63,7 @@ function(octroi_module name)
     set_property(GLOBAL APPEND PROPERTY OCTROI_TEST_TARGETS octroi_${name}_test)
     add_test(NAME ${name} COMMAND octroi_${name}_test --gtest_brief=1)
     set_tests_properties(${name} PROPERTIES
-      LABELS unit TIMEOUT 300
+      LABELS unit TIMEOUT 900
       ENVIRONMENT "OCTROI_TESTDATA=${CMAKE_SOURCE_DIR}/tests/testdata;OCTROI_SOURCE=${CMAKE_SOURCE_DIR};TSAN_OPTIONS=halt_on_error=1;UBSAN_OPTIONS=print_stacktrace=1")
   endif()
   if(benches AND benchmark_FOUND AND NOT OCTROI_FUZZ)
