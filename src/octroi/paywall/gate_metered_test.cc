@@ -408,6 +408,22 @@ TEST_F(GateMetered, AStreamThatLivesOnWhatItSetAsideIsNoIdleSession) {
   EXPECT_EQ(session(held.id()).state, ledger::SessionState::open);
 }
 
+TEST_F(GateMetered, AStreamIsCutWhenTheStoreCannotDebitIt) {
+  begin(by("chunk"));
+  const auto held = hold_one();
+  upstream_plays({.pieces = std::vector<std::string>(15, event(1)), .gap = Millis(20)});
+  const auto reader = reads(held.bearer);
+  ASSERT_TRUE(wait_for([&] { return count(reader->body, "") == 2; }));
+  store.set_unavailable(true);
+  ASSERT_TRUE(ends(reader));
+  store.set_unavailable(false);
+  EXPECT_FALSE(reader->whole);
+  EXPECT_LT(count(reader->body, ""), 15);
+  const auto delivered = sat(2 + 2 * count(reader->body, ""));
+  EXPECT_GE(spent(held.id()), delivered) << "nothing passed that was not debited";
+  EXPECT_LE(spent(held.id()), delivered.plus(sat(4)).value());
+}
+
 TEST_F(GateMetered, AnAnswerThatIsCutOffWithItsWorkerLeavesWhatItDidNotUse) {
   begin(by("byte", 10));
   const auto held = hold_one();

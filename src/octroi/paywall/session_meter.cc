@@ -20,8 +20,8 @@ namespace {
 constexpr std::string_view kModule = "paywall";
 /// How often who waits looks into the store, for money that came to another replica.
 constexpr Millis kLook{250};
+/// To take what is left of a balance that others draw on as well.
 constexpr int kTries = 3;
-constexpr Millis kTryAgain{100};
 /// Of tokens, for an answer whose request sets no bound.
 constexpr std::uint64_t kUnknownOutput = 4096;
 
@@ -135,8 +135,7 @@ Task<Result<Filtering>> SessionMeter::begin(http::ResponseHead& head,
                                 Judged::session_closed);
       break;
     case Funds::unavailable:
-      refusal_ = refuse_for_now("the session cannot be debited now; nothing was taken, try again",
-                                Millis(1'000));
+      refusal_ = refuse_for_now("the session cannot be debited now; try again", Millis(1'000));
       break;
   }
   kind_ = Kind::unbilled;
@@ -247,31 +246,33 @@ void SessionMeter::abandon() noexcept {
 // ------------------------------------------------------------------------------------------------
 // Money.
 
-/// One step of the ledger. A store that does not answer is asked again before a stream is given up.
+/// One step of the ledger, never repeated: a store that did not answer may have taken it all the
+/// same, and a stream that is cut costs its client less than one that is debited twice.
 Task<SessionMeter::Funds> SessionMeter::debit(Msat amount) {
-  for (int attempt = 0; attempt < kTries; ++attempt) {
-    if (attempt > 0) co_await loop_.sleep(kTryAgain);
-    auto taken = co_await shared_.store.sessions()->debit_session(terms_.session, terms_.service,
-                                                                  amount, shared_.clock.now());
-    if (!taken) continue;
-    if (taken->session) {
-      balance_ = taken->session->balance();
-      spent_ = taken->session->spent;
-    }
-    switch (taken->outcome) {
-      case SessionOutcome::applied:
-        tab_.add_reserved(amount);
-        last_debit_ = loop_.now();
-        co_return Funds::enough;
-      case SessionOutcome::insufficient:
-        co_return Funds::dry;
-      case SessionOutcome::not_found:
-      case SessionOutcome::closed:
-      case SessionOutcome::replayed:
-        co_return Funds::ended;
-    }
+  auto taken = co_await shared_.store.sessions()->debit_session(terms_.session, terms_.service,
+                                                                amount, shared_.clock.now());
+  if (!taken) {
+    OCTROI_LOG(warn, kModule, "a session could not be debited",
+               {{"session", terms_.session.hex()}, {"error", taken.error().message()}});
+    co_return Funds::unavailable;
   }
-  co_return Funds::unavailable;
+  if (taken->session) {
+    balance_ = taken->session->balance();
+    spent_ = taken->session->spent;
+  }
+  switch (taken->outcome) {
+    case SessionOutcome::applied:
+      tab_.add_reserved(amount);
+      last_debit_ = loop_.now();
+      co_return Funds::enough;
+    case SessionOutcome::insufficient:
+      co_return Funds::dry;
+    case SessionOutcome::not_found:
+    case SessionOutcome::closed:
+    case SessionOutcome::replayed:
+      break;
+  }
+  co_return Funds::ended;
 }
 
 Task<SessionMeter::Funds> SessionMeter::cover(std::uint64_t units) {
@@ -303,7 +304,6 @@ Task<SessionMeter::Funds> SessionMeter::hold(Msat missing) {
       funds = Funds::ended;
     } else if ((*found)->balance() >= missing) {
       funds = co_await debit(missing);
-      if (funds == Funds::unavailable) funds = Funds::dry;
     }
   }
   ear_ = nullptr;
@@ -427,18 +427,19 @@ Task<void> SessionMeter::take_shortfall() {
       {{"service", terms_.service}, {"session", terms_.session.hex()}, {"lost", format(lost)}});
 }
 
+/// Once, whatever the store says: what is given back twice was never there.
 Task<void> SessionMeter::give_surplus() {
   const Msat surplus = tab_.surplus();
-  for (int attempt = 0; attempt < kTries; ++attempt) {
-    if (attempt > 0) co_await loop_.sleep(kTryAgain);
-    auto returned =
-        co_await shared_.store.sessions()->give_back(terms_.session, surplus, shared_.clock.now());
-    if (!returned) continue;
-    shared_.bell->ring(terms_.session);  // others of the session may wait for it
+  const auto returned =
+      co_await shared_.store.sessions()->give_back(terms_.session, surplus, shared_.clock.now());
+  if (!returned) {
+    OCTROI_LOG(error, kModule, "what a session had set aside was not given back",
+               {{"session", terms_.session.hex()},
+                {"amount", format(surplus)},
+                {"error", returned.error().message()}});
     co_return;
   }
-  OCTROI_LOG(error, kModule, "what a session had set aside was not given back",
-             {{"session", terms_.session.hex()}, {"amount", format(surplus)}});
+  shared_.bell->ring(terms_.session);  // others of the session may wait for it
 }
 
 }  // namespace octroi::paywall
