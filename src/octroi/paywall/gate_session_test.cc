@@ -87,8 +87,9 @@ TEST_P(OffersOfIntents, AreWhatTheClientPrefers) {
   ASSERT_EQ(r.status, 402);
   std::vector<std::string> offered;
   const auto lines = r.headers.all("WWW-Authenticate");
-  for (const auto& challenge : mpp::parse_challenges(lines).value())
-    offered.push_back(challenge.intent);
+  const auto challenges = mpp::parse_challenges(lines);
+  ASSERT_TRUE(challenges);
+  for (const auto& challenge : *challenges) offered.push_back(challenge.intent);
   EXPECT_EQ(offered, GetParam().offered);
 }
 
