@@ -37,7 +37,7 @@ class PythonServer:
         self.ended: queue.Queue[dict[str, Any]] = queue.Queue()
         self.heads: list[Any] = []
         self._server = websockets.sync.server.serve(
-            self._serve, "127.0.0.1", 0, max_size=2 * LARGE, subprotocols=["chat"], select_subprotocol=None
+            self._serve, "127.0.0.1", 0, max_size=2 * LARGE, subprotocols=["chat"], close_timeout=2
         )
         self.port = self._server.socket.getsockname()[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
