@@ -53,7 +53,6 @@ class PythonServer:
                     connection.close(int(code), f"bye {code}")
                 elif kind == "abrupt":
                     connection.socket.shutdown(socket.SHUT_RDWR)
-                    connection.socket.close()
                 elif kind == "ping":
                     connection.ping(message).wait(10)
                     connection.send(f"pong {message}")
@@ -158,7 +157,6 @@ def converse(connection: websockets.sync.client.ClientConnection, what: str, cod
         connection.send("here")
         connection.recv(20)
         connection.socket.shutdown(socket.SHUT_RDWR)
-        connection.socket.close()
     return report
 
 
