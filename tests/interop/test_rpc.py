@@ -1,8 +1,7 @@
-"""gRPC, gRPC-Web and Connect as their own conformance suite sees them through octroi, and grpcurl."""
+"""gRPC, gRPC-Web and Connect as their own conformance suite sees them through octroi."""
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import payment
 from harness.process import ROOT, TEST_ENV, environment
-from harness.settings import dump, service
+from harness.settings import dump
 
 WRAPPER = ROOT / "tests" / "harness" / "conformance_server.py"
 
