@@ -121,9 +121,9 @@ class Gateway:
         if ready:
             try:
                 wait_for(answers, 20, "octroi's /readyz")
-            except BaseException:
+            except BaseException as why:
                 program.kill()
-                raise RuntimeError(f"octroi serve did not get ready:\n{program.output()[-4000:]}") from None
+                raise RuntimeError(f"octroi serve did not get ready: {why}\n{program.output()[-4000:]}") from None
         return self
 
     def stop(self) -> int:

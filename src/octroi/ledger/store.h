@@ -162,8 +162,8 @@ class Store {
   /// The second step: what was answered, once. Errc::not_pending when this process did not consume
   /// the hash, or has finished it.
   virtual Task<Result<>> finish_consume(PaymentHash hash, StoredResponse response) = 0;
-  /// The same without waiting for it: the answer is with the client already, and a crash before it is
-  /// kept is like one before it was sent. Until then a second presentation finds `pending`.
+  /// The same without waiting for it, for an answer that nobody can ask for again. Until it is kept
+  /// a second presentation finds `pending`.
   virtual void keep_answer(PaymentHash hash, StoredResponse response) = 0;
   /// A zero-amount proof has no invoice: its nonce is claimed once. True the first time.
   virtual Task<Result<bool>> claim_nonce(std::string scope, Digest nonce,

@@ -154,6 +154,7 @@ enum class Fate : std::uint8_t {
 struct Delivery {
   Fate fate = Fate::delivered;
   std::optional<ledger::StoredResponse> answer = std::nullopt;  // with Use::once
+  bool has_key = false;  // an Idempotency-Key: the client means to ask for the answer again
   bool metered = false;  // billed by what it held: there is nothing left to give back
 };
 

@@ -245,6 +245,9 @@ mpp::Receipt ChargeIntent::receipt(const Grant& grant, UnixMillis when) {
 
 Task<Result<>> ChargeIntent::settle(const Grant& grant, Delivery delivery) {
   if (grant.zero_amount || !delivery.answer) co_return Result<>{};  // its answer is not kept
+  // Without a key nobody is ever given it again, so nobody waits for it either.
+  if (delivery.has_key)
+    co_return co_await shared_.store.finish_consume(grant.hash, std::move(*delivery.answer));
   shared_.store.keep_answer(grant.hash, std::move(*delivery.answer));
   co_return Result<>{};
 }

@@ -754,6 +754,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
         stored.headers.clear();
       }
       delivery.answer = std::move(stored);
+      delivery.has_key = !visit.context->idempotency_key.empty();
     }
     auto settled = co_await authenticator->settle(*grant, std::move(delivery));
     if (!settled) {
