@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from harness import octroi
+from harness.process import wait_for
 from harness.settings import dump, service
 
 
@@ -88,4 +89,6 @@ def test_a_session_over_lnd(octroi_binary, gateway, upstream, chat, network, lnd
     closed = run("wallet", "sessions", "close", "--all")["sessions"]
     assert [one["mismatch"] for one in closed] == [False, False]
     assert sorted(one["refund_seen_msat"] for one in closed) == sorted([10_000, 60_000 - billed * 1000])
-    assert before - balance() == 10_000 + billed * 1000
+    # A paid invoice is in the payer's balance once both sides have committed, a round trip later.
+    owed = 10_000 + billed * 1000
+    wait_for(lambda: before - balance() == owed, 10, f"a balance that is {owed} msat smaller")
