@@ -144,7 +144,8 @@ class Crowd {
       }
     }
     filter.state = TransactionState::pending;
-    for (const Transaction& t : *sync(fresh_store->list_transactions(filter))) {
+    const auto waiting = *sync(fresh_store->list_transactions(filter));
+    for (const Transaction& t : waiting) {
       EXPECT_FALSE(*sync(fresh_store->is_consumed(t.record.hash)))
           << "a row of what was sold waits for its payment";
     }
