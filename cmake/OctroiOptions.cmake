@@ -38,3 +38,11 @@ endif()
 add_library(octroi_pch OBJECT ${CMAKE_SOURCE_DIR}/cmake/pch.cc)
 target_link_libraries(octroi_pch PUBLIC octroi_options)
 target_precompile_headers(octroi_pch PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)
+
+# A precompiled header names its build directory, so for ccache no two would be the same and no two
+# build directories could share an object. What is in it stands here instead (CCACHE_PCH_EXTSUM).
+execute_process(
+  COMMAND ${CMAKE_CXX_COMPILER} -std=c++20 -E -P -dD -x c++ ${CMAKE_SOURCE_DIR}/cmake/pch.h
+  OUTPUT_VARIABLE octroi_pch_text COMMAND_ERROR_IS_FATAL ANY)
+string(SHA256 octroi_pch_sum "${octroi_pch_text}")
+file(WRITE ${CMAKE_BINARY_DIR}/CMakeFiles/octroi_pch.dir/cmake_pch.hxx.pch.sum "${octroi_pch_sum}\n")
