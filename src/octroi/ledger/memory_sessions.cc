@@ -76,7 +76,7 @@ Task<Result<OpenOutcome>> MemorySessions::open_session(OpenSession request) {
   s.idle_timeout = request.idle_timeout;
   out.proof = store_.claim_locked(std::move(request.proof));
   return_hashes_.insert(s.return_hash);
-  const auto age = static_cast<std::int64_t>(by_age_.size());
+  const std::int64_t age = next_age_++;
   ids_.emplace(id, age);
   out.session = by_age_.emplace(age, Kept{std::move(s)}).first->second.session;
   co_return out;
@@ -291,10 +291,27 @@ Result<> add_up(SessionTotals& t, const Session& s) {
 }
 }  // namespace
 
+std::vector<PaymentHash> MemorySessions::prune_locked(UnixMillis horizon) {
+  std::vector<PaymentHash> out;
+  for (auto it = by_age_.begin(); it != by_age_.end();) {
+    const Session& s = it->second.session;
+    const bool over = s.state == SessionState::closed && *s.closed <= horizon &&
+                      s.refund.updated <= horizon && refund_is_over(s.refund.stage);
+    if (!over || !add_up(forgotten_, s)) {
+      ++it;
+      continue;
+    }
+    out.push_back(s.id);
+    ids_.erase(s.id);
+    it = by_age_.erase(it);
+  }
+  return out;
+}
+
 Task<Result<SessionTotals>> MemorySessions::session_totals() {
   const std::scoped_lock lock(store_.mutex_);
   OCTROI_CO_CHECK(store_.begin());
-  SessionTotals totals;
+  SessionTotals totals = forgotten_;
   for (const auto& [age, kept] : by_age_) OCTROI_CO_CHECK(add_up(totals, kept.session));
   co_return totals;
 }

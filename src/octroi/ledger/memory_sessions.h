@@ -45,6 +45,8 @@ class MemorySessions final : public SessionStore {
   // Called by the store, which holds its mutex.
   void restart_locked();
   [[nodiscard]] bool contains_locked(const PaymentHash& id) const;
+  /// Forgets what ended at or before `horizon`, but not its sums; tells which.
+  std::vector<PaymentHash> prune_locked(UnixMillis horizon);
 
   Kept* find_locked(const PaymentHash& id);
   [[nodiscard]] std::optional<Session> copy_locked(const PaymentHash& id);
@@ -52,6 +54,8 @@ class MemorySessions final : public SessionStore {
 
   MemoryStore& store_;
   std::map<std::int64_t, Kept> by_age_;
+  std::int64_t next_age_ = 0;
+  SessionTotals forgotten_;
   std::map<PaymentHash, std::int64_t> ids_;
   std::set<PaymentHash> return_hashes_;
 };

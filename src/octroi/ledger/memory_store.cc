@@ -1,6 +1,7 @@
 #include "octroi/ledger/memory_store.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace octroi::ledger {
 
@@ -56,13 +57,15 @@ Task<Result<>> MemoryStore::record_transactions(std::vector<TransactionRecord> r
   const std::scoped_lock lock(mutex_);
   OCTROI_CO_CHECK(begin());
   for (TransactionRecord& row : rows) {
+    const auto invoice = invoices_.find(row.hash);
+    if (invoice != invoices_.end() && invoice->second.booked) continue;
     const auto [known, added] = transaction_ids_.try_emplace({row.hash, row.scheme}, next_id_);
     if (!added) continue;
     Transaction t{next_id_++, std::move(row), TransactionState::pending, {}};
-    if (const auto invoice = invoices_.find(t.record.hash);
-        invoice != invoices_.end() && invoice->second.settled) {
+    if (invoice != invoices_.end() && invoice->second.settled) {
       t.state = TransactionState::settled;
       t.settled = invoice->second.settled;
+      count_locked(t);
     }
     transactions_.emplace(t.id, std::move(t));
   }
@@ -82,13 +85,23 @@ bool MemoryStore::settle_locked(const PaymentHash& hash, UnixMillis when) {
     if (t.state == TransactionState::settled) continue;
     t.state = TransactionState::settled;
     t.settled = when;
+    count_locked(t);
     first = true;
   }
   return first;
 }
 
+void MemoryStore::count_locked(const Transaction& settled) {
+  const std::int64_t when = settled.settled->value;
+  auto& [sales, amount] = revenue_[{UnixMillis{when - when % kDay.count()}, settled.record.service,
+                                    settled.record.scheme}];
+  ++sales;
+  amount = amount.plus(settled.record.amount).value_or(amount);
+}
+
 /// A sale whose challenge left no row.
 void MemoryStore::book_locked(const ConsumeRequest& sale) {
+  if (invoices_.at(sale.hash).booked) return;
   const auto [known, added] = transaction_ids_.try_emplace({sale.hash, sale.scheme}, next_id_);
   if (!added) return;
   TransactionRecord row;
@@ -101,8 +114,9 @@ void MemoryStore::book_locked(const ConsumeRequest& sale) {
   row.request_id = sale.request_id;
   row.created = sale.now;
   row.expires = sale.keep_until;
-  transactions_.emplace(next_id_,
-                        Transaction{next_id_, std::move(row), TransactionState::settled, sale.now});
+  Transaction t{next_id_, std::move(row), TransactionState::settled, sale.now};
+  count_locked(t);
+  transactions_.emplace(next_id_, std::move(t));
   ++next_id_;
 }
 
@@ -130,6 +144,19 @@ Task<Result<std::vector<Transaction>>> MemoryStore::list_transactions(Transactio
   std::vector<Transaction> out;
   for (auto it = transactions_.rbegin(); it != transactions_.rend() && out.size() < limit; ++it) {
     if (matches(filter, it->second)) out.push_back(it->second);
+  }
+  co_return out;
+}
+
+Task<Result<std::vector<Revenue>>> MemoryStore::revenue(RevenueFilter filter) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  std::vector<Revenue> out;
+  for (const auto& [key, sum] : revenue_) {
+    const auto& [day, service, scheme] = key;
+    if (!filter.service.empty() && filter.service != service) continue;
+    if ((filter.from && day + kDay <= *filter.from) || (filter.to && day >= *filter.to)) continue;
+    out.push_back({service, scheme, day, sum.first, sum.second});
   }
   co_return out;
 }
@@ -265,11 +292,43 @@ bool MemoryStore::invoice_needed(const PaymentHash& hash, const Invoice& invoice
          transactions_.at(token->second).state == TransactionState::settled;
 }
 
-Task<Result<PruneReport>> MemoryStore::prune(UnixMillis now) {
+namespace {
+constexpr UnixMillis kForever{std::numeric_limits<std::int64_t>::max()};
+}
+
+void MemoryStore::prune_settled_locked(UnixMillis horizon, PruneReport& report) {
+  for (auto it = transactions_.begin(); it != transactions_.end();) {
+    const Transaction& t = it->second;
+    if (!t.settled || *t.settled > horizon) {
+      ++it;
+      continue;
+    }
+    if (const auto invoice = invoices_.find(t.record.hash); invoice != invoices_.end()) {
+      invoice->second.booked = true;
+      // Its token may live for any time.
+      if (t.record.scheme == Scheme::l402) invoice->second.keep_until = kForever;
+    }
+    transaction_ids_.erase({t.record.hash, t.record.scheme});
+    it = transactions_.erase(it);
+    ++report.settled;
+  }
+}
+
+void MemoryStore::prune_sessions_locked(UnixMillis horizon, PruneReport& report) {
+  for (const PaymentHash& id : sessions_.prune_locked(horizon)) {
+    ++report.sessions;
+    report.consumed += static_cast<std::int64_t>(consumed_.erase(id));
+    report.invoices += static_cast<std::int64_t>(invoices_.erase(id));
+  }
+}
+
+Task<Result<PruneReport>> MemoryStore::prune(UnixMillis now, Retention keep) {
   const std::scoped_lock lock(mutex_);
   OCTROI_CO_CHECK(begin());
-  const UnixMillis horizon = now - kPruneMargin;
+  const UnixMillis horizon = now - keep.expired;
   PruneReport report;
+  if (keep.sessions) prune_sessions_locked(now - *keep.sessions, report);
+  if (keep.transactions) prune_settled_locked(now - *keep.transactions, report);
   for (auto it = invoices_.begin(); it != invoices_.end();) {
     if (invoice_needed(it->first, it->second, horizon)) {
       ++it;
@@ -293,6 +352,7 @@ Task<Result<PruneReport>> MemoryStore::prune(UnixMillis now) {
       std::erase_if(nonces_, [&](const auto& n) { return n.second <= horizon; }));
   std::erase_if(revoked_, [&](const auto& r) { return r.second <= horizon; });
   std::erase_if(free_, [&](const auto& f) { return f.second.end <= horizon; });
+  bundles_.prune_locked(horizon);
   co_return report;
 }
 

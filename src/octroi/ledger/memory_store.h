@@ -12,9 +12,12 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "octroi/ledger/consumption.h"
+#include "octroi/ledger/memory_bundles.h"
+#include "octroi/ledger/memory_services.h"
 #include "octroi/ledger/memory_sessions.h"
 #include "octroi/ledger/store.h"
 
@@ -31,12 +34,15 @@ class MemoryStore final : public Store {
   [[nodiscard]] std::size_t invoice_count() const;
 
   [[nodiscard]] SessionStore* sessions() override { return &sessions_; }
+  [[nodiscard]] ServiceCatalog* services() override { return &services_; }
+  [[nodiscard]] BundleStore* bundles() override { return &bundles_; }
   Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) override;
   Task<Result<std::optional<InvoiceRecord>>> find_invoice(PaymentHash hash) override;
   Task<Result<bool>> is_consumed(PaymentHash hash) override;
   Task<Result<>> record_transactions(std::vector<TransactionRecord> rows) override;
   Task<Result<bool>> settle(PaymentHash hash, UnixMillis when) override;
   Task<Result<std::vector<Transaction>>> list_transactions(TransactionFilter filter) override;
+  Task<Result<std::vector<Revenue>>> revenue(RevenueFilter filter) override;
   Task<Result<>> extend_invoice(PaymentHash hash, UnixMillis keep_until) override;
   Task<Result<ConsumeOutcome>> consume(ConsumeRequest request) override;
   Task<Result<>> finish_consume(PaymentHash hash, StoredResponse response) override;
@@ -49,16 +55,20 @@ class MemoryStore final : public Store {
   Task<Result<Secret>> get_or_put_secret(std::string name, Secret initial) override;
   Task<Result<std::optional<std::string>>> get_value(std::string name) override;
   Task<Result<>> put_value(std::string name, std::string value) override;
-  Task<Result<PruneReport>> prune(UnixMillis now) override;
+  using Store::prune;
+  Task<Result<PruneReport>> prune(UnixMillis now, Retention keep) override;
   Task<Result<>> ping() override;
 
  private:
   friend class MemorySessions;
+  friend class MemoryServices;
+  friend class MemoryBundles;
 
   struct Invoice {
     InvoiceRecord record;
     UnixMillis keep_until;
     std::optional<UnixMillis> settled;
+    bool booked = false;  // its rows are gone, their sums stay
   };
   struct Consumed {
     ConsumedRecord record;
@@ -75,6 +85,9 @@ class MemoryStore final : public Store {
   Result<> finish_locked(const PaymentHash& hash, StoredResponse response);
   bool settle_locked(const PaymentHash& hash, UnixMillis when);
   void book_locked(const ConsumeRequest& sale);
+  void count_locked(const Transaction& settled);
+  void prune_settled_locked(UnixMillis horizon, PruneReport& report);
+  void prune_sessions_locked(UnixMillis horizon, PruneReport& report);
   /// Why this hash cannot be claimed now; nullopt: it can.
   [[nodiscard]] std::optional<ConsumeOutcome> seen_locked(const ConsumeRequest& request) const;
   /// Claims a hash that can be claimed; the second form without a sale.
@@ -96,7 +109,10 @@ class MemoryStore final : public Store {
   std::map<std::pair<std::string, std::string>, FreeWindow> free_;
   std::map<std::string, Secret> secrets_;
   std::map<std::string, std::string> values_;
+  std::map<std::tuple<UnixMillis, std::string, Scheme>, std::pair<std::int64_t, Msat>> revenue_;
+  MemoryServices services_{*this};
   MemorySessions sessions_{*this};
+  MemoryBundles bundles_{*this};
 };
 
 }  // namespace octroi::ledger

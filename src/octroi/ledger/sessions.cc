@@ -86,6 +86,10 @@ bool may_end(RefundStage from, RefundStage end) {
   return end == RefundStage::succeeded && (from == RefundStage::failed || from == RefundStage::due);
 }
 
+bool refund_is_over(RefundStage stage) {
+  return stage == RefundStage::succeeded || stage == RefundStage::skipped;
+}
+
 bool tells_the_holder(ConsumeState state) {
   switch (state) {
     case ConsumeState::replay:

@@ -167,8 +167,8 @@ struct SessionFilter {
   int limit = 50;                     // 1…1000
 };
 
-/// Sums over all sessions that were ever opened: deposits = spent + refunded + rounding + held back
-/// in open balances and refunds that are not paid.
+/// Sums over all sessions that were ever opened, those that were pruned included: deposits = spent
+/// + refunded + rounding + held back in open balances and refunds that are not paid.
 struct SessionTotals {
   Msat deposits;
   Msat spent;
@@ -228,6 +228,8 @@ class SessionStore {
 [[nodiscard]] Result<> check_refund_end(RefundStage stage);
 /// Whether a refund may go from `from` to its end.
 [[nodiscard]] bool may_end(RefundStage from, RefundStage end);
+/// Whether nothing can become of it any more: paid, or nothing to pay. A failed one can be retried.
+[[nodiscard]] bool refund_is_over(RefundStage stage);
 /// Whether a proof in that state was shown by the one who used it, who may see the session.
 [[nodiscard]] bool tells_the_holder(ConsumeState state);
 

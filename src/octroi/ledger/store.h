@@ -119,13 +119,39 @@ struct ConsumeOutcome {
 /// was unreachable reports its settlements late.
 inline constexpr Millis kPruneMargin = std::chrono::hours(24);
 
+/// How long what is over is kept. Never shorter than something over it can be valid.
+struct Retention {
+  std::optional<Millis> transactions;  // settled ones, from their settlement; empty: for good
+  std::optional<Millis> sessions;      // closed ones whose refund has ended; empty: for good
+  Millis expired = kPruneMargin;       // everything else, from the moment that it names
+};
 struct PruneReport {
   std::int64_t invoices = 0;
   std::int64_t transactions = 0;  // pending ones only; settled ones are the books
   std::int64_t consumed = 0;      // and claimed nonces
+  std::int64_t settled = 0;       // settled transactions; their sums stay (revenue())
+  std::int64_t sessions = 0;      // their sums stay (session_totals())
 };
 
+/// What was settled, summed; the rows may be gone.
+struct RevenueFilter {
+  std::string service;                 // empty: any
+  std::optional<UnixMillis> from, to;  // days (UTC) of settlement: from this one, before that one
+};
+struct Revenue {
+  std::string service;
+  Scheme scheme = Scheme::l402;
+  UnixMillis day;  // its beginning, UTC
+  std::int64_t sales = 0;
+  Msat amount;
+};
+inline constexpr Millis kDay = std::chrono::hours(24);
+
 class SessionStore;
+class ServiceCatalog;
+class BundleStore;
+class UsageReports;
+class Allowances;
 
 class Store {
  public:
@@ -134,6 +160,17 @@ class Store {
   /// The part that keeps prepaid sessions (sessions.h), as long as the store itself. Null: this
   /// store keeps none, and a configuration that sells them is refused.
   [[nodiscard]] virtual SessionStore* sessions() { return nullptr; }
+  /// Reports to price sources (usage_reports.h). Null: this store keeps none, and a configuration
+  /// with metered services is refused.
+  [[nodiscard]] virtual UsageReports* usage_reports() { return nullptr; }
+  /// What the reference price server keeps (allowances.h); null likewise.
+  [[nodiscard]] virtual Allowances* allowances() { return nullptr; }
+  /// The part that counts what L402 tokens may use (bundles.h), likewise.
+  [[nodiscard]] virtual BundleStore* bundles() { return nullptr; }
+
+  /// The services that were added while octroi ran (services.h), as long as the store itself. Null:
+  /// this store keeps none.
+  [[nodiscard]] virtual ServiceCatalog* services() { return nullptr; }
 
   // --- invoices and transactions -------------------------------------------------------------
   virtual Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) = 0;
@@ -146,6 +183,9 @@ class Store {
   /// that is recorded after its invoice settled is settled from the start.
   virtual Task<Result<bool>> settle(PaymentHash hash, UnixMillis when) = 0;
   virtual Task<Result<std::vector<Transaction>>> list_transactions(TransactionFilter filter) = 0;
+  /// Sums of the settled rows, those that were pruned included, by day, service and scheme: kept
+  /// with each settlement, in its transaction.
+  virtual Task<Result<std::vector<Revenue>>> revenue(RevenueFilter filter) = 0;
   /// Moves the validity of an invoice record: nothing is pruned while something over it can be
   /// valid (an L402 token lives longer than its invoice). Only ever forward; an unknown hash is no
   /// error.
@@ -187,10 +227,14 @@ class Store {
   virtual Task<Result<>> put_value(std::string name, std::string value) = 0;
 
   // --- upkeep -----------------------------------------------------------------------------------
-  /// Drops what nothing valid can refer to any more, kPruneMargin after its end. A consumed hash
+  /// Drops what nothing valid can refer to any more, `keep.expired` after its end. A consumed hash
   /// and its invoice go together or not at all (a forgotten claim over a known invoice could be
   /// claimed again), and the invoice of a settled L402 row stays: its token may be valid for years.
-  virtual Task<Result<PruneReport>> prune(UnixMillis now) = 0;
+  /// A settled row that goes is not booked again by whatever comes over its hash later. A session
+  /// goes with its deposit's claim once its refund has succeeded or there was none; its return
+  /// invoice stays taken.
+  virtual Task<Result<PruneReport>> prune(UnixMillis now, Retention keep) = 0;
+  Task<Result<PruneReport>> prune(UnixMillis now) { return prune(now, Retention{}); }
   /// For /readyz: a real write that commits.
   virtual Task<Result<>> ping() = 0;
 };

@@ -8,12 +8,50 @@
 #include <gtest/gtest.h>
 
 #include "octroi/adapters/sql/migrations.h"
+#include "octroi/ledger/services.h"
+#include "octroi/ledger/sessions.h"
 #include "octroi/ledger/store_testing.h"
 
 namespace octroi::sql {
 
+/// A session that was opened with 10 sat, spent 3.5 and got 6 back.
+inline Result<> populate_session(Connection& db) {
+  const PaymentHash id = ledger::hash_of(40);
+  OCTROI_CHECK(
+      db.run("INSERT INTO invoices (hash, amount_msat, created_at, expires_at, keep_until,"
+             " settled_at, node_index) VALUES (?, 10000, 1, 2, 9223372036854775807, 5, 0)",
+             id.bytes()));
+  OCTROI_CHECK(
+      db.run("INSERT INTO consumed (hash, auth_type, service, challenge_id, payload_digest,"
+             " idempotency_key, boot_id, consumed_at, body_kept)"
+             " VALUES (?, 'mpp_session', 'weather', 'c40', ?, 'k', 'before', 4, 0)",
+             id.bytes(), ByteView(ledger::digest_of(1))));
+  return db.run(
+      "INSERT INTO sessions (id, service, return_invoice, return_hash, deposit_msat, spent_msat,"
+      " opened_at, last_used_at, idle_ms, look_at, state, close_reason, closed_at, refund_stage,"
+      " refund_msat, rounding_msat, refund_fee_msat, refund_attempts, refund_at, refund_detail,"
+      " refund_boot) VALUES (?, 'weather', 'lnbcrt1', ?, 10000, 3500, 4, 5, 9, 6, 'closed',"
+      " 'client', 6, 'succeeded', 6000, 500, 7, 1, 7, '', 'before')",
+      id.bytes(), ledger::hash_of(41).bytes());
+}
+inline Result<> populate_services_and_sums(Connection& db, std::int64_t version) {
+  if (version < 6) return {};
+  OCTROI_CHECK(
+      db.run("INSERT INTO services (name, document, version, created_at, updated_at)"
+             " VALUES ('kept', '{}', 1, 2, 3)"));
+  OCTROI_CHECK(db.run("UPDATE service_list SET version = 1"));
+  if (version < 7) return {};
+  OCTROI_CHECK(
+      db.run("INSERT INTO revenue (day, service, auth_type, lane, sales, amount_msat)"
+             " VALUES (0, 'weather', 'mpp_charge', 0, 1, 10000)"));
+  return db.run(
+      "INSERT INTO session_sums (day, service, lane, sessions, deposit_msat, spent_msat,"
+      " refund_msat, refunded_msat, fee_msat, rounding_msat)"
+      " VALUES (0, 'weather', 0, 1, 10000, 3500, 6000, 6000, 7, 500)");
+}
 /// Rows as an octroi of schema `version` wrote them: invoices 1 and 2, of which 1 was paid; a
-/// challenge over each; a claim with its answer; a revocation and a secret.
+/// challenge over each; a claim with its answer; a revocation and a secret. From schema 4 on a
+/// session that ended, from 6 on a service.
 inline Result<> populate(Connection& db, std::int64_t version) {
   using ledger::hash_of;
   for (const std::uint32_t n : {1U, 2U}) {
@@ -49,8 +87,36 @@ inline Result<> populate(Connection& db, std::int64_t version) {
       db.run("INSERT INTO revoked_tokens (token_id, revoked_at, keep_until)"
              " VALUES (?, 1, 2)",
              ledger::token_of(7).bytes()));
+  if (version >= 4) OCTROI_CHECK(populate_session(db));
+  OCTROI_CHECK(populate_services_and_sums(db, version));
   return db.run("INSERT INTO secrets (name, value, created_at) VALUES ('ring', ?, 1)",
                 as_bytes("kept"));
+}
+
+/// The sums are those of the rows, whether they were written with them or made by a migration.
+inline void expect_sums(ledger::Store& store, std::int64_t version) {
+  using namespace ledger;  // NOLINT(google-build-using-namespace): the port's words
+  const auto revenue = sync(store.revenue({}));
+  ASSERT_TRUE(revenue) << revenue.error().message();
+  ASSERT_EQ(revenue->size(), 1U);
+  EXPECT_EQ((*revenue)[0].day, UnixMillis{0});
+  EXPECT_EQ((*revenue)[0].sales, 1);
+  EXPECT_EQ((*revenue)[0].amount, 10'000_msat);
+  const auto totals = sync(store.sessions()->session_totals());
+  ASSERT_TRUE(totals) << totals.error().message();
+  if (version >= 4) {
+    EXPECT_EQ(totals->deposits, 10'000_msat);
+    EXPECT_EQ(totals->spent, 3'500_msat);
+    EXPECT_EQ(totals->refunded, 6'000_msat);
+    EXPECT_EQ(totals->refund_fees, 7_msat);
+    EXPECT_EQ(totals->rounding, 500_msat);
+    EXPECT_EQ(totals->unpaid_refunds, Msat{});
+  }
+  const auto services = sync(store.services()->list_services());
+  ASSERT_TRUE(services) << services.error().message();
+  EXPECT_EQ(services->version, version >= 6 ? 1 : 0);
+  ASSERT_EQ(services->services.size(), version >= 6 ? 1U : 0U);
+  if (version >= 6) EXPECT_EQ(services->services[0].auth_scheme, "l402");
 }
 
 /// What populate() wrote, as a store on the newest schema tells it.

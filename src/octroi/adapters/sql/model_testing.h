@@ -71,6 +71,15 @@ class Pair {
       EXPECT_EQ((*left)[i].record.scheme, (*right)[i].record.scheme);
       EXPECT_EQ((*left)[i].settled, (*right)[i].settled);
     }
+    const auto sums = sync(memory_.revenue({}));
+    const auto kept = sync(disk_.store().revenue({}));
+    ASSERT_EQ(sums->size(), kept->size());
+    for (std::size_t i = 0; i < sums->size(); ++i) {
+      EXPECT_EQ((*sums)[i].service, (*kept)[i].service);
+      EXPECT_EQ((*sums)[i].day, (*kept)[i].day);
+      EXPECT_EQ((*sums)[i].sales, (*kept)[i].sales);
+      EXPECT_EQ((*sums)[i].amount, (*kept)[i].amount);
+    }
   }
 
  private:
@@ -96,8 +105,11 @@ class Pair {
     if (left->response) EXPECT_EQ(left->response->body, right->response->body);
   }
   void prune_both() {
-    const auto left = sync(memory_.prune(now_));
-    const auto right = sync(disk_.store().prune(now_));
+    Retention keep;
+    if (pick(3) == 0) keep.transactions = Millis(pick(100'000'000));
+    const auto left = sync(memory_.prune(now_, keep));
+    const auto right = sync(disk_.store().prune(now_, keep));
+    EXPECT_EQ(left->settled, right->settled);
     EXPECT_EQ(left->invoices, right->invoices);
     EXPECT_EQ(left->transactions, right->transactions);
     EXPECT_EQ(left->consumed, right->consumed);

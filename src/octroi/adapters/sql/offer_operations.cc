@@ -54,6 +54,7 @@ Result<bool> book_offer(Connection& db, const PaymentHash& hash, std::int64_t id
       " ON CONFLICT (hash, auth_type) DO NOTHING",
       when.value, id, hash.bytes()));
   const bool added = db.changes() > 0;
+  if (added) OCTROI_CHECK(count_sale(db, id));
   OCTROI_CHECK(db.run("DELETE FROM offers WHERE id = ? AND hash = ?", id, hash.bytes()));
   return added;
 }
@@ -68,8 +69,10 @@ Result<std::optional<UnixMillis>> settled_at(Connection& db, const PaymentHash& 
   return std::optional<UnixMillis>{UnixMillis{q.integer(0)}};
 }
 
+/// In the books, or pruned out of them.
 Result<bool> is_booked(Connection& db, const PaymentHash& hash, Scheme scheme) {
-  OCTROI_TRY(Query q, db.query("SELECT 1 FROM transactions WHERE hash = ? AND auth_type = ?",
+  OCTROI_TRY(Query q, db.query("SELECT 1 FROM transactions WHERE hash = ?1 AND auth_type = ?2"
+                               " UNION ALL SELECT 1 FROM invoices WHERE hash = ?1 AND booked = 1",
                                hash.bytes(), to_string(scheme)));
   return q.step();
 }

@@ -33,6 +33,12 @@ namespace octroi::sql {
 [[nodiscard]] Result<bool> settle(Connection& db, const PaymentHash& hash, UnixMillis when);
 [[nodiscard]] Result<std::vector<ledger::Transaction>> list_transactions(
     Connection& db, const ledger::TransactionFilter& filter);
+/// Adds the settled transaction `id` to the sums of its day; inside the caller's savepoint.
+[[nodiscard]] Result<> count_sale(Connection& db, std::int64_t id);
+[[nodiscard]] Result<std::vector<ledger::Revenue>> revenue(Connection& db,
+                                                           const ledger::RevenueFilter& filter);
+/// Brings together what the connections of earlier days summed each for itself.
+[[nodiscard]] Result<> fold_sums(Connection& db, UnixMillis now);
 [[nodiscard]] Result<> extend_invoice(Connection& db, const PaymentHash& hash,
                                       UnixMillis keep_until);
 
@@ -83,8 +89,8 @@ struct PruneStep {
   ledger::PruneReport report;
   bool more = false;  // call again
 };
-/// A bounded number of rows, so that no payment waits long behind the broom. `horizon`: everything
-/// that ended at or before it may go.
-[[nodiscard]] Result<PruneStep> prune_step(Connection& db, UnixMillis horizon);
+/// A bounded number of rows, so that no payment waits long behind the broom.
+[[nodiscard]] Result<PruneStep> prune_step(Connection& db, UnixMillis now,
+                                           const ledger::Retention& keep);
 
 }  // namespace octroi::sql

@@ -79,7 +79,15 @@ Result<bool> insert_session(Connection& db, const OpenSession& r) {
       r.return_hash.bytes(), stored(r.deposit), stored(r.first_debit), r.proof.now.value,
       r.proof.now.value, std::int64_t{r.idle_timeout.count()},
       (r.proof.now + r.idle_timeout).value));
-  return db.changes() == 1;
+  if (db.changes() == 0) return false;
+  // Looked at after the row is there, so that one whose session is being pruned is seen in either
+  // place.
+  OCTROI_TRY(Query q, db.query("SELECT 1 FROM past_return_invoices WHERE return_hash = ?",
+                               r.return_hash.bytes()));
+  OCTROI_TRY(const bool taken, q.step());
+  if (!taken) return true;
+  OCTROI_CHECK(db.run("DELETE FROM sessions WHERE id = ?", r.proof.hash.bytes()));
+  return false;
 }
 
 }  // namespace
@@ -265,6 +273,7 @@ Result<CloseOutcome> close_session(Connection& db, const CloseSession& request,
   }
   OCTROI_TRY(out.session, end_session(db, request));
   if (out.session) {
+    OCTROI_CHECK(count_close(db, request.session));
     out.outcome = SessionOutcome::applied;
     out.proof.state = ConsumeState::fresh;
     if (request.proof) {
@@ -304,12 +313,17 @@ Result<SessionOutcome> record_refund(Connection& db, const PaymentHash& id, Refu
                                      Msat fee, std::string_view detail, UnixMillis now) {
   OCTROI_CHECK(check_refund_end(stage));
   const bool paid = stage == RefundStage::succeeded;
+  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
   OCTROI_CHECK(
       db.run("UPDATE sessions SET refund_stage = ?1, refund_fee_msat = ?2, refund_detail = ?3,"
              " refund_at = ?4 WHERE id = ?5 AND (refund_stage = 'sending'"
              " OR (?1 = 'succeeded' AND refund_stage IN ('due', 'failed')))",
              to_string(stage), paid ? stored(fee) : 0, detail, now.value, id.bytes()));
-  return changed_or_why(db, id);
+  OCTROI_TRY(const SessionOutcome outcome, changed_or_why(db, id));
+  // It succeeds once only, and what it cost does not change any more.
+  if (paid && outcome == SessionOutcome::applied) OCTROI_CHECK(count_refund(db, id));
+  OCTROI_CHECK(all.keep());
+  return outcome;
 }
 
 Result<SessionOutcome> retry_refund(Connection& db, const PaymentHash& id, UnixMillis now) {
@@ -356,31 +370,6 @@ Result<std::vector<Session>> list_sessions(Connection& db, const SessionFilter& 
   if (f.before) q.bind(f.before->bytes());
   q.bind(std::int64_t{std::clamp(f.limit, 1, kMostSessions)});
   return all_sessions(q);
-}
-
-Result<SessionTotals> session_totals(Connection& db) {
-  OCTROI_TRY(
-      Query q,
-      db.query(
-          "SELECT CAST(COALESCE(SUM(deposit_msat), 0) AS BIGINT),"
-          " CAST(COALESCE(SUM(spent_msat), 0) AS BIGINT),"
-          " CAST(COALESCE(SUM(CASE WHEN refund_stage = 'succeeded' THEN refund_msat ELSE 0 END),"
-          " 0) AS BIGINT),"
-          " CAST(COALESCE(SUM(refund_fee_msat), 0) AS BIGINT),"
-          " CAST(COALESCE(SUM(rounding_msat), 0) AS BIGINT),"
-          " CAST(COALESCE(SUM(CASE WHEN state = 'open' THEN deposit_msat - spent_msat ELSE 0"
-          " END), 0) AS BIGINT),"
-          " CAST(COALESCE(SUM(CASE WHEN refund_stage = 'succeeded' THEN 0 ELSE refund_msat END),"
-          " 0) AS BIGINT) FROM sessions"));
-  OCTROI_TRY(const bool row, q.step());
-  if (!row) return fail(Errc::corrupt, "a sum without a row");
-  SessionTotals t;
-  int column = 0;
-  for (Msat* const sum : {&t.deposits, &t.spent, &t.refunded, &t.refund_fees, &t.rounding,
-                          &t.open_balances, &t.unpaid_refunds}) {
-    OCTROI_TRY(*sum, read_msat(q, column++));
-  }
-  return t;
 }
 
 }  // namespace octroi::sql

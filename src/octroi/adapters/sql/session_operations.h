@@ -54,5 +54,9 @@ namespace octroi::sql {
 [[nodiscard]] Result<std::vector<ledger::Session>> list_sessions(
     Connection& db, const ledger::SessionFilter& filter);
 [[nodiscard]] Result<ledger::SessionTotals> session_totals(Connection& db);
+/// Adds the session that was just closed, or whose refund just succeeded, to the running sums;
+/// inside the caller's savepoint.
+[[nodiscard]] Result<> count_close(Connection& db, const PaymentHash& id);
+[[nodiscard]] Result<> count_refund(Connection& db, const PaymentHash& id);
 
 }  // namespace octroi::sql

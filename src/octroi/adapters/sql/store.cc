@@ -31,7 +31,9 @@ SqlStore::SqlStore(std::unique_ptr<Lanes> lanes, Clock& clock, std::string boot)
     : clock_(clock),
       boot_(std::make_shared<const std::string>(std::move(boot))),
       lanes_(std::move(lanes)),
-      sessions_(*lanes_, boot_) {}
+      sessions_(*lanes_, boot_),
+      services_(*lanes_),
+      bundles_(*lanes_, boot_) {}
 
 // --- invoices and transactions
 
@@ -60,6 +62,11 @@ Task<Result<bool>> SqlStore::settle(PaymentHash hash, UnixMillis when) {
 Task<Result<std::vector<Transaction>>> SqlStore::list_transactions(TransactionFilter filter) {
   return read<std::vector<Transaction>>(
       [f = std::move(filter)](Connection& db) { return sql::list_transactions(db, f); });
+}
+
+Task<Result<std::vector<Revenue>>> SqlStore::revenue(RevenueFilter filter) {
+  return read<std::vector<Revenue>>(
+      [f = std::move(filter)](Connection& db) { return sql::revenue(db, f); });
 }
 
 Task<Result<>> SqlStore::extend_invoice(PaymentHash hash, UnixMillis keep_until) {
@@ -162,16 +169,17 @@ Task<Result<>> SqlStore::put_value(std::string name, std::string value) {
 
 // --- upkeep
 
-Task<Result<PruneReport>> SqlStore::prune(UnixMillis now) {
+Task<Result<PruneReport>> SqlStore::prune(UnixMillis now, Retention keep) {
   PruneReport total;
   for (bool more = true; more;) {
-    OCTROI_CO_TRY(const PruneStep step,
-                  co_await write<PruneStep>(0, [horizon = now - kPruneMargin](Connection& db) {
-                    return prune_step(db, horizon);
+    OCTROI_CO_TRY(const PruneStep step, co_await write<PruneStep>(0, [now, keep](Connection& db) {
+                    return prune_step(db, now, keep);
                   }));
     total.invoices += step.report.invoices;
     total.transactions += step.report.transactions;
     total.consumed += step.report.consumed;
+    total.settled += step.report.settled;
+    total.sessions += step.report.sessions;
     more = step.more;
   }
   co_return total;

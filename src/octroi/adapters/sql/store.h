@@ -9,7 +9,9 @@
 #include <memory>
 #include <string>
 
+#include "octroi/adapters/sql/bundle_store.h"
 #include "octroi/adapters/sql/lane.h"
+#include "octroi/adapters/sql/service_store.h"
 #include "octroi/adapters/sql/session_store.h"
 #include "octroi/base/clock.h"
 #include "octroi/ledger/store.h"
@@ -37,6 +39,8 @@ class SqlStore : public ledger::Store {
   SqlStore(std::unique_ptr<Lanes> lanes, Clock& clock, std::string boot);
 
   [[nodiscard]] ledger::SessionStore* sessions() override { return &sessions_; }
+  [[nodiscard]] ledger::ServiceCatalog* services() override { return &services_; }
+  [[nodiscard]] ledger::BundleStore* bundles() override { return &bundles_; }
 
   Task<Result<>> record_invoices(std::vector<ledger::InvoiceRecord> invoices) override;
   Task<Result<std::optional<ledger::InvoiceRecord>>> find_invoice(PaymentHash hash) override;
@@ -44,6 +48,7 @@ class SqlStore : public ledger::Store {
   Task<Result<bool>> settle(PaymentHash hash, UnixMillis when) override;
   Task<Result<std::vector<ledger::Transaction>>> list_transactions(
       ledger::TransactionFilter filter) override;
+  Task<Result<std::vector<ledger::Revenue>>> revenue(ledger::RevenueFilter filter) override;
   Task<Result<>> extend_invoice(PaymentHash hash, UnixMillis keep_until) override;
 
   Task<Result<ledger::ConsumeOutcome>> consume(ledger::ConsumeRequest request) override;
@@ -63,7 +68,8 @@ class SqlStore : public ledger::Store {
   Task<Result<std::optional<std::string>>> get_value(std::string name) override;
   Task<Result<>> put_value(std::string name, std::string value) override;
 
-  Task<Result<ledger::PruneReport>> prune(UnixMillis now) override;
+  using Store::prune;
+  Task<Result<ledger::PruneReport>> prune(UnixMillis now, ledger::Retention keep) override;
   Task<Result<>> ping() override;
 
  protected:
@@ -92,6 +98,8 @@ class SqlStore : public ledger::Store {
   std::shared_ptr<const std::string> boot_;
   std::unique_ptr<Lanes> lanes_;
   SqlSessions sessions_;
+  SqlServices services_;
+  SqlBundles bundles_;
 };
 
 }  // namespace octroi::sql

@@ -277,6 +277,7 @@ TEST(SqliteMigrations, EachKeepsWhatAnEarlierSchemaHeld) {
     ManualClock clock(kStart);
     const auto store = open_or_fail(folder.file(), clock);
     ASSERT_TRUE(store);
+    sql::expect_sums(*store, version);
     sql::expect_populated(*store);
   }
 }

@@ -1,0 +1,2 @@
+DROP TABLE service_list;
+DROP TABLE services;
