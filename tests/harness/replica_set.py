@@ -68,6 +68,16 @@ def wait_until_ready(gateways: Sequence[Gateway], seconds: float = 30) -> None:
         wait_for(lambda: web.request(one.admin_url + "/readyz", timeout=5).status == 200, seconds, "/readyz")
 
 
+def start_supervised(one: Gateway, seconds: float = 30) -> None:
+    """Starts it again and again, as a supervisor does: without its database it ends at once."""
+
+    def started() -> bool:
+        one.start()
+        return True
+
+    wait_for(started, seconds, "a start")
+
+
 def through(postgres: Postgres, url: str, port: int) -> str:
     """The same database over a proxy's port."""
     name = url.split("/")[3].split("?")[0]
