@@ -112,6 +112,15 @@ std::vector<paywall::OfferScheme> schemes(const Value& list) {
   return out;
 }
 
+paywall::MeterSettings meter(const Value& v) {
+  paywall::MeterSettings out;
+  out.unit = v.at("unit").str();
+  out.per = static_cast<std::uint64_t>(v.at("per").number());
+  if (v.at("count").has_value()) out.count = v.at("count").number();
+  if (v.at("price").has_value()) out.price = v.at("price").price();
+  return out;
+}
+
 paywall::TokenSettings token(const Value& v) {
   paywall::TokenSettings out;
   const Value& valid_for = v.at("valid_for");
@@ -120,6 +129,7 @@ paywall::TokenSettings token(const Value& v) {
   for (const auto& [key, child] : v.at("constraints").children) out.constraints[key] = child.str();
   for (const auto& [key, child] : v.at("facts").children) out.facts[key] = child.str();
   if (v.at("max_requests").has_value()) out.max_requests = v.at("max_requests").number();
+  if (v.at("meter").given) out.meter = meter(v.at("meter"));
   return out;
 }
 
@@ -193,6 +203,32 @@ void bind_rewrite(const Value& v, paywall::ServiceSettings& out) {
   if (v.at("strip").has_value()) out.rewrite_strip = v.at("strip").str();
 }
 
+void price_source(const Value& v, paywall::ServiceSettings& out) {
+  if (!v.given) return;
+  out.price_source = v.at("name").str();
+  out.price_body = static_cast<std::uint64_t>(v.at("body").number());
+  out.metered = v.at("metered").flag();
+  out.session_quotes = v.at("sessions").flag();
+}
+
+std::vector<paywall::PriceSourceSettings> price_sources(const Value& map) {
+  std::vector<paywall::PriceSourceSettings> out;
+  for (const auto& [name, v] : map.children) {
+    paywall::PriceSourceSettings s;
+    s.name = name;
+    s.protocol = v.at("protocol").str() == "grpc" ? paywall::PriceProtocol::grpc
+                                                  : paywall::PriceProtocol::http;
+    s.url = v.at("url").url().shown();
+    s.ca_pem = pem(v.at("ca"));
+    s.server_name = v.at("server_name").str();
+    s.token = v.at("token").secret;
+    s.timeout = v.at("timeout").duration();
+    s.keep_reports = v.at("keep_reports").duration();
+    out.push_back(std::move(s));
+  }
+  return out;
+}
+
 paywall::ServiceSettings service(const Value& v) {
   paywall::ServiceSettings out;
   out.name = ServiceName(v.at("name").str());
@@ -206,7 +242,7 @@ paywall::ServiceSettings service(const Value& v) {
   out.price = v.at("price").price();
   out.prices = prices(v.at("prices"));
   out.capability = v.at("capability").str();
-  out.price_source = v.at("price_source").str();
+  price_source(v.at("price_source"), out);
   out.schemes = schemes(v.at("schemes"));
   out.lsat = v.at("lsat").flag();
   out.token = token(v.at("token"));
@@ -262,6 +298,7 @@ paywall::PaywallSettings paywall_settings(const Value& root) {
   out.invoice_pool = v.at("invoice_pool").number();
   out.block = v.at("block").all<net::Cidr>();
   out.rate = rate(root);
+  out.price_sources = price_sources(v.at("price_sources"));
   for (const auto& [key, child] : v.at("services").children) out.services.push_back(service(child));
   return out;
 }

@@ -54,6 +54,34 @@ std::string without_port(const std::string& authority) {
   return authority.substr(0, authority.find(':'));
 }
 
+/// What every path that matches begins with; `whole`: and every path that begins so, matches.
+struct LiteralPath {
+  std::string text;
+  bool whole = true;
+};
+LiteralPath literal_path(std::string_view pattern) {
+  constexpr std::string_view kMeta = "*+?()[]{}|\\^$.";
+  LiteralPath out;
+  if (pattern.find('|') != std::string_view::npos) return {"", false};
+  if (pattern.starts_with('^')) pattern.remove_prefix(1);
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\' && i + 1 < pattern.size() &&
+        std::string_view(".-/_~").find(pattern[i + 1]) != std::string_view::npos) {
+      out.text += pattern[++i];
+      continue;
+    }
+    if (kMeta.find(pattern[i]) != std::string_view::npos) {
+      // What follows a letter may make it optional.
+      if (std::string_view("*?{").find(pattern[i]) != std::string_view::npos && !out.text.empty())
+        out.text.pop_back();
+      out.whole = pattern.substr(i) == ".*";
+      return out;
+    }
+    out.text += pattern[i];
+  }
+  return out;
+}
+
 bool looks_like_credential(const std::string& header) {
   constexpr std::array<std::string_view, 6> kMarks{"auth",   "cookie", "token",
                                                    "secret", "key",    "password"};
@@ -194,8 +222,9 @@ class CrossCheck {
 
   void written_secrets(const Value& v, const std::string& path) {
     if (v.written_secret) {
-      c_.report(production_ ? Severity::error : Severity::warning, v, path,
-                "is a secret written into the file",
+      c_.report(production_ || from_store(v) ? Severity::error : Severity::warning, v, path,
+                from_store(v) ? "is a secret, which is not kept in the store"
+                              : "is a secret written into the file",
                 "move it to a file or the environment and refer to it: file:///path or env://NAME");
     }
     for (std::size_t i = 0; i < v.children.size(); ++i) {
@@ -286,6 +315,11 @@ class CrossCheck {
     if (!intents.given) return service.at("session").given;
     return has(intents.strings(), "session");
   }
+  static bool sells_charges(const Value& service) {
+    if (!sells_payment(service)) return false;
+    const Value& intents = service.at("payment.intents");
+    return !intents.given || has(intents.strings(), "charge");
+  }
   /// No single requests, so that the price of a unit is the only one.
   static bool sells_sessions_only(const Value& service) {
     const Value& intents = service.at("payment.intents");
@@ -307,15 +341,27 @@ class CrossCheck {
               "is 0: anybody can make the node create invoices without end",
               "set a bound, such as 64");
     }
+    for (const auto& [name, source] : v.at("price_sources").children) {
+      if (!source.at("url").has_value() || source.at("url").url().userinfo.empty()) continue;
+      c_.error(source.at("url"), "paywall.price_sources." + name + ".url", "names a user",
+               "write the credential in token, as a reference");
+    }
     bool any_sale = false;
     std::map<std::string, const Value*> names;
     std::map<std::string, std::string> matches;
+    Reach reach;
     for (const auto& [path, s] : services()) {
       if (!s->valid) continue;
       any_sale = any_sale || sells(*s);
       service_name(*s, path, names);
       same_match(*s, path, matches);
+      reached(*s, path, reach);
       service(*s, path);
+    }
+    if (v.at("services").valid && v.at("services").children.empty()) {
+      c_.warn(v.at("services").given ? v.at("services") : v, "paywall.services",
+              "is empty: nothing is served until a service is added to the store",
+              "write a service here, or add one with `octroi service add`");
     }
     if (any_sale && !root_.at("lightning").given) {
       c_.error(v, "lightning", "is required, because the paywall sells",
@@ -394,7 +440,7 @@ class CrossCheck {
                "shorten it or replace the other characters; it stands in tokens");
     }
     const auto [it, added] = names.emplace(text, &name);
-    if (!added) {
+    if (!added && !from_store(name)) {
       c_.error(
           name, path + ".name",
           fmt::format("\"{}\" is taken by the service on line {}", text, it->second->mark.line),
@@ -406,13 +452,48 @@ class CrossCheck {
                   std::map<std::string, std::string>& matches) {
     std::string key = s.at("match.host").str() + "\n" + s.at("match.path").str();
     const auto [it, added] = matches.emplace(std::move(key), s.at("name").str());
-    if (!added) {
+    if (!added && !from_store(s)) {
       c_.warn(s.at("match").given ? s.at("match") : s, path + ".match",
               fmt::format(
                   "is the same as of service \"{}\", which comes first: this one is never reached",
                   it->second),
               "change the host or the path, or remove one of the two");
     }
+  }
+
+  /// What services so far take whole: the literal beginnings of paths, a pattern of hosts each.
+  using Reach = std::map<std::string, std::map<std::string, std::string>>;
+
+  /// A service that was added to the store while octroi ran must not turn out to be dead: each that
+  /// stands before it takes what it matches.
+  void reached(const Value& s, const std::string& path, Reach& reach) {
+    const std::string& host = s.at("match.host").str();
+    const LiteralPath mine = literal_path(s.at("match.path").str());
+    if (from_store(s)) {
+      for (const std::string& theirs : {std::string(), host}) {
+        const std::string* before = covered_by(reach[theirs], mine, s.at("match.path").str());
+        if (before == nullptr) continue;
+        c_.error(s.at("match").given ? s.at("match") : s, path + ".match",
+                 fmt::format("is never reached: service \"{}\", which comes first, takes every "
+                             "request that it matches",
+                             *before),
+                 "change the host or the path");
+        return;
+      }
+    }
+    auto& paths = reach[host];
+    if (mine.whole) paths.emplace(mine.text, s.at("name").str());
+    paths.emplace("=" + s.at("match.path").str(), s.at("name").str());
+  }
+
+  static const std::string* covered_by(const std::map<std::string, std::string>& paths,
+                                       const LiteralPath& mine, const std::string& written) {
+    if (const auto same = paths.find("=" + written); same != paths.end()) return &same->second;
+    for (std::size_t n = 0; n <= mine.text.size(); ++n) {
+      const auto it = paths.find(mine.text.substr(0, n));
+      if (it != paths.end()) return &it->second;
+    }
+    return nullptr;
   }
 
   void service(const Value& s, const std::string& path) {
@@ -457,12 +538,58 @@ class CrossCheck {
                  "write what the condition is compared with, such as query:days");
       }
     }
+    if (s.at("token.meter").given) meter(s, s.at("token.meter"), path + ".token.meter");
   }
+
+  /// A token that holds a number of units.
+  void meter(const Value& s, const Value& m, const std::string& path) {
+    const Value& count = m.at("count");
+    const Value& price = m.at("price");
+    if (count.given == price.given) {
+      c_.error(m, path,
+               count.given ? "has both a count and a price" : "says neither how many nor for what",
+               "write count: how many, or price: what so many cost");
+    }
+    if (count.has_value() && m.at("per").valid &&
+        count.number() > kMostUnits / m.at("per").number()) {
+      c_.error(count, path + ".count", "is more than can be counted",
+               "count in KiB, or sell less at once");
+    }
+    if (s.at("token.max_requests").given && m.at("unit").str() == "request") {
+      c_.error(s.at("token.max_requests"), path.substr(0, path.rfind('.')) + ".max_requests",
+               "counts the requests that meter counts", "remove one of the two");
+    }
+    if (s.at("price_source.metered").given && s.at("price_source.metered").flag()) {
+      c_.error(m, path, "counts what the price source counts (price_source.metered)",
+               "remove one of the two");
+    }
+    if (price.has_value() && price.price().is_zero()) {
+      c_.error(price, path + ".price", "is zero: no number of units has that price",
+               "write what `per` units cost");
+      return;
+    }
+    if (!price.has_value() || !price.price().msat || !m.at("per").valid) return;
+    buys_a_unit(m, s.at("price"), path);
+    for (const auto& [key, rule] : s.at("prices").children) buys_a_unit(m, rule.at("price"), path);
+  }
+
+  void buys_a_unit(const Value& m, const Value& sold, const std::string& path) {
+    if (!sold.has_value() || !sold.price().msat || sold.price().is_zero()) return;
+    const std::int64_t one = m.at("price").price().msat->count(); /* raw: a ratio */
+    const std::int64_t paid = sold.price().msat->count();         /* raw: a ratio */
+    if (paid >= one / m.at("per").number() + (one % m.at("per").number() != 0 ? 1 : 0)) return;
+    c_.error(m.at("price"), path + ".price",
+             fmt::format("is more than a token costs ({}): it would hold nothing", sold.text),
+             "raise the service's price, or lower this one");
+  }
+
+  /// As the store counts (ledger::kMostUnits).
+  static constexpr std::int64_t kMostUnits = 10'000'000'000'000;
 
   void condition(const std::string& name, const Value& at, const std::string& where) {
     if (!is_caveat_name(name) || name == "services" || name == "preimage" ||
         name.ends_with("_capabilities") || name.ends_with("_valid_until") ||
-        name.ends_with("_max_requests")) {
+        name.ends_with("_max_requests") || name.ends_with("_meter")) {
       c_.error(at, where, "is no name for a condition, or has a meaning of its own",
                "choose another name; validity, capabilities and the number of requests have keys "
                "of their own in token");
@@ -492,18 +619,15 @@ class CrossCheck {
           return !r.value.at("path").has_value() && r.value.at("methods").children.empty();
         });
     const bool by_session = sells_sessions_only(s) && s.at("session.price").given;
-    if (!price.given && !covered && !by_session) {
+    const bool quoted = s.at("price_source").given;
+    if (quoted) price_source(s, path);
+    if (!price.given && !covered && !by_session && !quoted) {
       c_.error(s, path + ".price", "is required",
                "add price: 10 sat, or auth: off to relay without payment");
     }
     // A unit of a session has a stricter rule of its own.
     if (!sells_sessions(s) || s.at("session.price").given) whole_sat(s, price, path + ".price");
     zero(s, price, path + ".price");
-    if (const Value& source = s.at("price_source"); source.given) {
-      c_.error(source, path + ".price_source",
-               "names a source of prices, and this version has none: prices are written here",
-               "remove it, and write price and prices");
-    }
     for (std::size_t i = 0; i < rules.size(); ++i) {
       const Value& rule = rules[i].value;
       const std::string where = fmt::format("{}.prices[{}]", path, i);
@@ -515,6 +639,46 @@ class CrossCheck {
         c_.warn(rule, where, "matches every request, so the rules after it never apply",
                 "move it to the end");
       }
+    }
+  }
+
+  /// Who keeps accounts elsewhere sells no single requests at the price of a bundle.
+  void price_source(const Value& s, const std::string& path) {
+    const Value& v = s.at("price_source");
+    const std::string where = path + ".price_source";
+    const Value& name = v.at("name");
+    const auto& known = root_.at("paywall.price_sources").children;
+    if (name.has_value() && std::none_of(known.begin(), known.end(), [&](const auto& source) {
+          return source.key == name.str();
+        })) {
+      c_.error(name, where + ".name",
+               fmt::format("\"{}\" is not among paywall.price_sources", name.str()),
+               "add it there, with its url");
+    }
+    if (s.at("price").given) {
+      c_.warn(s.at("price"), path + ".price", "is never asked: the price source says what is",
+              "remove it, or remove price_source");
+    }
+    const bool metered = v.at("metered").valid && v.at("metered").flag();
+    if (metered && !sells_l402(s)) {
+      c_.error(v.at("metered"), where + ".metered",
+               "is on, but bundles are L402 tokens, which the service does not offer",
+               "add l402 to schemes");
+    }
+    if (metered && sells_charges(s)) {
+      c_.error(v.at("metered"), where + ".metered",
+               "is on, and the service sells single requests: each would cost as much as a bundle",
+               "write schemes: [l402], or payment: { intents: [session] }");
+    }
+    const bool sessions = v.at("sessions").valid && v.at("sessions").flag();
+    if (sessions && !sells_sessions(s)) {
+      c_.error(v.at("sessions"), where + ".sessions", "is on, but the service sells no sessions",
+               "add session: {} and payment to schemes");
+    }
+    if (sessions && s.at("session.unit").given && s.at("session.unit").str() != "request") {
+      c_.error(s.at("session.unit"), path + ".session.unit",
+               "is what the price source decides: it says what each request cost",
+               "remove it, or write price_source.sessions: off and a price");
     }
   }
 
@@ -770,8 +934,10 @@ class CrossCheck {
       if (!seen.insert(lower(name)).second)
         c_.error(value, where, "is set twice in different spellings", "keep one of the two");
       if (value.valid && value.reference.empty() && looks_like_credential(name)) {
-        c_.report(production_ ? Severity::error : Severity::warning, value, where,
-                  "looks like a credential written into the file",
+        c_.report(production_ || from_store(value) ? Severity::error : Severity::warning, value,
+                  where,
+                  from_store(value) ? "looks like a credential, which is not kept in the store"
+                                    : "looks like a credential written into the file",
                   "refer to it: \"Bearer ${env://NAME}\"");
       }
     }
@@ -873,10 +1039,11 @@ class CrossCheck {
           "write per: 1, or a unit of chunk, token, byte or KiB");
     }
     deposit(v, unit, where);
-    if (s.at("price_source").given) {
+    if (s.at("price_source").given && s.at("price_source.sessions").valid &&
+        !s.at("price_source.sessions").flag()) {
       c_.error(s.at("price_source"), path + ".price_source",
                "quotes each request, but a session is billed what its challenge showed",
-               "write the prices here, or sell no sessions");
+               "write sessions: on in it, if the source quotes sessions, or sell none");
     }
   }
 

@@ -349,6 +349,38 @@ Field session_section() {
       .optional = true};
 }
 
+Field meter_section() {
+  return {
+      .key = "meter",
+      .type = Type::section,
+      .doc = "Sells tokens that hold a number of units (a bundle) and are good until they are used "
+             "up. One of `count` and `price` says how many.",
+      .fields =
+          {{.key = "unit",
+            .type = Type::choice,
+            .doc = "What is counted: requests, or what their answers hold: events of an event "
+                   "stream (`chunk`), tokens of a language model, bytes.",
+            .fallback = "request",
+            .choices = {"request", "chunk", "token", "byte", "KiB"}},
+           {.key = "per",
+            .type = Type::integer,
+            .doc = "Units that are counted, or priced, at once, and set aside at once for an answer "
+                   "that goes on.",
+            .fallback = "1",
+            .min = 1},
+           {.key = "count",
+            .type = Type::integer,
+            .doc = "How often `per` units a token holds, whatever it was sold for.",
+            .derived = "what the token's price buys at `price`",
+            .min = 1},
+           {.key = "price",
+            .type = Type::price,
+            .doc = "Price of `per` units: a token holds what it was sold for divided by this, as it "
+                   "is when the token is sold.",
+            .derived = "none, with `count`"}},
+      .optional = true};
+}
+
 Field token_section() {
   return {
       .key = "token",
@@ -378,7 +410,8 @@ Field token_section() {
            .type = Type::integer,
            .doc = "How many requests a token opens in all. Left out: as many as it lives.",
            .derived = "no limit",
-           .min = 1}}};
+           .min = 1},
+          meter_section()}};
 }
 
 Field free_section() {
@@ -550,6 +583,74 @@ Field discovery_section() {
           .shorthand = "enabled"};
 }
 
+Field price_source_section() {
+  return {
+      .key = "price_source",
+      .type = Type::section,
+      .doc =
+          "Who says what a request costs, instead of `price` and `prices` (see docs/pricing.md).",
+      .fields = {{.key = "name",
+                  .type = Type::text,
+                  .doc = "One of `paywall.price_sources`.",
+                  .required = true},
+                 {.key = "metered",
+                  .type = Type::boolean,
+                  .doc = "L402 tokens are bundles that the source keeps: it is asked before each "
+                         "request and told after it what came of it.",
+                  .fallback = "off"},
+                 {.key = "sessions",
+                  .type = Type::boolean,
+                  .doc = "The source quotes each request on a session, and says afterwards what "
+                         "it cost.",
+                  .fallback = "off"},
+                 {.key = "body",
+                  .type = Type::size,
+                  .doc = "The source is told the bodies of POST, PUT and PATCH, and what is paid "
+                         "is bound to them. Longer ones get 413; 0 tells none.",
+                  .fallback = "1MiB",
+                  .max = 4LL << 20}},
+      .shorthand = "name",
+      .optional = true};
+}
+
+Field price_sources_map() {
+  return {
+      .key = "price_sources",
+      .type = Type::map,
+      .doc = "Programs that are asked for prices, by name.",
+      .fields = {{.key = "url",
+                  .type = Type::url,
+                  .doc = "Where it is; a path is put before those of its calls.",
+                  .choices = {"http", "https"},
+                  .required = true},
+                 {.key = "protocol",
+                  .type = Type::choice,
+                  .doc = "`http` is JSON, `grpc` the service `pricesrpc.Prices`.",
+                  .fallback = "http",
+                  .choices = {"http", "grpc"}},
+                 {.key = "ca",
+                  .type = Type::pem,
+                  .doc = "PEM file of the CA to trust instead of the system's."},
+                 {.key = "server_name",
+                  .type = Type::text,
+                  .doc = "Name to verify in its certificate.",
+                  .derived = "the URL's host"},
+                 {.key = "token", .type = Type::secret, .doc = "Shown to it as a bearer token."},
+                 {.key = "timeout",
+                  .type = Type::duration,
+                  .doc = "For each call; then 503 with `Retry-After`, and nothing is consumed.",
+                  .fallback = "5s",
+                  .min = 50,
+                  .max = 5 * kSecond},
+                 {.key = "keep_reports",
+                  .type = Type::duration,
+                  .doc = "How long a report that it does not take is tried again.",
+                  .fallback = "7d",
+                  .min = kMinute,
+                  .max = kYear}},
+      .item = Type::section};
+}
+
 Fields service_fields() {
   return {
       {.key = "name",
@@ -579,10 +680,7 @@ Fields service_fields() {
       {.key = "capability",
        .type = Type::text,
        .doc = "What an L402 token must be capable of where no rule of `prices` matches."},
-      {.key = "price_source",
-       .type = Type::text,
-       .doc = "Name of a source that quotes each price.",
-       .later = true},
+      price_source_section(),
       {.key = "schemes",
        .type = Type::list,
        .doc = "Which payment schemes are offered and accepted. `mpp` is another name of `payment`, "
@@ -715,12 +813,21 @@ Field paywall_section() {
                   .type = Type::list,
                   .doc = "Addresses and networks that get 403 from every service.",
                   .item = Type::cidr},
+                 price_sources_map(),
                  {.key = "services",
                   .type = Type::list,
-                  .doc = "What is sold, first match first.",
+                  .doc =
+                      "What is sold, first match first. Services that were added while octroi ran "
+                      "(`octroi service add`) stand in the store and come after these; of two "
+                      "with one name, the one in this file counts.",
                   .fields = service_fields(),
-                  .item = Type::section,
-                  .required = true}},
+                  .item = Type::section},
+                 {.key = "store_references",
+                  .type = Type::list,
+                  .doc = "What references to secrets in services of the store may begin with: "
+                         "`[env://UPSTREAM_, file:///etc/octroi/upstreams/]`. Whoever holds the "
+                         "admin token can have what they point to sent to an upstream. Left out: "
+                         "such services hold no references."}},
       .optional = true,
       .built = true};
 }

@@ -27,6 +27,7 @@ namespace octroi::pricing {
 /// fields that carry credentials are taken out by the caller.
 struct PriceRequest {
   ServiceName service;
+  std::string authority;
   std::string method;  // HEAD as GET
   std::string path;    // percent-decoded, normalised
   std::string query;
@@ -34,6 +35,7 @@ struct PriceRequest {
   std::optional<std::uint64_t> content_length;
   std::optional<std::size_t>
       rule;  // of the price rules, by position; empty: the service's own price
+  std::string body;  // where the service tells it; bound into what is sold at the quoted price
 };
 
 struct Quote {
@@ -42,10 +44,14 @@ struct Quote {
   std::optional<UnixMillis> valid_until;  // empty: as long as the challenge
 };
 
+class Pricer;
+
 class PriceSource {
  public:
   virtual ~PriceSource() = default;
   [[nodiscard]] virtual Task<Result<Quote>> quote(PriceRequest request) = 0;
+  /// The same as a source that also keeps accounts (pricer.h); null: it only quotes.
+  [[nodiscard]] virtual Pricer* pricer() { return nullptr; }
 };
 
 /// Prices that are written in the configuration: the service's own and one for each rule.
