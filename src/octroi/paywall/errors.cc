@@ -16,6 +16,8 @@ ErrorInfo error_info(Errc e) {
       return {"paywall.bad-settings", ErrorKind::invalid};
     case Errc::amount_not_whole:
       return {"paywall.amount-not-whole", ErrorKind::invalid};
+    case Errc::stale:
+      return {"paywall.stale", ErrorKind::unavailable};
   }
   return {"paywall.unknown", ErrorKind::internal};
 }

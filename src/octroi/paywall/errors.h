@@ -13,6 +13,7 @@ enum class Errc : std::uint8_t {
   no_offer,          // no scheme can make a challenge now
   bad_settings,      // the settings contradict themselves
   amount_not_whole,  // a Payment price that is not whole satoshis
+  stale,             // other replicas may have revoked what this one does not know of
 };
 ErrorInfo error_info(Errc e);
 

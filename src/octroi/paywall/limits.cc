@@ -1,6 +1,7 @@
 #include "octroi/paywall/limits.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace octroi::paywall {
 
@@ -28,12 +29,13 @@ void UnpaidBound::sweep(Shard& shard, UnixMillis now) {
 
 UnpaidBound::Place UnpaidBound::reserve(const net::IpAddress& client, OfferScheme scheme,
                                         UnixMillis now, UnixMillis expires) {
+  if (max_ <= 0) return {true, 0, {}};
+  return reserve_under(max_, key_of(client, scheme), now, expires);
+}
+
+UnpaidBound::Place UnpaidBound::reserve_under(std::int64_t max, const std::string& key,
+                                              UnixMillis now, UnixMillis expires) {
   Place place;
-  if (max_ <= 0) {
-    place.granted = true;
-    return place;
-  }
-  const std::string key = key_of(client, scheme);
   Shard& shard = shard_of(key);
   std::lock_guard lock(shard.mutex);
   // A client that never comes back would leave its entry for ever: look at all of them now and
@@ -41,16 +43,59 @@ UnpaidBound::Place UnpaidBound::reserve(const net::IpAddress& client, OfferSchem
   if (++shard.touches % 1024 == 0) sweep(shard, now);
   auto& held = shard.clients[key];
   std::erase_if(held, [now](const Held& h) { return h.expires <= now; });
-  if (held.size() >= static_cast<std::size_t>(max_)) {
+  if (held.size() >= static_cast<std::size_t>(max)) {
     UnixMillis first = held.front().expires;
     for (const Held& h : held) first = std::min(first, h.expires);
     place.retry_after = first - now;
     return place;
   }
   place.granted = true;
-  place.ticket = shard.next_ticket++;
+  place.ticket = next_ticket_.fetch_add(1, std::memory_order_relaxed);
   held.push_back({place.ticket, expires, std::nullopt});
   return place;
+}
+
+Task<Result<UnpaidBound::Place>> UnpaidBound::reserve_of_all(net::IpAddress client,
+                                                             OfferScheme scheme, UnixMillis now,
+                                                             UnixMillis expires) {
+  if (state_ == nullptr || max_ <= 0) {
+    return Task<Result<Place>>::done(reserve(client, scheme, now, expires));
+  }
+  return ask_all(client, scheme, now, expires);
+}
+
+/// Kept here first: a state that loses its memory while it is asked is told of it.
+Task<Result<UnpaidBound::Place>> UnpaidBound::ask_all(net::IpAddress client, OfferScheme scheme,
+                                                      UnixMillis now, UnixMillis expires) {
+  const std::string key = key_of(client, scheme);
+  Place place = reserve_under(std::numeric_limits<std::int64_t>::max(), key, now, expires);
+  auto wanted = shown(key, place.ticket);
+  wanted.left = expires - now;
+  const auto room = co_await state_->reserve_unpaid(std::move(wanted), max_);
+  if (room && room->granted) co_return place;
+  forget(key, place.ticket);
+  if (!room) co_return fail(room.error());
+  co_return Place{false, 0, room->retry_after};
+}
+
+ledger::UnpaidPlace UnpaidBound::shown(const std::string& key, std::uint64_t ticket) const {
+  return {key, fmt::format("{}:{}", mark_, ticket), std::nullopt, {}};
+}
+
+std::vector<ledger::UnpaidPlace> UnpaidBound::places(UnixMillis now) {
+  std::vector<ledger::UnpaidPlace> out;
+  for (Shard& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (const auto& [key, held] : shard.clients) {
+      for (const Held& h : held) {
+        if (h.expires <= now) continue;
+        out.push_back(shown(key, h.ticket));
+        out.back().hash = h.hash;
+        out.back().left = h.expires - now;
+      }
+    }
+  }
+  return out;
 }
 
 void UnpaidBound::attach(const Place& place, const net::IpAddress& client, OfferScheme scheme,
@@ -69,6 +114,11 @@ void UnpaidBound::attach(const Place& place, const net::IpAddress& client, Offer
     held->hash = hash;
     expires = held->expires;
   }
+  if (state_ != nullptr) {
+    auto told = shown(key, place.ticket);
+    told.hash = hash;
+    state_->attach_unpaid(std::move(told));
+  }
   HashShard& shard = shard_of(hash);
   std::lock_guard lock(shard.mutex);
   if (++shard.touches % 1024 == 0) {
@@ -81,14 +131,22 @@ void UnpaidBound::attach(const Place& place, const net::IpAddress& client, Offer
 void UnpaidBound::release(const Place& place, const net::IpAddress& client, OfferScheme scheme) {
   if (place.ticket == 0) return;
   const std::string key = key_of(client, scheme);
+  forget(key, place.ticket);
+  if (state_ != nullptr) state_->release_unpaid(shown(key, place.ticket));
+}
+
+void UnpaidBound::forget(const std::string& key, std::uint64_t ticket) {
   Shard& shard = shard_of(key);
-  std::lock_guard lock(shard.mutex);
+  const std::lock_guard lock(shard.mutex);
   if (auto entry = shard.clients.find(key); entry != shard.clients.end()) {
-    std::erase_if(entry->second, [&](const Held& h) { return h.ticket == place.ticket; });
+    std::erase_if(entry->second, [&](const Held& h) { return h.ticket == ticket; });
+    if (entry->second.empty()) shard.clients.erase(entry);
   }
 }
 
 void UnpaidBound::settled(const PaymentHash& hash) {
+  // Another replica may have made it.
+  if (state_ != nullptr && max_ > 0) state_->settle_unpaid(hash);
   std::string key;
   {
     HashShard& shard = shard_of(hash);

@@ -1,5 +1,6 @@
 // octroi/paywall/limits.h: bounds that are exact over all workers of the process: unpaid challenges
-// a client, and token-bucket rates.
+// a client, and token-bucket rates. Replicas that share a SharedState keep the first there too,
+// and the second only there.
 //
 // Both are sharded by the hash of their key, one mutex a shard, held for a look-up and never across
 // a suspension. Memory is bounded: the oldest keys are dropped when a shard is full (rates),
@@ -7,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <list>
@@ -19,8 +21,11 @@
 
 #include "octroi/base/clock.h"
 #include "octroi/base/ids.h"
+#include "octroi/base/result.h"
+#include "octroi/ledger/shared_state.h"
 #include "octroi/net/address.h"
 #include "octroi/paywall/settings.h"
+#include "octroi/task/task.h"
 
 namespace octroi::paywall {
 
@@ -29,6 +34,12 @@ namespace octroi::paywall {
 class UnpaidBound {
  public:
   explicit UnpaidBound(std::int64_t max) : max_(max) {}
+  /// From now on the bound is that of all who share `state`; `mark` is this process's own. What is
+  /// out here is kept still, to tell it again to a state that forgot. Before anything else.
+  void share(ledger::SharedState& state, std::string mark) {
+    state_ = &state;
+    mark_ = std::move(mark);
+  }
 
   /// A place under the bound, or how long until one becomes free.
   struct Place {
@@ -38,12 +49,17 @@ class UnpaidBound {
   };
   [[nodiscard]] Place reserve(const net::IpAddress& client, OfferScheme scheme, UnixMillis now,
                               UnixMillis expires);
+  /// The same under the bound that is shared, where one is; an error: nobody knows it.
+  [[nodiscard]] Task<Result<Place>> reserve_of_all(net::IpAddress client, OfferScheme scheme,
+                                                   UnixMillis now, UnixMillis expires);
   /// The place belongs to this invoice from now on, until it settles or expires.
   void attach(const Place& place, const net::IpAddress& client, OfferScheme scheme,
               const PaymentHash& hash);
   /// No challenge came of it.
   void release(const Place& place, const net::IpAddress& client, OfferScheme scheme);
   void settled(const PaymentHash& hash);
+  /// Everything that is out.
+  [[nodiscard]] std::vector<ledger::UnpaidPlace> places(UnixMillis now);
   [[nodiscard]] std::size_t count(const net::IpAddress& client, OfferScheme scheme, UnixMillis now);
 
  private:
@@ -55,7 +71,6 @@ class UnpaidBound {
   struct Shard {
     std::mutex mutex;
     std::unordered_map<std::string, std::vector<Held>> clients;
-    std::uint64_t next_ticket = 1;
     std::uint32_t touches = 0;
   };
   struct Owner {
@@ -71,9 +86,17 @@ class UnpaidBound {
   static std::string key_of(const net::IpAddress& client, OfferScheme scheme);
   Shard& shard_of(const std::string& key);
   HashShard& shard_of(const PaymentHash& hash);
+  void forget(const std::string& key, std::uint64_t ticket);
   static void sweep(Shard& shard, UnixMillis now);
+  Place reserve_under(std::int64_t max, const std::string& key, UnixMillis now, UnixMillis expires);
+  Task<Result<Place>> ask_all(net::IpAddress client, OfferScheme scheme, UnixMillis now,
+                              UnixMillis expires);
+  [[nodiscard]] ledger::UnpaidPlace shown(const std::string& key, std::uint64_t ticket) const;
 
   std::int64_t max_;
+  ledger::SharedState* state_ = nullptr;
+  std::string mark_;
+  std::atomic<std::uint64_t> next_ticket_{1};
   std::array<Shard, kShards> shards_;
   std::array<HashShard, kShards> hashes_;
 };

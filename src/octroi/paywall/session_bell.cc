@@ -8,7 +8,7 @@ SessionBell::Shard& SessionBell::shard_of(const PaymentHash& session) {
   return shards_[std::hash<PaymentHash>{}(session) % shards_.size()];
 }
 
-void SessionBell::ring(const PaymentHash& session) {
+void SessionBell::ring_here(const PaymentHash& session) {
   Shard& shard = shard_of(session);
   // An ear leaves under this lock before its loop can end.
   const std::lock_guard lock(shard.mutex);

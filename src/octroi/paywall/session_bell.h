@@ -1,11 +1,13 @@
 // octroi/paywall/session_bell.h: wakes the streams that wait for money when their session gets
-// some, whichever connection of whichever worker brought it. Another process rings no bell here:
-// who waits also looks into the store from time to time.
+// some, whichever connection of whichever worker brought it. Other replicas are told, and tell
+// (ring_here); what is lost on the way costs a moment, because who waits also looks into the store
+// from time to time.
 //
-// Thread  ring(): any. An Ear belongs to its loop, and the bell outlives it.
+// Thread  ring(), ring_here(): any. An Ear belongs to its loop, and the bell outlives it.
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -31,8 +33,16 @@ class SessionBell {
   SessionBell(const SessionBell&) = delete;
   SessionBell& operator=(const SessionBell&) = delete;
 
+  /// Who else is told; before any worker starts.
+  void tell_others(std::function<void(const PaymentHash&)> tell) { tell_ = std::move(tell); }
+
   /// Money came to the session, or it ended.
-  void ring(const PaymentHash& session);
+  void ring(const PaymentHash& session) {
+    ring_here(session);
+    if (tell_) tell_(session);
+  }
+  /// Another replica said so.
+  void ring_here(const PaymentHash& session);
 
   class Ear {
    public:
@@ -61,6 +71,7 @@ class SessionBell {
   [[nodiscard]] Shard& shard_of(const PaymentHash& session);
 
   std::array<Shard, 16> shards_;
+  std::function<void(const PaymentHash&)> tell_;
 };
 
 }  // namespace octroi::paywall

@@ -10,7 +10,9 @@
 #include "octroi/base/clock.h"
 #include "octroi/base/metrics.h"
 #include "octroi/base/random.h"
+#include "octroi/ledger/shared_state.h"
 #include "octroi/ledger/store.h"
+#include "octroi/paywall/freshness.h"
 #include "octroi/paywall/limits.h"
 #include "octroi/paywall/ports.h"
 #include "octroi/paywall/session_bell.h"
@@ -62,6 +64,8 @@ struct Shared {
   RefundDesk* refunds = nullptr;  // null: no service sells sessions
   std::unique_ptr<SessionBell> bell = std::make_unique<SessionBell>();
   std::unique_ptr<SessionReturns> returns = std::make_unique<SessionReturns>();
+  ledger::SharedState* state = nullptr;  // null: rates are counted in `rates`, by this process
+  const Freshness* fresh = nullptr;      // null: nobody else changes the ledger
 };
 
 }  // namespace octroi::paywall
