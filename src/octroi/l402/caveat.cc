@@ -10,6 +10,7 @@ constexpr std::string_view kServices = "services";
 constexpr std::string_view kCapabilities = "_capabilities";
 constexpr std::string_view kValidUntil = "_valid_until";
 constexpr std::string_view kMaxRequests = "_max_requests";
+constexpr std::string_view kMeter = "_meter";
 
 /// Decimal digits without sign or leading zero.
 template <class Int>
@@ -135,6 +136,7 @@ class Checker {
       return read_valid_until(condition->value);
     if (is_about(condition->name, service_.name, kMaxRequests))
       return read_max_requests(condition->value);
+    if (is_about(condition->name, service_.name, kMeter)) return read_meter(condition->value);
     return {};
   }
 
@@ -143,7 +145,8 @@ class Checker {
     if (!tier) return fail(Errc::caveat_denied, "services: the token is not for this service");
     if (*tier < service_.tier)
       return fail(Errc::caveat_denied, "services: the token's tier is too low");
-    CaveatGrant grant{.tier = *tier, .valid_until = std::nullopt, .max_requests = max_requests_};
+    CaveatGrant grant{
+        .tier = *tier, .valid_until = std::nullopt, .max_requests = max_requests_, .meter = meter_};
     if (valid_until_) {
       grant.valid_until = from_unix_seconds(*valid_until_);
       if (now >= *grant.valid_until)
@@ -191,6 +194,24 @@ class Checker {
     return {};
   }
 
+  Result<> read_meter(std::string_view value) {
+    const std::size_t colon = value.find(':');
+    if (colon == std::string_view::npos || !is_caveat_name(value.substr(0, colon)))
+      return bad_value("meter");
+    const std::string_view unit = value.substr(0, colon);
+    const auto number = parse_number<std::int64_t>(value.substr(colon + 1));
+    if (!number) return bad_value("meter");
+    if (!meter_) {
+      meter_ =
+          MeterGrant{.unit = unit, .bound = *number, .first = *number, .sold_until = std::nullopt};
+      if (valid_until_) meter_->sold_until = from_unix_seconds(*valid_until_);
+      return {};
+    }
+    if (unit != meter_->unit || *number > meter_->bound) return widened("meter");
+    meter_->bound = *number;
+    return {};
+  }
+
   [[nodiscard]] Result<> check_constraint(const Fact& fact) const {
     std::optional<std::string_view> last;
     for (const CaveatView& caveat : caveats_) {
@@ -212,6 +233,7 @@ class Checker {
   std::optional<std::string_view> capabilities_;
   std::optional<std::int64_t> valid_until_;
   std::optional<std::int64_t> max_requests_;
+  std::optional<MeterGrant> meter_;
 };
 
 }  // namespace

@@ -5,12 +5,14 @@
 //   weather_valid_until=1700000000     unix seconds, exclusive
 //   weather_max_requests=100           how many requests the token opens in all; counted by the
 //                                      caller
+//   weather_meter=token:100000         how many units the token opens in all, and of what; counted
+//                                      by the caller
 //   max_size=1000                      a constraint: any other condition that the request has a
 //                                      Fact for
 //
 // Attenuation: a condition may be repeated, and every later one may only restrict the one before
 // it: `services` and capabilities to a subset (tiers never rise), `valid_until` never later,
-// `max_requests` never more; a
+// `max_requests` and `meter` never more, and a meter never of another unit; a
 // constraint of decimal digits is an upper bound that never rises, any other constraint is a comma
 // list of allowed values that never grows. The last one of a condition is what the request must
 // satisfy. Conditions about other services, and conditions nobody knows, are skipped, as the field
@@ -57,10 +59,21 @@ struct ServiceView {
   std::span<const Fact> facts{};
 };
 
+/// What a counted token opens: units of one kind, as many for each copy as its last condition says.
+struct MeterGrant {
+  std::string_view unit;   // a name; within the macaroon's bytes
+  std::int64_t bound = 0;  // of this copy
+  std::int64_t first = 0;  // of the first such condition: what was sold, where the seller wrote it
+  /// `valid_until` as it stood before the first meter. The seller writes the meter last, so this is
+  /// the end of all copies of what it sold.
+  std::optional<UnixMillis> sold_until;
+};
+
 struct CaveatGrant {
   std::uint8_t tier = 0;
   std::optional<UnixMillis> valid_until;  // exclusive
   std::optional<std::int64_t> max_requests;
+  std::optional<MeterGrant> meter;
 };
 
 /// Checks every caveat against the request. A token without `services` opens nothing.

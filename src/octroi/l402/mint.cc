@@ -17,7 +17,7 @@ bool is_constraint_value(std::string_view value) {
 bool is_reserved(std::string_view condition) {
   return condition == "services" || condition == "preimage" ||
          condition.ends_with("_capabilities") || condition.ends_with("_valid_until") ||
-         condition.ends_with("_max_requests");
+         condition.ends_with("_max_requests") || condition.ends_with("_meter");
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ Result<> check_terms(const TokenTerms& terms) {
     if (!is_caveat_name(condition) || is_reserved(condition)) {
       return fail(Errc::bad_mint,
                   "token.constraints: a condition must be a name, and not services, preimage, "
-                  "*_capabilities, *_valid_until or *_max_requests");
+                  "*_capabilities, *_valid_until, *_max_requests or *_meter");
     }
     if (!is_constraint_value(value)) {
       return fail(Errc::bad_mint,
@@ -47,6 +47,8 @@ Result<> check_terms(const TokenTerms& terms) {
   }
   if (terms.max_requests && *terms.max_requests <= 0)
     return fail(Errc::bad_mint, "token.max_requests: must be positive");
+  if (terms.meter && (terms.meter->units <= 0 || !is_caveat_name(terms.meter->unit)))
+    return fail(Errc::bad_mint, "token.meter: counts a positive number of units");
   if (terms.valid_until && terms.valid_until->value < 0)
     return fail(Errc::bad_mint, "token.valid_for: ends before 1970");
   return {};
@@ -77,6 +79,10 @@ Result<Bytes> mint(const RootKeys& keys, const PaymentHash& hash, const TokenId&
     writer.add(service + "_max_requests=" + std::to_string(*terms.max_requests));
   if (terms.valid_until)
     writer.add(service + "_valid_until=" + std::to_string(terms.valid_until->seconds()));
+  // The last one, so that what stands before it is the seller's word (MeterGrant::sold_until).
+  if (terms.meter) {
+    writer.add(service + "_meter=" + terms.meter->unit + ":" + std::to_string(terms.meter->units));
+  }
   return std::move(writer).finish();
 }
 

@@ -17,6 +17,12 @@
 
 namespace octroi::l402 {
 
+/// So many units of one kind.
+struct Metered {
+  std::string unit;  // a caveat name
+  std::int64_t units = 0;
+};
+
 /// What is sold: becomes the caveats, in this order.
 struct TokenTerms {
   ServiceName service{};
@@ -25,6 +31,7 @@ struct TokenTerms {
   std::map<std::string, std::string> constraints{};  // condition to value
   std::optional<std::int64_t> max_requests{};        // empty: no such caveat
   std::optional<UnixMillis> valid_until{};           // whole seconds, rounded down; empty: for ever
+  std::optional<Metered> meter{};                    // empty: nothing is counted
 };
 
 /// What `octroi check` asks of a service's token settings; the message names the field.

@@ -31,6 +31,7 @@ Result<Grant> verify_one(ByteView encoded, const VerifyInput& in, const RootKeys
                .tier = caveats.tier,
                .valid_until = caveats.valid_until,
                .max_requests = caveats.max_requests,
+               .meter = caveats.meter,
                .key_index = key_index};
 }
 

@@ -53,6 +53,7 @@ struct Grant {
   std::uint8_t tier = 0;
   std::optional<UnixMillis> valid_until;
   std::optional<std::int64_t> max_requests;  // the caller counts
+  std::optional<MeterGrant> meter;           // likewise; its unit within the credential
   std::size_t key_index = 0;  // 0: the newest ring key; for octroi_verifications_total{key_version}
 };
 

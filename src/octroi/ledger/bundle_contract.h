@@ -228,8 +228,8 @@ TEST_P(BundleContract, ListsNewestFirstInPages) {
   EXPECT_EQ(page({}), "54321");
   EXPECT_EQ(page({.service = "weather", .before = {}, .limit = 2}), "54");
   EXPECT_EQ(page({.service = "weather", .before = token_of(4), .limit = 2}), "21");
-  EXPECT_EQ(page({.service = "maps"}), "3");
-  EXPECT_EQ(page({.service = {}, .before = token_of(9)}), "") << "an unknown cursor";
+  EXPECT_EQ(page({.service = "maps", .before = {}, .limit = 9}), "3");
+  EXPECT_EQ(page({.service = {}, .before = token_of(9), .limit = 9}), "") << "an unknown cursor";
 }
 
 TEST_P(BundleContract, TotalsAreByServiceAndUnit) {

@@ -31,6 +31,7 @@
 #include "octroi/paywall/route.h"
 #include "octroi/paywall/service_metrics.h"
 #include "octroi/paywall/settings.h"
+#include "octroi/pricing/meter.h"
 #include "octroi/pricing/price_source.h"
 #include "octroi/task/task.h"
 
@@ -51,6 +52,7 @@ struct RequestContext {
   UnixMillis now;
   std::string request_id;
   std::optional<std::uint64_t> body_length = std::nullopt;  // empty: not known beforehand
+  std::string told_body = {};  // digest of the body that the source of prices is told; empty: none
   /// What a new challenge asks; told only when one is about to be made. A credential is judged by
   /// the amount of its own challenge.
   pricing::Quote quote = {};
@@ -105,6 +107,18 @@ struct SessionUse {
   Millis idle_timeout{};
 };
 
+/// What a counted L402 token is asked for; in units.
+struct BundleUse {
+  std::string service;
+  TokenId token;
+  pricing::Unit unit = pricing::Unit::request;
+  std::uint64_t per = 1;   // what is set aside at once, where answers are metered
+  std::int64_t sold = 0;   // of the token as it was bought
+  std::int64_t bound = 0;  // of this copy of it
+  std::int64_t debit = 1;  // taken before the relay
+  std::int64_t left = 0;   // for this copy, once that was taken
+};
+
 /// A proof that verified.
 struct Grant {
   OfferScheme scheme = OfferScheme::l402;
@@ -121,6 +135,7 @@ struct Grant {
   bool zero_amount = false;  // Payment: nothing was paid, so there is no hash to consume
   bool via_payment_authorization = false;
   std::unique_ptr<SessionUse> session = nullptr;  // Payment, intent session
+  std::unique_ptr<BundleUse> bundle = nullptr;    // L402, of a token that is counted
 };
 
 /// A credential that was recognised and not accepted.
@@ -130,6 +145,7 @@ struct Refusal {
   /// The holder's own unpaid challenge, byte for byte: given again instead of a new one.
   std::optional<std::string> repeat_challenge;
   std::optional<Millis> retry_after;
+  std::string balance = {};  // of a counted token, for the L402-Balance field; empty: none
   Judged result = Judged::refused;
   std::optional<std::size_t> key;
 };

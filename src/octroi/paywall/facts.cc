@@ -54,6 +54,7 @@ std::string quoted_place(const RequestContext& c) {
   text += c.query;
   text.push_back('\n');
   if (c.body_length) text += fmt::format("{}", *c.body_length);
+  text += c.told_body;
   const auto digest = crypto::sha256(as_bytes(text));
   return "quote-" + to_hex(ByteView(digest).first(16));
 }

@@ -12,7 +12,8 @@
 namespace octroi::paywall {
 
 /// What was sold when a source quoted the price: the rule, method, path, query and length of the
-/// body that the source was asked about, so that a cheap quote opens nothing that might be dear.
+/// body that the source was asked about, and the body itself where it was told, so that a cheap
+/// quote opens nothing that might be dear.
 [[nodiscard]] std::string quoted_place(const RequestContext& context);
 
 /// The value of a query parameter or header field. Empty, which no bound and no list of values

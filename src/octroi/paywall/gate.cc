@@ -9,11 +9,13 @@
 #include "octroi/mpp/binding.h"
 #include "octroi/mpp/digest.h"
 #include "octroi/net/deadline.h"
+#include "octroi/paywall/bundle_account.h"
 #include "octroi/paywall/cors.h"
 #include "octroi/paywall/errors.h"
 #include "octroi/paywall/grpc.h"
 #include "octroi/paywall/l402_auth.h"
 #include "octroi/paywall/payment_auth.h"
+#include "octroi/paywall/session_account.h"
 #include "octroi/secrets/key_ring.h"
 
 namespace octroi::paywall {
@@ -23,6 +25,7 @@ namespace {
 constexpr std::string_view kModule = "paywall";
 constexpr std::size_t kStoredBody = 64 * 1024;  // of an answer, for Idempotency-Key
 constexpr Millis kUnavailableRetry{5'000};
+constexpr Millis kUncountedRetry{1'000};
 constexpr Millis kQuoteDeadline{5'000};  // for a source of prices, as for an invoice
 
 bool has_body_to_bind(std::string_view method) {
@@ -127,7 +130,7 @@ struct Gate::Door {
        std::shared_ptr<const l402::RevocationSet> revoked)
       : snapshot(std::move(s)),
         l402(shared, snapshot->l402_keys, std::move(revoked), snapshot->settings.realm + " ",
-             snapshot->settings.challenge_ttl),
+             snapshot->settings.challenge_ttl, snapshot->settings.rate),
         payment(shared, snapshot->payment_keys,
                 {snapshot->settings.realm, snapshot->settings.challenge_ttl,
                  snapshot->settings.verify_within, snapshot->settings.rate}) {
@@ -373,6 +376,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
 
   if (service.offers(OfferScheme::payment)) visit.context->payment = read_payment(credentials);
   if (!co_await read_bound_body(visit)) co_return;
+  if (!co_await read_told_body(visit)) co_return;
   visit.context->body_length = visit.body ? std::optional<std::uint64_t>(visit.body->size())
                                           : visit.exchange.body().length();
 
@@ -517,17 +521,61 @@ Task<bool> Gate::read_bound_body(Visit& visit) {
   co_return false;
 }
 
-/// A session that pays by the token is debited what the request announces before the upstream works
-/// for it; how much is left over is told by the answer. What two readers could read differently
-/// announces nothing.
-Task<bool> Gate::set_aside(Visit& visit, Grant& grant) {
-  if (!grant.session || grant.use == Use::door) return Task<bool>::done(true);
-  const auto price = metered_price(visit.service->settings, grant.session->price);
-  if (!price || price->unit != pricing::Unit::token) return Task<bool>::done(true);
-  return set_aside_tokens(visit, *grant.session, *price);
+/// What the source of prices is told of a body, its answer is bound to; so it is read before
+/// anything is decided, also where it is not bound into Payment challenges.
+Task<bool> Gate::read_told_body(Visit& visit) {
+  const ServiceSettings& s = visit.service->settings;
+  if (!visit.service->quoted() || s.price_body == 0 || visit.grpc ||
+      !has_body_to_bind(visit.request().method)) {
+    co_return true;
+  }
+  const std::uint64_t limit = std::min(s.price_body, s.max_body);
+  bool too_large = visit.body ? visit.body->size() > limit
+                              : visit.exchange.body().length().value_or(0) > limit;
+  if (!too_large && !visit.body) {
+    auto body = co_await http::read_all(visit.exchange.body(), limit);
+    if (!body && !body.error().is(http::Errc::body_too_large)) {
+      co_await refuse(
+          visit,
+          complaint({mpp::ProblemType::bad_request, "the request body could not be read"}, 400),
+          std::nullopt);
+      co_return false;
+    }
+    too_large = !body;
+    if (body) visit.body = std::move(*body);
+  }
+  if (too_large) {
+    co_await refuse(
+        visit,
+        Complaint{413, fmt::format("bodies decide about the price here and may have {} bytes at "
+                                   "most",
+                                   limit)},
+        std::nullopt);
+    co_return false;
+  }
+  visit.context->told_body = mpp::format_digest(as_bytes(*visit.body));
+  co_return true;
 }
 
-Task<bool> Gate::set_aside_tokens(Visit& visit, SessionUse& use, pricing::UnitPrice price) {
+namespace {
+/// How the answer to a request is billed by what it holds; empty: it is not.
+std::optional<pricing::UnitPrice> metered_price_of(const Service& service, const Grant& grant) {
+  if (grant.bundle) return metered_price(*grant.bundle);
+  if (!grant.session || grant.use == Use::door) return std::nullopt;
+  return metered_price(service.settings, grant.session->price);
+}
+}  // namespace
+
+/// Who pays by the token of a language model is debited what the request announces before the
+/// upstream works for it; how much is left over is told by the answer. What two readers could read
+/// differently announces nothing.
+Task<bool> Gate::set_aside(Visit& visit, Grant& grant) {
+  const auto price = metered_price_of(*visit.service, grant);
+  if (!price || price->unit != pricing::Unit::token) return Task<bool>::done(true);
+  return set_aside_tokens(visit, grant, *price);
+}
+
+Task<bool> Gate::set_aside_tokens(Visit& visit, Grant& grant, pricing::UnitPrice price) {
   const ServiceSettings& s = visit.service->settings;
   const std::uint64_t limit = std::min(s.digest_limit, s.max_body);
   const auto length = visit.body ? visit.body->size() : visit.exchange.body().length();
@@ -561,7 +609,8 @@ Task<bool> Gate::set_aside_tokens(Visit& visit, SessionUse& use, pricing::UnitPr
     co_return false;
   }
   visit.input_tokens = announced->input;
-  reserve_for(use, *cost);
+  if (grant.session) reserve_for(*grant.session, *cost);
+  if (grant.bundle) reserve_for(*grant.bundle, announced->reserve);
   co_return true;
 }
 
@@ -608,6 +657,7 @@ Task<bool> Gate::within_rates(Visit& visit, const Grant* grant) {
 }
 
 Task<bool> Gate::take_of_rates(Visit& visit, const Grant* grant) {
+  if (shared_.state != nullptr) co_return co_await take_of_shared_rates(visit, grant);
   std::vector<std::pair<std::uint64_t, std::string>> taken;
   for (const auto& rule : visit.service->limits) {
     if (!rule.path.matches(visit.path)) continue;
@@ -624,6 +674,28 @@ Task<bool> Gate::take_of_rates(Visit& visit, const Grant* grant) {
     co_return false;
   }
   co_return true;
+}
+
+/// The same over all replicas, in one step. Who cannot count does not serve.
+Task<bool> Gate::take_of_shared_rates(Visit& visit, const Grant* grant) {
+  std::vector<ledger::RateBucket> buckets;
+  const auto& limits = visit.service->limits;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const RateLimit& limit = limits[i].limit;
+    if (!limits[i].path.matches(visit.path)) continue;
+    buckets.push_back({fmt::format("{} {} {}", visit.service->settings.name.str(), i,
+                                   counted_as(limit, visit.client, grant)),
+                       limit.requests, limit.per, limit.burst});
+  }
+  if (buckets.empty()) co_return true;
+  const auto room = co_await shared_.state->take_rates(std::move(buckets));
+  if (room && room->granted) co_return true;
+  visit.outcome = room ? Outcome::limited : Outcome::unavailable;
+  co_await refuse(visit,
+                  room ? Complaint{429, "the rate limit of this service is reached"}
+                       : Complaint{503, "the rate limit of this service cannot be counted now"},
+                  room ? room->retry_after : kUncountedRetry);
+  co_return false;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -644,11 +716,30 @@ Fate Gate::fate_of(const Visit& visit, const http::RelayResult& result) {
   return result.client_left || past_deadline(visit) ? Fate::abandoned : Fate::failed;
 }
 
-SessionMeter::Terms Gate::terms_of(const Visit& visit, const SessionUse& use,
+SessionMeter::Terms Gate::terms_of(const Visit& visit, Msat reserved,
                                    pricing::UnitPrice price) const {
   const ServiceSettings& s = visit.service->settings;
-  return {price,          s.name.str(),          use.session, use.debit, visit.input_tokens,
+  return {price,          s.name.str(),          reserved, visit.input_tokens,
           s.session.hold, s.session.idle_timeout};
+}
+
+/// Null: the answer is billed by the request, or not at all.
+std::unique_ptr<SessionMeter> Gate::meter_for(const Visit& visit, const Grant& grant) {
+  const auto price = metered_price_of(*visit.service, grant);
+  if (!price) return nullptr;
+  const std::string& service = visit.service->settings.name.str();
+  std::unique_ptr<MeterAccount> account;
+  Msat reserved;
+  if (grant.bundle) {
+    account = std::make_unique<BundleAccount>(shared_, service, *grant.bundle);
+    reserved = BundleAccount::reserved(*grant.bundle);
+  } else {
+    account =
+        std::make_unique<SessionAccount>(shared_, service, grant.session->session, price->unit);
+    reserved = grant.session->debit;
+  }
+  return std::make_unique<SessionMeter>(shared_, visit.exchange.loop(), std::move(account),
+                                        terms_of(visit, reserved, *price));
 }
 
 Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant* grant) {
@@ -684,13 +775,10 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   }
 
   std::unique_ptr<SessionMeter> meter;
-  if (grant != nullptr && grant->session) {
-    if (const auto price = metered_price(s, grant->session->price)) {
-      SessionMeter::prepare(request);
-      meter = std::make_unique<SessionMeter>(shared_, visit.exchange.loop(),
-                                             terms_of(visit, *grant->session, *price));
-      options.filter = meter.get();
-    }
+  if (grant != nullptr) meter = meter_for(visit, *grant);
+  if (meter) {
+    SessionMeter::prepare(request);
+    options.filter = meter.get();
   }
 
   const bool keep = grant != nullptr && grant->use == Use::once;
@@ -705,6 +793,10 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
       if (keep) stored.headers.emplace_back(kReceiptAt, to_rfc3339(when));
     }
     if (visit.used_payment_authorization) make_private(head.headers);
+    if (grant != nullptr && grant->bundle) {
+      const BundleUse& use = *grant->bundle;
+      head.headers.set(kBalanceField, format_balance(use.left, use.unit, use.bound));
+    }
     head.headers.set("X-Request-Id", visit.request_id);
     add_cors(s.cors, visit.service->exposed, request.headers, head.headers);
     visit.status = head.status;
@@ -803,6 +895,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
           {mpp::ProblemType::internal_payment_error,
            grant == nullptr ? "the upstream did not answer"
            : grant->session ? "the upstream failed before it answered; the session was not billed"
+           : grant->bundle  ? "the upstream failed before it answered; the token was not counted"
            : refused
                ? "the upstream could not be reached after the payment was consumed"
                : "the upstream failed after the payment was consumed; the outcome is unknown"},
@@ -812,7 +905,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
 
 /// The upstream answered, and its answer cannot be sold.
 Task<void> Gate::refuse_answer(Visit& visit, Refusal refusal, const Authenticator* by) {
-  visit.metrics().judged(OfferScheme::payment, refusal.result, refusal.key);
+  visit.metrics().judged(by->scheme(), refusal.result, refusal.key);
   if (refusal.status == 402) {
     co_await challenge(visit, std::move(refusal), by);
     co_return;
@@ -865,16 +958,12 @@ Result<pricing::Quote> Gate::written_price(const Visit& visit) const {
   return pricing::Quote{amount, {}, std::nullopt};
 }
 
-/// Asked once for each 402, and only when an offer is about to be made.
-Task<Result<pricing::Quote>> Gate::quoted_price(const Visit& visit) {
+/// The request as a source of prices is told it.
+pricing::PriceRequest Gate::price_request(const Visit& visit) {
   const RequestContext& c = *visit.context;
-  pricing::PriceSource* source =
-      prices_ == nullptr ? nullptr : prices_->find(c.service.settings.price_source);
-  net::Loop* loop = net::Loop::current();
-  if (source == nullptr || loop == nullptr)
-    co_return fail(pricing::Errc::unavailable, "no such source of prices");
   pricing::PriceRequest request;
   request.service = c.service.settings.name;
+  request.authority = visit.client.host.empty() ? visit.request().authority : visit.client.host;
   request.method = c.method == "HEAD" ? "GET" : c.method;
   request.path = c.path;
   request.query = c.query;
@@ -884,7 +973,19 @@ Task<Result<pricing::Quote>> Gate::quoted_price(const Visit& visit) {
   request.content_length = c.body_length;
   const auto rule = static_cast<std::size_t>(&c.rule - c.service.rules.data());
   if (rule + 1 < c.service.rules.size()) request.rule = rule;
-  auto quote = co_await net::within(*loop, kQuoteDeadline, source->quote(std::move(request)));
+  if (!c.told_body.empty()) request.body = *visit.body;
+  return request;
+}
+
+/// Asked once for each 402, and only when an offer is about to be made.
+Task<Result<pricing::Quote>> Gate::quoted_price(const Visit& visit) {
+  const RequestContext& c = *visit.context;
+  pricing::PriceSource* source =
+      prices_ == nullptr ? nullptr : prices_->find(c.service.settings.price_source);
+  net::Loop* loop = net::Loop::current();
+  if (source == nullptr || loop == nullptr)
+    co_return fail(pricing::Errc::unavailable, "no such source of prices");
+  auto quote = co_await net::within(*loop, kQuoteDeadline, source->quote(price_request(visit)));
   if (!quote) co_return fail(pricing::Errc::unavailable, "the source of prices did not answer");
   if (*quote && (*quote)->valid_until && *(*quote)->valid_until <= shared_.clock.now())
     co_return fail(pricing::Errc::unavailable, "the source quoted a price that has passed");
@@ -895,25 +996,36 @@ Task<Result<pricing::Quote>> Gate::quoted_price(const Visit& visit) {
 struct Gate::OffersMade {
   std::vector<std::string> lines;
   std::optional<Millis> bounded;  // a client over its bound of unpaid challenges
+  bool uncounted = false;         // nobody knows how many it has
   bool priced = false;            // the context's quote is told
   bool no_price = false;
   bool payment_offered = false;
   std::string challenge_id;  // of the fresh Payment challenge
 };
 
+/// A place among the client's unpaid challenges; without one `made` says why.
+Task<std::optional<UnpaidBound::Place>> Gate::hold_place(Visit& visit, OfferScheme scheme,
+                                                         OffersMade& made) {
+  const auto place = co_await shared_.unpaid.reserve_of_all(
+      visit.client.unpaid_key(), scheme, visit.started,
+      visit.started + visit.snapshot().settings.challenge_ttl);
+  if (place && place->granted) co_return *place;
+  if (!place) {
+    made.uncounted = true;
+  } else {
+    made.bounded = made.bounded ? std::min(*made.bounded, place->retry_after) : place->retry_after;
+  }
+  co_return std::nullopt;
+}
+
 /// Asks the source of prices, once for a 402. A place among the client's unpaid challenges is held
 /// meanwhile, so that a stranger cannot make it work without end.
 Task<bool> Gate::tell_price(Visit& visit, OfferScheme scheme, OffersMade& made) {
   RequestContext& context = *visit.context;
-  const auto key = visit.client.unpaid_key();
-  const auto place = shared_.unpaid.reserve(
-      key, scheme, visit.started, visit.started + visit.snapshot().settings.challenge_ttl);
-  if (!place.granted) {
-    made.bounded = made.bounded ? std::min(*made.bounded, place.retry_after) : place.retry_after;
-    co_return false;
-  }
+  const auto place = co_await hold_place(visit, scheme, made);
+  if (!place) co_return false;
   auto quote = co_await quoted_price(visit);
-  shared_.unpaid.release(place, key, scheme);
+  shared_.unpaid.release(*place, visit.client.unpaid_key(), scheme);
   if (!quote) {
     made.no_price = true;
     OCTROI_LOG(
@@ -943,12 +1055,9 @@ Task<void> Gate::make_offer(Visit& visit, Authenticator& authenticator, Intent i
   const auto key = visit.client.unpaid_key();
   UnpaidBound::Place place;
   if (!nothing) {
-    place = shared_.unpaid.reserve(key, scheme, visit.started,
-                                   visit.started + visit.snapshot().settings.challenge_ttl);
-    if (!place.granted) {
-      made.bounded = made.bounded ? std::min(*made.bounded, place.retry_after) : place.retry_after;
-      co_return;
-    }
+    const auto held = co_await hold_place(visit, scheme, made);
+    if (!held) co_return;
+    place = *held;
   }
   auto let_go = [&] {
     if (!nothing) shared_.unpaid.release(place, key, scheme);
@@ -995,6 +1104,11 @@ Task<void> Gate::no_offer(Visit& visit, const OffersMade& made) {
   }
   // A price that cannot be told is not a free service.
   visit.outcome = Outcome::unavailable;
+  if (made.uncounted) {
+    co_await refuse(visit, Complaint{503, "unpaid challenges cannot be counted now"},
+                    kUncountedRetry);
+    co_return;
+  }
   co_await refuse(
       visit,
       complaint({mpp::ProblemType::internal_payment_error,
@@ -1037,6 +1151,7 @@ Task<void> Gate::challenge(Visit& visit, std::optional<Refusal> refusal,
   head.status = 402;
   for (const auto& line : made.lines) head.headers.add("WWW-Authenticate", line);
   head.headers.set("Cache-Control", "no-store");
+  if (refusal && !refusal->balance.empty()) head.headers.set(kBalanceField, refusal->balance);
   if (refusal && refusal->retry_after)
     head.headers.set("Retry-After", retry_after_seconds(*refusal->retry_after));
   std::string body;

@@ -87,17 +87,22 @@ class Gate {
   Task<void> serve_route(Visit& visit);
   Task<void> serve_priced(Visit& visit);
   Task<bool> read_bound_body(Visit& visit);
+  Task<bool> read_told_body(Visit& visit);
   Task<bool> set_aside(Visit& visit, Grant& grant);
-  Task<bool> set_aside_tokens(Visit& visit, SessionUse& use, pricing::UnitPrice price);
+  Task<bool> set_aside_tokens(Visit& visit, Grant& grant, pricing::UnitPrice price);
   Task<bool> admit_free(Visit& visit);
   Task<bool> within_rates(Visit& visit, const Grant* grant);
   Task<bool> take_of_rates(Visit& visit, const Grant* grant);
+  Task<bool> take_of_shared_rates(Visit& visit, const Grant* grant);
   [[nodiscard]] Result<pricing::Quote> written_price(const Visit& visit) const;
+  [[nodiscard]] static pricing::PriceRequest price_request(const Visit& visit);
   Task<Result<pricing::Quote>> quoted_price(const Visit& visit);
   Task<bool> reach_upstream(Visit& visit, const Grant& grant);
   Task<void> deliver(Visit& visit, Authenticator* authenticator, const Grant* grant);
   Task<void> challenge(Visit& visit, std::optional<Refusal> refusal,
                        const Authenticator* refused_by);
+  Task<std::optional<UnpaidBound::Place>> hold_place(Visit& visit, OfferScheme scheme,
+                                                     OffersMade& made);
   Task<bool> tell_price(Visit& visit, OfferScheme scheme, OffersMade& made);
   Task<void> make_offers(Visit& visit, Authenticator& authenticator, OffersMade& made);
   Task<void> make_offer(Visit& visit, Authenticator& authenticator, Intent intent,
@@ -114,7 +119,8 @@ class Gate {
   [[nodiscard]] static bool past_deadline(const Visit& visit);
   [[nodiscard]] static Fate fate_of(const Visit& visit, const http::RelayResult& result);
   static void tell(Visit& visit, const Grant& grant);
-  [[nodiscard]] SessionMeter::Terms terms_of(const Visit& visit, const SessionUse& use,
+  [[nodiscard]] std::unique_ptr<SessionMeter> meter_for(const Visit& visit, const Grant& grant);
+  [[nodiscard]] SessionMeter::Terms terms_of(const Visit& visit, Msat reserved,
                                              pricing::UnitPrice price) const;
   void finish(Visit& visit);
 

@@ -5,14 +5,12 @@
 #include <utility>
 
 #include "octroi/base/log.h"
-#include "octroi/mpp/lightning/session.h"
 #include "octroi/paywall/payment_checks.h"
 
 namespace octroi::paywall {
 
 using http::Filtering;
 using http::Passing;
-using ledger::SessionOutcome;
 using pricing::Unit;
 
 namespace {
@@ -32,11 +30,6 @@ constexpr std::array<std::string_view, 5> kOfTheBytes = {"Content-Digest", "Repr
 bool is_compressed(const http::Headers& headers) {
   const auto coding = headers.get("Content-Encoding");
   return coding && !coding->empty() && !http::equal_ignoring_case(*coding, "identity");
-}
-
-std::int64_t wire_units(std::uint64_t units) {
-  return static_cast<std::int64_t>(
-      std::min<std::uint64_t>(units, std::numeric_limits<std::int64_t>::max()));
 }
 
 }  // namespace
@@ -74,9 +67,11 @@ void reserve_for(SessionUse& use, Msat cost) {
   use.debit = cost;
 }
 
-SessionMeter::SessionMeter(Shared& shared, net::Loop& loop, Terms terms)
+SessionMeter::SessionMeter(Shared& shared, net::Loop& loop, std::unique_ptr<MeterAccount> account,
+                           Terms terms)
     : shared_(shared),
       loop_(loop),
+      account_(std::move(account)),
       terms_(std::move(terms)),
       tab_(terms_.price),
       last_debit_(loop.now()) {
@@ -126,32 +121,17 @@ Task<Result<Filtering>> SessionMeter::begin(http::ResponseHead& head,
     case Funds::enough:
       co_return Filtering::same;
     case Funds::dry:
-      refusal_ = too_dear(tab_.missing(units).value_or(Msat()));
+      refusal_ = account_->too_dear(tab_.missing(units).value_or(Msat()));
       break;
     case Funds::ended:
-      refusal_ = refuse_payment(mpp::ProblemType::lightning_session_closed,
-                                "this session has ended while the request was under way; open "
-                                "another with the fresh challenge",
-                                Judged::session_closed);
+      refusal_ = account_->has_ended();
       break;
     case Funds::unavailable:
-      refusal_ = refuse_for_now("the session cannot be debited now; try again", Millis(1'000));
+      refusal_ = account_->unavailable();
       break;
   }
   kind_ = Kind::unbilled;
-  co_return fail(http::Errc::cancelled, "the session cannot pay for the answer");
-}
-
-Refusal SessionMeter::too_dear(Msat missing) const {
-  ledger::Session seen;
-  seen.id = terms_.session;
-  seen.spent = spent_;
-  return refuse_insufficient(
-      seen, missing,
-      fmt::format("the answer costs {} more than the session has left ({}); it was not delivered "
-                  "and nothing was taken: top up with the fresh challenge and ask again",
-                  format(to_sat_ceil(missing.minus(balance_).value_or(missing))),
-                  format(balance_)));
+  co_return fail(http::Errc::cancelled, "the answer cannot be paid for");
 }
 
 Task<Passing> SessionMeter::pass(ByteView piece, http::Exchange& client) {
@@ -246,67 +226,46 @@ void SessionMeter::abandon() noexcept {
 // ------------------------------------------------------------------------------------------------
 // Money.
 
-/// One step of the ledger, never repeated: a store that did not answer may have taken it all the
-/// same, and a stream that is cut costs its client less than one that is debited twice.
-Task<SessionMeter::Funds> SessionMeter::debit(Msat amount) {
-  auto taken = co_await shared_.store.sessions()->debit_session(terms_.session, terms_.service,
-                                                                amount, shared_.clock.now());
-  if (!taken) {
-    OCTROI_LOG(warn, kModule, "a session could not be debited",
-               {{"session", terms_.session.hex()}, {"error", taken.error().message()}});
-    co_return Funds::unavailable;
+Task<Funds> SessionMeter::debit(Msat amount) {
+  const Funds funds = co_await account_->debit(amount);
+  if (funds == Funds::enough) {
+    tab_.add_reserved(amount);
+    last_debit_ = loop_.now();
   }
-  if (taken->session) {
-    balance_ = taken->session->balance();
-    spent_ = taken->session->spent;
-  }
-  switch (taken->outcome) {
-    case SessionOutcome::applied:
-      tab_.add_reserved(amount);
-      last_debit_ = loop_.now();
-      co_return Funds::enough;
-    case SessionOutcome::insufficient:
-      co_return Funds::dry;
-    case SessionOutcome::not_found:
-    case SessionOutcome::closed:
-    case SessionOutcome::replayed:
-      break;
-  }
-  co_return Funds::ended;
+  co_return funds;
 }
 
-Task<SessionMeter::Funds> SessionMeter::cover(std::uint64_t units) {
+Task<Funds> SessionMeter::cover(std::uint64_t units) {
   const auto missing = tab_.missing(units);
   if (!missing) co_return Funds::unavailable;
   if (missing->is_zero()) {
     // A stream that lives on what it set aside is no idle session.
+    if (account_->waits_for() == nullptr) co_return Funds::enough;
     if (loop_.now() - last_debit_ < terms_.idle_timeout / 4) co_return Funds::enough;
     co_return co_await debit(1_msat) == Funds::ended ? Funds::ended : Funds::enough;
   }
-  const Msat wanted = tab_.with_ahead(*missing, balance_);
+  const Msat wanted = tab_.with_ahead(*missing, account_->balance());
   const Funds funds = co_await debit(wanted);
   if (funds != Funds::dry || wanted == *missing) co_return funds;
   co_return co_await debit(*missing);
 }
 
 /// Stands still until the money is there, the client left, or the time is over.
-Task<SessionMeter::Funds> SessionMeter::hold(Msat missing) {
-  SessionBell::Ear ear(*shared_.bell, terms_.session, loop_);
+Task<Funds> SessionMeter::hold(Msat missing) {
+  SessionBell::Ear ear(*shared_.bell, *account_->waits_for(), loop_);
   ear_ = &ear;
   const Millis until = loop_.now() + terms_.hold;
   Funds funds = Funds::dry;
   while (funds == Funds::dry && !abandoned_ && loop_.now() < until) {
     co_await ear.wait(std::min(kLook, until - loop_.now()));
     if (abandoned_) break;
-    const auto found = co_await shared_.store.sessions()->find_session(terms_.session);
-    if (!found) continue;
-    if (!*found || (*found)->state == ledger::SessionState::closed) {
-      funds = Funds::ended;
-    } else if ((*found)->balance() >= missing) {
-      funds = co_await debit(missing);
-    }
+    funds = co_await account_->look(missing);
   }
   ear_ = nullptr;
+  if (funds == Funds::enough) {
+    tab_.add_reserved(missing);
+    last_debit_ = loop_.now();
+  }
   co_return funds;
 }
 
@@ -314,8 +273,8 @@ Task<Passing> SessionMeter::cover_or_hold(std::uint64_t units, http::Exchange& c
   Funds funds = co_await cover(units);
   if (funds == Funds::enough) co_return Passing::on;
   const Msat missing = tab_.missing(units).value_or(Msat());
-  if (funds == Funds::dry) {
-    if (!co_await tell(mpp::lightning::kNeedTopUpEvent, missing, client)) co_return Passing::gone;
+  if (funds == Funds::dry && account_->waits_for() != nullptr) {
+    if (!co_await tell(account_->need_top_up(missing), client)) co_return Passing::gone;
     funds = co_await hold(missing);
     if (abandoned_) co_return Passing::gone;
     if (funds == Funds::enough) co_return Passing::on;
@@ -327,29 +286,21 @@ Task<Passing> SessionMeter::cover_or_hold(std::uint64_t units, http::Exchange& c
 /// What was not paid for is not passed on; a stream is told why.
 Task<Passing> SessionMeter::ended(Funds funds, Msat missing, http::Exchange& client) {
   if (kind_ != Kind::stream || funds == Funds::unavailable) co_return Passing::cut;
-  const bool told = funds == Funds::dry
-                        ? co_await tell(mpp::lightning::kSessionTimeoutEvent, missing, client)
-                        : co_await write_receipt(client);
+  const bool told = funds == Funds::dry ? co_await tell(account_->dry(missing), client)
+                                        : co_await write_receipt(client);
   co_return told ? Passing::stop : Passing::gone;
 }
 
 /// False when the client left. To an answer that is no stream nothing can be said.
-Task<bool> SessionMeter::tell(std::string_view type, Msat required, http::Exchange& client) {
-  if (kind_ != Kind::stream) co_return true;
-  const std::string event =
-      http::format_sse(type, mpp::lightning::balance_event_json(
-                                 {terms_.session, to_sat_ceil(spent_), to_sat_ceil(required)}));
+Task<bool> SessionMeter::tell(std::string event, http::Exchange& client) {
+  if (kind_ != Kind::stream || event.empty()) co_return true;
   co_return (co_await client.write(as_bytes(event))).has_value();
 }
 
 Task<bool> SessionMeter::write_receipt(http::Exchange& client) {
   if (std::exchange(receipt_sent_, true)) co_return true;
   if (tab_.units() == 0) std::ignore = tab_.delivered(1);
-  const auto receipt = mpp::receipt_json(mpp::lightning::stream_receipt(
-      terms_.session, shared_.clock.now(), to_sat_ceil(tab_.cost()), wire_units(tab_.units())));
-  if (!receipt) co_return true;
-  const std::string event = http::format_sse(mpp::lightning::kReceiptEvent, *receipt);
-  co_return (co_await client.write(as_bytes(event))).has_value();
+  co_return co_await tell(account_->receipt(tab_), client);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -383,27 +334,18 @@ std::uint64_t SessionMeter::units_at_the_end(http::RelayState state, Fate fate) 
 SessionMeter::~SessionMeter() {
   if (settled_) return;
   std::ignore = tab_.delivered(units_at_the_end(http::RelayState::client_gone, Fate::delivered));
-  if (!tab_.surplus().is_zero()) shared_.returns->add(terms_.session, tab_.surplus());
+  if (!tab_.surplus().is_zero()) account_->leave(tab_.surplus());
 }
 
 Task<void> SessionMeter::settle(http::RelayState state, Fate fate) {
   settled_ = true;  // before the first step of the ledger: nothing is ever given back twice
   if (auto counted = tab_.delivered(units_at_the_end(state, fate)); !counted) {
     OCTROI_LOG(error, kModule, "an answer has no price that could be counted",
-               {{"session", terms_.session.hex()}, {"error", counted.error().message()}});
+               {{"service", terms_.service}, {"error", counted.error().message()}});
   }
-  count_units();
+  if (tab_.units() != 0) account_->billed(tab_.units());
   if (!tab_.shortfall().is_zero()) co_await take_shortfall();
-  if (!tab_.surplus().is_zero()) co_await give_surplus();
-}
-
-void SessionMeter::count_units() {
-  if (tab_.units() == 0) return;
-  shared_.metrics
-      .counter("octroi_session_units_total", "What sessions were billed that pay by the unit",
-               {{"service", terms_.service},
-                {"unit", std::string(pricing::to_string(terms_.price.unit))}})
-      .add(wire_units(tab_.units()));
+  if (!tab_.surplus().is_zero()) co_await account_->give_back(tab_.surplus());
 }
 
 /// An answer that turned out dearer than its estimate has been delivered: what is left is taken,
@@ -411,35 +353,11 @@ void SessionMeter::count_units() {
 Task<void> SessionMeter::take_shortfall() {
   for (int attempt = 0; attempt < kTries; ++attempt) {
     const Msat due = tab_.shortfall();
-    const Funds funds = co_await debit(attempt == 0 ? due : std::min(due, balance_));
+    const Funds funds = co_await debit(attempt == 0 ? due : std::min(due, account_->balance()));
     if (funds == Funds::enough && tab_.shortfall().is_zero()) co_return;
-    if (funds != Funds::dry || balance_.is_zero()) break;
+    if (funds != Funds::dry || account_->balance().is_zero()) break;
   }
-  const Msat lost = tab_.shortfall();
-  if (lost.is_zero()) co_return;
-  shared_.metrics
-      .counter("octroi_session_unpaid_msat_total",
-               "What was delivered to sessions that had no more to pay it with",
-               {{"service", terms_.service}})
-      .add(lost.count() /* raw: metric */);
-  OCTROI_LOG(
-      warn, kModule, "an answer cost more than its session had",
-      {{"service", terms_.service}, {"session", terms_.session.hex()}, {"lost", format(lost)}});
-}
-
-/// Once, whatever the store says: what is given back twice was never there.
-Task<void> SessionMeter::give_surplus() {
-  const Msat surplus = tab_.surplus();
-  const auto returned =
-      co_await shared_.store.sessions()->give_back(terms_.session, surplus, shared_.clock.now());
-  if (!returned) {
-    OCTROI_LOG(error, kModule, "what a session had set aside was not given back",
-               {{"session", terms_.session.hex()},
-                {"amount", format(surplus)},
-                {"error", returned.error().message()}});
-    co_return;
-  }
-  shared_.bell->ring(terms_.session);  // others of the session may wait for it
+  if (!tab_.shortfall().is_zero()) account_->unpaid(tab_.shortfall());
 }
 
 }  // namespace octroi::paywall

@@ -1,5 +1,5 @@
-// octroi/paywall/session_meter.h: an answer that a session pays for by what it holds: by the event,
-// the token or the byte.
+// octroi/paywall/session_meter.h: an answer that is paid for by what it holds: by the event, the
+// token or the byte; out of a prepaid session or a counted L402 token (meter_account.h).
 //
 //   reserve   what the next event (or piece) costs is debited before it is passed on, with a little
 //             ahead, so that a long stream makes few debits; what was set aside and not used is
@@ -7,27 +7,29 @@
 //   dry       an event stream whose session has no money left stands still: the upstream is not
 //             read, the client is told `payment-need-topup`, and the stream goes on as soon as
 //             somebody topped the session up, here or on another replica. After `hold` it ends with
-//             `session-timeout`. An answer that is no stream stands still as well, and is cut
+//             `session-timeout`. An answer that is no stream stands still as well, and is cut.
+//             Nothing can be added to an L402 token, so there the answer ends at once
 //   receipt   `payment-receipt` before `[DONE]`, or at the end
 //   settle    a client that leaves pays for what was sent to it; a dead upstream costs what was
 //             delivered. An answer of status 400 and up costs nothing, every other one unit at
 //             least
 //
 // Life    made after the first unit was debited (SessionUse::debit), given to one relay, settled
-//         once after it; one that is destroyed unsettled leaves what it owes to SessionReturns.
+//         once after it; one that is destroyed unsettled leaves what it owes to its account.
 // Thread  the exchange's loop.
 // Source  Lightning session, "Streaming"; issue 5, "Billing units"; docs/metering.md.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "octroi/http/body_filter.h"
 #include "octroi/http/relay.h"
 #include "octroi/http/sse.h"
-#include "octroi/ledger/sessions.h"
 #include "octroi/paywall/authenticator.h"
+#include "octroi/paywall/meter_account.h"
 #include "octroi/paywall/session_bell.h"
 #include "octroi/paywall/shared.h"
 #include "octroi/pricing/meter.h"
@@ -58,15 +60,14 @@ class SessionMeter final : public http::BodyFilter {
  public:
   struct Terms {
     pricing::UnitPrice price;
-    std::string service;
-    PaymentHash session;
+    std::string service;      // for the log
     Msat reserved;            // debited before the request went out
     std::uint64_t input = 0;  // of the request, in tokens, as estimated
     Millis hold{60'000};
     Millis idle_timeout{300'000};
   };
-  SessionMeter(Shared& shared, net::Loop& loop, Terms terms);
-  /// Cut off before settle(): what was not used is left to SessionReturns.
+  SessionMeter(Shared& shared, net::Loop& loop, std::unique_ptr<MeterAccount> account, Terms terms);
+  /// Cut off before settle(): what was not used is left to the account.
   ~SessionMeter() override;
 
   /// The request as it may go out: an answer is asked for that can be read and held back.
@@ -89,29 +90,26 @@ class SessionMeter final : public http::BodyFilter {
 
  private:
   enum class Kind : std::uint8_t { none, unbilled, stream, plain };
-  enum class Funds : std::uint8_t { enough, dry, ended, unavailable };
 
   Task<http::Passing> pass_plain(ByteView piece, http::Exchange& client);
   Task<http::Passing> pass_events(http::Exchange& client);
   Task<http::Passing> pass_event(http::SseEvent event, http::Exchange& client);
   [[nodiscard]] std::uint64_t units_with(const http::SseEvent& event);
   [[nodiscard]] std::uint64_t units_at_the_end(http::RelayState state, Fate fate) const;
-  [[nodiscard]] Refusal too_dear(Msat missing) const;
 
   /// What `units` in sum cost is set aside, or why not.
   Task<Funds> cover(std::uint64_t units);
   Task<Funds> debit(Msat amount);
   Task<Funds> hold(Msat missing);
   Task<http::Passing> cover_or_hold(std::uint64_t units, http::Exchange& client);
-  Task<bool> tell(std::string_view type, Msat required, http::Exchange& client);
+  Task<bool> tell(std::string event, http::Exchange& client);
   Task<http::Passing> ended(Funds funds, Msat missing, http::Exchange& client);
   Task<bool> write_receipt(http::Exchange& client);
-  void count_units();
   Task<void> take_shortfall();
-  Task<void> give_surplus();
 
   Shared& shared_;
   net::Loop& loop_;
+  std::unique_ptr<MeterAccount> account_;
   Terms terms_;
   pricing::Tab tab_;
   Kind kind_ = Kind::none;
@@ -120,8 +118,6 @@ class SessionMeter final : public http::BodyFilter {
   http::SseFramer framer_;
   pricing::StreamTokens stream_tokens_;
   pricing::AnswerTokens answer_tokens_;
-  Msat balance_;                     // as the store said last
-  Msat spent_;                       // of the session, likewise
   Millis last_debit_;                // of the loop's clock
   SessionBell::Ear* ear_ = nullptr;  // while it waits
   bool abandoned_ = false;

@@ -96,9 +96,17 @@ struct CorsPolicy {
       "Content-Type",   "Authorization",   "Payment-Authorization", "Payment-Receipt",
       "Accept-Payment", "Idempotency-Key", "Grpc-Metadata-Macaroon"};
   std::vector<std::string> expose_headers = {"WWW-Authenticate", "Payment-Receipt", "X-Request-Id",
-                                             "Retry-After"};
+                                             "Retry-After", "L402-Balance"};
   bool credentials = false;
   Millis max_age{600'000};
+};
+
+/// A token that is sold as a number of units (a bundle). One of `count` and `price` is given.
+struct MeterSettings {
+  std::string unit = "request";  // as pricing::Unit spells them
+  std::uint64_t per = 1;         // units that are counted, or priced, at once; positive
+  std::optional<std::int64_t> count;  // of `per` units each; positive
+  std::optional<Price> price;         // of `per` units: the token holds what its price buys
 };
 
 struct TokenSettings {
@@ -106,6 +114,7 @@ struct TokenSettings {
   std::vector<std::string> capabilities;
   std::map<std::string, std::string> constraints;
   std::optional<std::int64_t> max_requests;  // one token opens; empty: as many as it lives
+  std::optional<MeterSettings> meter;        // empty: nothing is counted
   /// What a constraint is compared with, by its condition: "query:NAME" or "header:NAME".
   std::map<std::string, std::string> facts;
 };
@@ -152,6 +161,9 @@ struct ServiceSettings {
   std::string capability;         // needed where no rule of `prices` matches; empty: none
   /// Name of the source that quotes each price; empty: prices as written here.
   std::string price_source;
+  std::uint64_t price_body = 0;  // bytes of a request's body that the source is told; longer: 413
+  bool metered = false;  // tokens are bundles: the source is asked before each request, and told after
+  bool session_quotes = false;  // the source says what a session's request costs
   std::vector<OfferScheme> schemes = {OfferScheme::l402};
   bool lsat = true;  // the LSAT spelling of the L402 offer, wherever l402 is on
   TokenSettings token;
@@ -185,6 +197,20 @@ struct TlsFiles {
   std::shared_ptr<const Secret> key_pem;
 };
 
+enum class PriceProtocol : std::uint8_t { http, grpc };
+
+/// A program that is asked for prices.
+struct PriceSourceSettings {
+  std::string name;
+  PriceProtocol protocol = PriceProtocol::http;
+  std::string url;          // scheme://host:port/prefix
+  std::string ca_pem;       // own CA for https; empty: the system's
+  std::string server_name;  // to verify; empty: the URL's host
+  std::shared_ptr<const Secret> token;  // shown as a bearer token; may be null
+  Millis timeout{5'000};
+  Millis keep_reports{7LL * 24 * 3600 * 1000};  // what could not be told by then is dropped
+};
+
 struct PaywallSettings {
   std::vector<net::Endpoint> listen;
   std::optional<TlsFiles> tls;
@@ -199,6 +225,7 @@ struct PaywallSettings {
   std::int64_t invoice_pool = 32;
   std::vector<net::Cidr> block;
   std::optional<Rate> rate;  // for prices in usd
+  std::vector<PriceSourceSettings> price_sources;
   std::vector<ServiceSettings> services;
 };
 
