@@ -14,6 +14,7 @@ void MemoryStore::restart() {
   const std::scoped_lock lock(mutex_);
   for (auto& [hash, consumed] : consumed_) consumed.record.delivering_here = false;
   sessions_.restart_locked();
+  for (auto& [id, row] : reports_.rows_) row.ours = false;
 }
 
 std::size_t MemoryStore::operations() const {

@@ -17,6 +17,7 @@
 
 #include "octroi/ledger/consumption.h"
 #include "octroi/ledger/memory_bundles.h"
+#include "octroi/ledger/memory_reports.h"
 #include "octroi/ledger/memory_services.h"
 #include "octroi/ledger/memory_sessions.h"
 #include "octroi/ledger/store.h"
@@ -36,6 +37,8 @@ class MemoryStore final : public Store {
   [[nodiscard]] SessionStore* sessions() override { return &sessions_; }
   [[nodiscard]] ServiceCatalog* services() override { return &services_; }
   [[nodiscard]] BundleStore* bundles() override { return &bundles_; }
+  [[nodiscard]] UsageReports* usage_reports() override { return &reports_; }
+  [[nodiscard]] Allowances* allowances() override { return &allowances_; }
   Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) override;
   Task<Result<std::optional<InvoiceRecord>>> find_invoice(PaymentHash hash) override;
   Task<Result<bool>> is_consumed(PaymentHash hash) override;
@@ -63,6 +66,8 @@ class MemoryStore final : public Store {
   friend class MemorySessions;
   friend class MemoryServices;
   friend class MemoryBundles;
+  friend class MemoryReports;
+  friend class MemoryAllowances;
 
   struct Invoice {
     InvoiceRecord record;
@@ -113,6 +118,8 @@ class MemoryStore final : public Store {
   MemoryServices services_{*this};
   MemorySessions sessions_{*this};
   MemoryBundles bundles_{*this};
+  MemoryReports reports_{*this};
+  MemoryAllowances allowances_{*this};
 };
 
 }  // namespace octroi::ledger

@@ -7,9 +7,10 @@
 //   due    the request ended, or nobody saw it end: to be told, again and again until it was taken
 //
 // Claim    whoever sends reports claims them for a while in one statement, so that of many replicas
-//          one sends each. A claim that runs out is anybody's: a report may be told twice, under the
-//          same id.
-// Session  what a session's request cost is booked in the transaction that ends its report, so it is
+//          one sends each. A claim that runs out is anybody's: a report may be told twice, under
+//          the same id.
+// Session  what a session's request cost is booked in the transaction that ends its report, so it
+// is
 //          booked once.
 // Errors   ledger::Errc::unavailable.  Thread  as Store.  Source  issue 5, "Dynamic prices".
 #pragma once
@@ -75,8 +76,8 @@ class UsageReports {
   /// False: it was taken for unseen meanwhile, and is reported so.
   virtual Task<Result<bool>> finish_report(std::string id, ReportedAnswer answer,
                                            UnixMillis now) = 0;
-  /// Claims at most `limit` that are due, or open and unseen (`unseen` is then their answer), oldest
-  /// first.
+  /// Claims at most `limit` that are due, or open and unseen (`unseen` is then their answer),
+  /// oldest first.
   virtual Task<Result<std::vector<UsageReport>>> claim_reports(UnixMillis now, UnixMillis until,
                                                                int limit,
                                                                ReportedAnswer unseen) = 0;

@@ -1,5 +1,5 @@
-// octroi/adapters/pricer/grpc_frame.h: a unary gRPC message in its frame: a flag, four bytes of length,
-// the message. Source  gRPC over HTTP/2, "Length-Prefixed-Message".  Thread: pure.
+// octroi/adapters/pricer/grpc_frame.h: a unary gRPC message in its frame: a flag, four bytes of
+// length, the message. Source  gRPC over HTTP/2, "Length-Prefixed-Message".  Thread: pure.
 #pragma once
 
 #include <cstdint>

@@ -39,7 +39,8 @@ http::RequestHead head_of(const Line& line, Call call, const std::string& key) {
 
 /// Of trailers, or of the head of an answer that has nothing else.
 Result<int> status_in(const http::Headers& trailers, const http::Headers& head) {
-  const auto text = trailers.has("grpc-status") ? trailers.get("grpc-status") : head.get("grpc-status");
+  const auto text =
+      trailers.has("grpc-status") ? trailers.get("grpc-status") : head.get("grpc-status");
   int status = 0;
   if (!text) return fail(Errc::unavailable, "price source: its answer has no grpc-status");
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), status);

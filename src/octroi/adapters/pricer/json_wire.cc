@@ -1,5 +1,5 @@
-// The messages as JSON objects. Numbers are read as numbers or as strings of digits, because JSON of
-// protocol buffers writes 64-bit integers as strings; bytes are base64.
+// The messages as JSON objects. Numbers are read as numbers or as strings of digits, because JSON
+// of protocol buffers writes 64-bit integers as strings; bytes are base64.
 #include <span>
 #include <variant>
 
@@ -37,13 +37,15 @@ constexpr std::array kAskMinted = {kPath, kText, kToken, Field<Ask>{"price_sats"
                                    kService};
 constexpr std::array kAskAuthorize = {kPath, kText, kToken, kService};
 constexpr std::array kAskUsage = {
-    kToken,    kPath, kService, kStatus,
-    kType,     kComplete, kTail,    kCoding,
-    Field<Ask>{"reserved_estimate", &Ask::reserved_estimate}};
+    kToken,  kPath,   kService,
+    kStatus, kType,   kComplete,
+    kTail,   kCoding, Field<Ask>{"reserved_estimate", &Ask::reserved_estimate}};
 constexpr std::array kAskQuote = {kPath, kText, kService, kSession};
 constexpr std::array kAskSettle = {
-    kSession, kPath, kService, kStatus, kType, kCoding,
-    kComplete, kTail, Field<Ask>{"estimate_sats", &Ask::estimate_sats}, kText};
+    kSession,  kPath, kService,
+    kStatus,   kType, kCoding,
+    kComplete, kTail, Field<Ask>{"estimate_sats", &Ask::estimate_sats},
+    kText};
 
 template <class M>
 constexpr Field<M> needed(std::string_view name, std::int64_t M::* member) {
@@ -133,11 +135,11 @@ Result<> read_field(const Field<M>& f, const json::Value& value, M& out) {
   if (const auto* text = std::get_if<std::string M::*>(&f.member)) {
     OCTROI_TRY(const std::string_view s, value.as_string());
     if (!f.bytes) {
-      out.**text = s;
+      out.** text = s;
       return {};
     }
     OCTROI_TRY(const auto raw, from_base64(s));
-    out.**text = as_text(raw);
+    out.** text = as_text(raw);
   } else if (const auto* number = std::get_if<std::int64_t M::*>(&f.member)) {
     OCTROI_TRY(out.**number, read_number(value));
   } else {

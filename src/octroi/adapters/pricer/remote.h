@@ -1,7 +1,8 @@
-// octroi/adapters/pricer/remote.h: a price source that is another program, asked over HTTP with JSON
-// or over gRPC; both speak the same six calls (wire.h).
+// octroi/adapters/pricer/remote.h: a price source that is another program, asked over HTTP with
+// JSON or over gRPC; both speak the same six calls (wire.h).
 //
-// Fails    closed: no connection, no answer in time, an answer that makes no sense, a negative price
+// Fails    closed: no connection, no answer in time, an answer that makes no sense, a negative
+// price
 //          or one beyond all money is Errc::unavailable; a refusal of the request by the program
 //          is Errc::no_price. Messages never hold what was sent or answered.
 // Reports  carry their id as `Idempotency-Key`.

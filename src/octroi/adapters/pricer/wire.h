@@ -1,9 +1,9 @@
-// octroi/adapters/pricer/wire.h: the messages between a gate and its price source, whichever way they
-// are written: JSON over HTTP, or the `pricesrpc.Prices` service over gRPC.
+// octroi/adapters/pricer/wire.h: the messages between a gate and its price source, whichever way
+// they are written: JSON over HTTP, or the `pricesrpc.Prices` service over gRPC.
 //
 // One struct for what is asked and one for what is answered; each call uses some of their members
-// (json_wire.cc says which, prices.proto likewise). Amounts are whole satoshis here, as on the wire.
-// Errors   pricing::Errc::unavailable: no message of that call.  Thread  values.
+// (json_wire.cc says which, prices.proto likewise). Amounts are whole satoshis here, as on the
+// wire. Errors   pricing::Errc::unavailable: no message of that call.  Thread  values.
 #pragma once
 
 #include <array>

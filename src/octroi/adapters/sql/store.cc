@@ -33,7 +33,9 @@ SqlStore::SqlStore(std::unique_ptr<Lanes> lanes, Clock& clock, std::string boot)
       lanes_(std::move(lanes)),
       sessions_(*lanes_, boot_),
       services_(*lanes_),
-      bundles_(*lanes_, boot_) {}
+      bundles_(*lanes_, boot_),
+      reports_(*lanes_, boot_),
+      allowances_(*lanes_) {}
 
 // --- invoices and transactions
 

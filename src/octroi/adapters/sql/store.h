@@ -11,6 +11,7 @@
 
 #include "octroi/adapters/sql/bundle_store.h"
 #include "octroi/adapters/sql/lane.h"
+#include "octroi/adapters/sql/report_store.h"
 #include "octroi/adapters/sql/service_store.h"
 #include "octroi/adapters/sql/session_store.h"
 #include "octroi/base/clock.h"
@@ -41,6 +42,8 @@ class SqlStore : public ledger::Store {
   [[nodiscard]] ledger::SessionStore* sessions() override { return &sessions_; }
   [[nodiscard]] ledger::ServiceCatalog* services() override { return &services_; }
   [[nodiscard]] ledger::BundleStore* bundles() override { return &bundles_; }
+  [[nodiscard]] ledger::UsageReports* usage_reports() override { return &reports_; }
+  [[nodiscard]] ledger::Allowances* allowances() override { return &allowances_; }
 
   Task<Result<>> record_invoices(std::vector<ledger::InvoiceRecord> invoices) override;
   Task<Result<std::optional<ledger::InvoiceRecord>>> find_invoice(PaymentHash hash) override;
@@ -100,6 +103,8 @@ class SqlStore : public ledger::Store {
   SqlSessions sessions_;
   SqlServices services_;
   SqlBundles bundles_;
+  SqlReports reports_;
+  SqlAllowances allowances_;
 };
 
 }  // namespace octroi::sql

@@ -1,0 +1,3 @@
+DROP TABLE settled_reports;
+DROP TABLE allowances;
+DROP TABLE usage_reports;
