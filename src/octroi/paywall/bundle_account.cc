@@ -45,6 +45,13 @@ void reserve_for(BundleUse& use, std::uint64_t units) {
   use.debit = std::max(use.debit, static_cast<std::int64_t>(std::min(units, kMost)));
 }
 
+BundleAccount::BundleAccount(Shared& shared, std::string service, const BundleUse& use)
+    : shared_(shared), service_(std::move(service)), use_(use), left_(use.left) {
+  balance_ = tab_of(left_);
+}
+
+std::int64_t BundleAccount::units(Msat amount) { return units_of(amount); }
+
 Msat BundleAccount::reserved(const BundleUse& use) { return tab_of(use.debit); }
 
 Task<Funds> BundleAccount::debit(Msat amount) {

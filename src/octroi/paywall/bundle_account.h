@@ -35,11 +35,11 @@ void reserve_for(BundleUse& use, std::uint64_t units);
 
 class BundleAccount final : public MeterAccount {
  public:
-  BundleAccount(Shared& shared, std::string service, const BundleUse& use)
-      : shared_(shared), service_(std::move(service)), use_(use), left_(use.left) {}
+  BundleAccount(Shared& shared, std::string service, const BundleUse& use);
 
-  /// What was taken before the relay, as the meter's tab counts it.
+  /// What was taken before the relay, as the meter's tab counts it; and back.
   [[nodiscard]] static Msat reserved(const BundleUse& use);
+  [[nodiscard]] static std::int64_t units(Msat amount);
 
   Task<Funds> debit(Msat amount) override;
   Task<void> give_back(Msat surplus) override;

@@ -530,8 +530,8 @@ Task<bool> Gate::read_told_body(Visit& visit) {
     co_return true;
   }
   const std::uint64_t limit = std::min(s.price_body, s.max_body);
-  bool too_large = visit.body ? visit.body->size() > limit
-                              : visit.exchange.body().length().value_or(0) > limit;
+  bool too_large =
+      visit.body ? visit.body->size() > limit : visit.exchange.body().length().value_or(0) > limit;
   if (!too_large && !visit.body) {
     auto body = co_await http::read_all(visit.exchange.body(), limit);
     if (!body && !body.error().is(http::Errc::body_too_large)) {
@@ -795,7 +795,8 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     if (visit.used_payment_authorization) make_private(head.headers);
     if (grant != nullptr && grant->bundle) {
       const BundleUse& use = *grant->bundle;
-      head.headers.set(kBalanceField, format_balance(use.left, use.unit, use.bound));
+      const std::int64_t left = meter ? BundleAccount::units(meter->left_at_begin()) : use.left;
+      head.headers.set(kBalanceField, format_balance(left, use.unit, use.bound));
     }
     head.headers.set("X-Request-Id", visit.request_id);
     add_cors(s.cors, visit.service->exposed, request.headers, head.headers);

@@ -134,6 +134,11 @@ Task<Result<Filtering>> SessionMeter::begin(http::ResponseHead& head,
   co_return fail(http::Errc::cancelled, "the answer cannot be paid for");
 }
 
+Msat SessionMeter::left_at_begin() const {
+  const Msat left = account_->balance();
+  return kind_ == Kind::unbilled ? left.plus(tab_.reserved()).value_or(left) : left;
+}
+
 Task<Passing> SessionMeter::pass(ByteView piece, http::Exchange& client) {
   bytes_ += piece.size();
   if (kind_ == Kind::plain) co_return co_await pass_plain(piece, client);

@@ -87,6 +87,9 @@ class SessionMeter final : public http::BodyFilter {
   /// Whether the answer ended before the upstream's did.
   [[nodiscard]] bool stopped() const { return stopped_; }
   [[nodiscard]] const pricing::Tab& tab() const { return tab_; }
+  /// What the account has left as the answer begins: with what will come back because nothing of
+  /// the answer is billed, without what is set aside for it.
+  [[nodiscard]] Msat left_at_begin() const;
 
  private:
   enum class Kind : std::uint8_t { none, unbilled, stream, plain };
