@@ -92,8 +92,7 @@ struct Context {
 
 /// A decision over what the ledger answered: allow when it was applied or replayed, else the
 /// denial.
-[[nodiscard]] Decision after_reserve(Decision decision, const ledger::ReserveOutcome& outcome,
-                                     UnixMillis now);
+[[nodiscard]] Decision after_reserve(Decision decision, const ledger::ReserveOutcome& outcome);
 
 /// One step of a judgement.
 struct Check {

@@ -59,6 +59,7 @@ struct Cap {
   Period period = Period::day;
   std::optional<Direction> direction;  // empty: every direction
   CountedBy by = CountedBy::policy;
+  std::string budget;  // policies that name the same one count together; empty: this policy alone
   std::optional<MicroUsd> usd;
   std::optional<std::int64_t> calls;
   bool operator==(const Cap&) const = default;
@@ -135,6 +136,7 @@ struct Policy {
   std::vector<FieldRule> fields;
   std::optional<Brake> velocity;
   std::optional<MicroUsd> approve_over;  // more than this waits for a human
+  std::vector<Endpoint> approve;         // so does every call of these
   Millis dedupe{};                       // zero: off
   WhenUnknown unknown_amount = WhenUnknown::deny;
   WhenUnknown unknown_customer = WhenUnknown::deny;
@@ -147,10 +149,13 @@ struct Policy {
   [[nodiscard]] std::string shown_version() const;
 };
 
+/// 1 to 64 letters, digits, '-', '_' and '.'.
+[[nodiscard]] bool is_policy_name(std::string_view name);
+
 /// Finds time zones by name; TimeZone::load for the system's.
 using ZoneFinder = std::function<Result<ZonePtr>(const std::string& name)>;
 
-/// Parses and checks, and fills `text` and `hash`. `where` is put before the paths of errors.
+/// Parses and checks, and fills `text` and `hash`.
 [[nodiscard]] Result<Policy> parse_policy(std::string name, const json::Value& document,
                                           const ZoneFinder& zones);
 [[nodiscard]] Result<Policy> parse_policy(std::string name, std::string_view json_text,
