@@ -7,11 +7,13 @@
 namespace octroi::l402 {
 namespace {
 
+/// What the grant names stands in the macaroon, which is kept until the next check.
 Result<CaveatGrant> check(const std::vector<std::string>& caveats, ServiceView service,
                           UnixMillis now = from_unix_seconds(1000)) {
+  static Bytes bytes;
   MacaroonWriter writer(as_bytes("root"), {}, as_bytes("id"));
   for (const std::string& caveat : caveats) writer.add(caveat);
-  const Bytes bytes = *std::move(writer).finish();
+  bytes = *std::move(writer).finish();
   return check_caveats(decode_macaroon(bytes)->caveats, service, now);
 }
 
@@ -55,6 +57,37 @@ TEST(Caveats, TheGrantTellsTierAndEnd) {
   EXPECT_EQ(grant->tier, 3);
   EXPECT_EQ(grant->valid_until, from_unix_seconds(1500));
   EXPECT_FALSE(check({"services=weather:0"}, {.name = "weather"})->valid_until);
+}
+
+TEST(Caveats, TheGrantTellsHowManyUnits) {
+  const auto meter = [](std::vector<std::string> caveats) {
+    caveats.insert(caveats.begin(), "services=weather:0");
+    return check(caveats, {.name = "weather"});
+  };
+  EXPECT_FALSE(meter({})->meter);
+  EXPECT_FALSE(meter({"maps_meter=token:9"})->meter) << "about another service";
+  const auto sold = meter({"weather_valid_until=3000", "weather_meter=token:900",
+                           "weather_valid_until=2000", "weather_meter=token:40"});
+  ASSERT_TRUE(sold && sold->meter);
+  EXPECT_EQ(sold->meter->unit, "token");
+  EXPECT_EQ(sold->meter->first, 900);
+  EXPECT_EQ(sold->meter->bound, 40);
+  EXPECT_EQ(sold->meter->sold_until, from_unix_seconds(3000)) << "what stood before the first";
+  EXPECT_EQ(sold->valid_until, from_unix_seconds(2000));
+  EXPECT_FALSE(meter({"weather_meter=token:9", "weather_valid_until=2000"})->meter->sold_until);
+  EXPECT_EQ(meter({"weather_meter=token:0"})->meter->bound, 0);
+  for (const char* second : {"token:10", "byte:9", "Token:9", "toke:1"}) {
+    const auto r = meter({"weather_meter=token:9", std::string("weather_meter=") + second});
+    ASSERT_FALSE(r) << second;
+    EXPECT_TRUE(r.error().is(Errc::caveat_denied)) << second;
+  }
+  for (const char* bad : {"", "token", "token:", ":9", "token:-1", "token:+1", "token:09",
+                          "token:9 ", " token:9", "token:9:9", "to ken:9",
+                          "token:9223372036854775808", "token:1e3", "token:0x9", "token,byte:9"}) {
+    const auto r = meter({std::string("weather_meter=") + bad});
+    ASSERT_FALSE(r) << bad;
+    EXPECT_TRUE(r.error().is(Errc::malformed)) << bad;
+  }
 }
 
 TEST(Caveats, TheGrantTellsHowManyRequests) {

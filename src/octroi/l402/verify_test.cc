@@ -154,6 +154,12 @@ TEST(RootKeys, ShortOrRepeatedOrMissingKeysAreRefused) {
 
 TEST(Mint, TermsThatWouldChangeTheirMeaningAreRefused) {
   const auto bad = [](TokenTerms terms) { return check_terms(terms).error().is(Errc::bad_mint); };
+  for (const Metered& wrong : {Metered{"token", 0}, Metered{"token", -1}, Metered{"", 5},
+                               Metered{"to:ken", 5}, Metered{"to ken", 5}}) {
+    TokenTerms terms{.service = ServiceName("weather")};
+    terms.meter = wrong;
+    EXPECT_TRUE(bad(terms)) << wrong.unit << wrong.units;
+  }
   EXPECT_TRUE(bad({.service = ServiceName("")}));
   EXPECT_TRUE(bad({.service = ServiceName("a,b")}));
   EXPECT_TRUE(bad({.service = ServiceName("a:0")}));

@@ -82,8 +82,9 @@ TEST(Cors, AnUpstreamsOwnFieldsAreMergedNotDoubled) {
   add_cors({}, exposed_list({}), preflight().headers, answer);
   EXPECT_EQ(answer.count("Access-Control-Allow-Origin"), 1U);
   EXPECT_EQ(answer.count("Access-Control-Expose-Headers"), 1U);
-  EXPECT_EQ(value(answer, "Access-Control-Expose-Headers"),
-            "ETag, payment-receipt, X-Own, WWW-Authenticate, X-Request-Id, Retry-After, L402-Balance");
+  EXPECT_EQ(
+      value(answer, "Access-Control-Expose-Headers"),
+      "ETag, payment-receipt, X-Own, WWW-Authenticate, X-Request-Id, Retry-After, L402-Balance");
   EXPECT_EQ(value(answer, "Vary"), "Accept-Encoding");
 }
 
