@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "octroi/admin/bundle_api.h"
 #include "octroi/admin/replies.h"
 #include "octroi/admin/session_api.h"
 #include "octroi/json/writer.h"
@@ -93,6 +94,14 @@ constexpr std::string_view kOpenApi =
 "responses":{"200":{"description":"newest first"},"400":{"description":"names the parameter"},"401":{"description":"no or wrong token"}}}},
 "/api/v1/tokens/revoked":{"get":{"responses":{"200":{"description":"revoked L402 token ids"},"401":{"description":"no or wrong token"}}}},
 "/api/v1/tokens/{id}/revoke":{"post":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}}],
+"/api/v1/tokens":{"get":{"parameters":[
+{"name":"service","in":"query","schema":{"type":"string"}},
+{"name":"before","in":"query","description":"a token id: only those first shown before it","schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}},
+{"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":1000}}],
+"responses":{"200":{"description":"counted L402 tokens, newest first, with what is left of them"},"400":{"description":"names the parameter"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/tokens/totals":{"get":{"responses":{"200":{"description":"counted tokens by service and unit: how many, units, used, and for how much they were sold"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/tokens/{id}":{"get":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}}],
+"responses":{"200":{"description":"the counted token"},"400":{"description":"not a token id"},"401":{"description":"no or wrong token"},"404":{"description":"no such counted token"}}}},
 "responses":{"200":{"description":"every worker has acknowledged"},"400":{"description":"not a token id"},"401":{"description":"no or wrong token"}}}},
 "/api/v1/sessions":{"get":{"parameters":[
 {"name":"service","in":"query","schema":{"type":"string"}},
@@ -110,6 +119,21 @@ constexpr std::string_view kOpenApi =
 "responses":{"200":{"description":"sent again; the session with its refund"},"400":{"description":"not a session id"},"401":{"description":"no or wrong token"},"404":{"description":"no such session"},"409":{"description":"there is nothing to retry"}}}},
 "/api/v1/reload":{"post":{"responses":{"200":{"description":"what changed"},"400":{"description":"the configuration has errors; nothing changed"},"401":{"description":"no or wrong token"}}}}
 }})";
+"/api/v1/revenue":{"get":{"parameters":[
+{"name":"service","in":"query","schema":{"type":"string"}},
+{"name":"from","in":"query","description":"the first day","schema":{"type":"string","format":"date"}},
+{"name":"to","in":"query","description":"the day after the last","schema":{"type":"string","format":"date"}}],
+"responses":{"200":{"description":"what was settled, by day, service and scheme, with its total; rows that retention removed are in it"},"400":{"description":"names the parameter"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/services":{"get":{"responses":{"200":{"description":"those of the file and those of the store, in the order of matching"},"401":{"description":"no or wrong token"}}},
+"post":{"requestBody":{"required":true,"content":{"application/json":{"schema":{"type":"object","required":["service"],"properties":{"enabled":{"type":"boolean","default":true},"service":{"type":"object","description":"the keys of paywall.services[] in the configuration"}}}}}},
+"responses":{"201":{"description":"served by every worker; ETag is its version"},"400":{"description":"not such a body"},"401":{"description":"no or wrong token"},"409":{"description":"the name is taken"},"422":{"description":"errors: field, message and fix of each"}}}},
+"/api/v1/services/{name}":{"parameters":[{"name":"name","in":"path","required":true,"schema":{"type":"string","maxLength":64}}],
+"get":{"responses":{"200":{"description":"the service; ETag is the version of a stored one"},"401":{"description":"no or wrong token"},"404":{"description":"no such service"}}},
+"put":{"parameters":[{"name":"If-Match","in":"header","description":"the ETag that was read, or *","schema":{"type":"string"}},{"name":"If-None-Match","in":"header","description":"* creates","schema":{"enum":["*"]}}],
+"requestBody":{"required":true,"content":{"application/json":{"schema":{"type":"object","required":["service"]}}}},
+"responses":{"200":{"description":"replaced; every worker serves by it"},"201":{"description":"created"},"401":{"description":"no or wrong token"},"404":{"description":"no such service"},"409":{"description":"the file has that name"},"412":{"description":"somebody else changed it"},"422":{"description":"errors: field, message and fix of each"},"428":{"description":"there is no If-Match"}}},
+"delete":{"parameters":[{"name":"If-Match","in":"header","schema":{"type":"string"}}],
+"responses":{"200":{"description":"what was removed; no worker serves it"},"401":{"description":"no or wrong token"},"404":{"description":"no such service"},"409":{"description":"it stands in the file"},"412":{"description":"somebody else changed it"}}}},
 
 }  // namespace
 
@@ -159,7 +183,7 @@ Task<void> Api::route(http::Exchange& exchange) {
   const http::RequestHead& request = exchange.request();
   const std::string path(request.path());
   const bool reading = request.method == "GET" || request.method == "HEAD";
-  constexpr std::string_view kTokens = "/api/v1/tokens/";
+  const std::string below_tokens = std::string(kTokens) + "/";
   constexpr std::string_view kRevoke = "/revoke";
   if (path == "/api/v1/info" && reading) {
     co_await send_json(exchange, co_await wiring_.info());
@@ -169,10 +193,12 @@ Task<void> Api::route(http::Exchange& exchange) {
     co_await transactions(exchange);
   } else if (path == "/api/v1/tokens/revoked" && reading) {
     co_await revoked(exchange);
-  } else if (path.starts_with(kTokens) && path.ends_with(kRevoke) &&
-             path.size() > kTokens.size() + kRevoke.size() && request.method == "POST") {
-    co_await revoke(exchange,
-                    path.substr(kTokens.size(), path.size() - kTokens.size() - kRevoke.size()));
+  } else if (path.starts_with(below_tokens) && path.ends_with(kRevoke) &&
+             path.size() > below_tokens.size() + kRevoke.size() && request.method == "POST") {
+    co_await revoke(exchange, path.substr(below_tokens.size(),
+                                          path.size() - below_tokens.size() - kRevoke.size()));
+  } else if ((path == kTokens || path.starts_with(below_tokens)) && reading) {
+    co_await BundleApi(wiring_.store.bundles()).route(exchange);
   } else if (path == kSessions || path.starts_with(std::string(kSessions) + "/")) {
     co_await SessionApi(wiring_.store.sessions(), wiring_.sessions).route(exchange);
   } else if (path == "/api/v1/reload" && request.method == "POST") {

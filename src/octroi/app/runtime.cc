@@ -173,6 +173,24 @@ Task<Result<>> Runtime::fill_secrets(paywall::PaywallSettings& settings) {
     const char* name;
   };
   std::array<Ring, 2> rings = {Ring{settings.secret, "paywall.secret"},
+/// Reports of an earlier run are sent whatever the configuration sells now.
+Result<> Runtime::start_usage() {
+  ledger::UsageReports* reports = store_->usage_reports();
+  prices_.publish(*loaded_.config.paywall);
+  if (reports == nullptr) {
+    for (const auto& s : loaded_.config.paywall->services) {
+      if (s.metered || s.session_quotes)
+        return fail(RuntimeErrc::unsupported, "store: keeps no usage reports, and service " +
+                                                  s.name.str() + " is metered by its price source");
+    }
+    return {};
+  }
+  usage_ = std::make_unique<paywall::UsageDesk>(loop_, *reports, prices_, system_clock(), metrics_);
+  usage_->publish(*loaded_.config.paywall);
+  usage_->start();
+  return {};
+}
+
                                Ring{settings.l402_keys, "paywall.l402_keys"}};
   for (auto& ring : rings) {
     if (ring.keys.empty()) {
@@ -431,3 +449,7 @@ Task<void> Runtime::shut_down() {
 }
 
 }  // namespace octroi::app
+  if (shared_ && store_->bundles() != nullptr) {
+    co_await shared_->returns->give_all(*store_->bundles(), system_clock().now());
+  }
+  if (usage_) co_await usage_->drain(std::min(grace, kUsageGrace));

@@ -4,6 +4,7 @@
 
 #include "octroi/app/commands.h"
 #include "octroi/app/context.h"
+#include "octroi/app/token_commands.h"
 
 namespace octroi::app {
 
@@ -266,3 +267,5 @@ void add_commands(cli::CommandLine& line) {
 }
 
 }  // namespace octroi::app
+  add_token_commands(line);
+  add_service_commands(line);

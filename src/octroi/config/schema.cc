@@ -353,8 +353,9 @@ Field meter_section() {
   return {
       .key = "meter",
       .type = Type::section,
-      .doc = "Sells tokens that hold a number of units (a bundle) and are good until they are used "
-             "up. One of `count` and `price` says how many.",
+      .doc =
+          "Sells tokens that hold a number of units (a bundle) and are good until they are used "
+          "up. One of `count` and `price` says how many.",
       .fields =
           {{.key = "unit",
             .type = Type::choice,
@@ -491,7 +492,8 @@ Field cors_section() {
                      {.key = "expose_headers",
                       .type = Type::list,
                       .doc = "Response headers that scripts may read.",
-                      .fallback = "WWW-Authenticate, Payment-Receipt, X-Request-Id, Retry-After"},
+                      .fallback = "WWW-Authenticate, Payment-Receipt, X-Request-Id, Retry-After, "
+                                  "L402-Balance"},
                      {.key = "credentials",
                       .type = Type::boolean,
                       .doc = "Whether browsers may send cookies.",
