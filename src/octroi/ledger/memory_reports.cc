@@ -102,6 +102,13 @@ Task<Result<bool>> MemoryReports::end_session_report(std::string id, PaymentHash
   co_return true;
 }
 
+Task<Result<bool>> MemoryReports::has_reports(std::string subject) {
+  const std::scoped_lock lock(store_.mutex_);
+  OCTROI_CO_CHECK(store_.begin());
+  co_return std::ranges::any_of(
+      rows_, [&](const auto& row) { return row.second.report.subject == subject; });
+}
+
 Task<Result<ReportCounts>> MemoryReports::report_counts() {
   const std::scoped_lock lock(store_.mutex_);
   OCTROI_CO_CHECK(store_.begin());

@@ -28,6 +28,7 @@ class MemoryReports final : public UsageReports {
   Task<Result<bool>> end_report(std::string id) override;
   Task<Result<bool>> end_session_report(std::string id, PaymentHash session, Msat estimate,
                                         Msat cost, UnixMillis now) override;
+  Task<Result<bool>> has_reports(std::string subject) override;
   Task<Result<ReportCounts>> report_counts() override;
 
  private:

@@ -154,6 +154,15 @@ TEST_P(ReportContract, TheyAreCounted) {
   EXPECT_EQ(value(reports().report_counts()), (ReportCounts{1, 1, kStart}));
 }
 
+TEST_P(ReportContract, WhatIsStillToBeToldAboutATokenIsKnown) {
+  EXPECT_FALSE(value(reports().has_reports(token_of(1).hex())));
+  open("a");
+  EXPECT_TRUE(value(reports().has_reports(token_of(1).hex())));
+  EXPECT_FALSE(value(reports().has_reports(token_of(2).hex())));
+  EXPECT_TRUE(value(reports().end_report("a")));
+  EXPECT_FALSE(value(reports().has_reports(token_of(1).hex())));
+}
+
 TEST_P(ReportContract, AnIdIsTakenOnce) {
   open("a");
   EXPECT_FALSE(sync(reports().open_report(report_of("a"), kStart)));

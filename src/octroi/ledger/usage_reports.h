@@ -34,6 +34,9 @@ enum class ReportKind : std::uint8_t { token, session };
 [[nodiscard]] std::string_view to_string(ReportKind kind);
 [[nodiscard]] std::optional<ReportKind> report_kind_from_string(std::string_view text);
 
+/// The status of a session's request of which nothing came: it costs nothing, and nobody is asked.
+inline constexpr int kNoAnswer = 0;
+
 /// How the request ended.
 struct ReportedAnswer {
   int status = 0;
@@ -90,6 +93,8 @@ class UsageReports {
   /// booked (the session has ended) is lost to one side.
   virtual Task<Result<bool>> end_session_report(std::string id, PaymentHash session, Msat estimate,
                                                 Msat cost, UnixMillis now) = 0;
+  /// Whether any report about this token or session is not taken yet.
+  virtual Task<Result<bool>> has_reports(std::string subject) = 0;
   virtual Task<Result<ReportCounts>> report_counts() = 0;
 };
 

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -32,7 +33,7 @@
 #include "octroi/paywall/service_metrics.h"
 #include "octroi/paywall/settings.h"
 #include "octroi/pricing/meter.h"
-#include "octroi/pricing/price_source.h"
+#include "octroi/pricing/pricer.h"
 #include "octroi/task/task.h"
 
 namespace octroi::paywall {
@@ -56,6 +57,11 @@ struct RequestContext {
   /// What a new challenge asks; told only when one is about to be made. A credential is judged by
   /// the amount of its own challenge.
   pricing::Quote quote = {};
+  /// Where a source of prices keeps accounts: books what a token is going to buy, before it is
+  /// shown.
+  std::function<Task<Result<>>(TokenId token, Msat price)> book = {};
+  /// Where it quotes sessions: what this request is going to cost one (empty: none yet).
+  std::function<Task<Result<pricing::SessionQuote>>(std::string session)> quote_session = {};
   /// The Payment credential, read once: its intent decides already which body is bound.
   std::optional<Result<mpp::Credential>> payment = std::nullopt;
 };

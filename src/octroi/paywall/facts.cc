@@ -45,6 +45,8 @@ std::string query_value(std::string_view query, std::string_view name) {
 }  // namespace
 
 std::string quoted_place(const RequestContext& c) {
+  // What a bundle opens is asked of its source before each request.
+  if (c.service.settings.metered) return "bundle";
   std::string text = c.rule.id;
   text.push_back('\n');
   text += c.method == "HEAD" ? std::string_view("GET") : std::string_view(c.method);

@@ -14,8 +14,11 @@
 #include "octroi/paywall/errors.h"
 #include "octroi/paywall/grpc.h"
 #include "octroi/paywall/l402_auth.h"
+#include "octroi/paywall/open_report.h"
 #include "octroi/paywall/payment_auth.h"
+#include "octroi/paywall/payment_checks.h"
 #include "octroi/paywall/session_account.h"
+#include "octroi/pricing/request_text.h"
 #include "octroi/secrets/key_ring.h"
 
 namespace octroi::paywall {
@@ -27,6 +30,8 @@ constexpr std::size_t kStoredBody = 64 * 1024;  // of an answer, for Idempotency
 constexpr Millis kUnavailableRetry{5'000};
 constexpr Millis kUncountedRetry{1'000};
 constexpr Millis kQuoteDeadline{5'000};  // for a source of prices, as for an invoice
+constexpr Millis kReportOpen{120'000};   // unless somebody keeps it open (usage_desk.h)
+constexpr std::size_t kReason = 256;     // of a refusal by a source of prices
 
 bool has_body_to_bind(std::string_view method) {
   return method == "POST" || method == "PUT" || method == "PATCH";
@@ -165,6 +170,8 @@ struct Gate::Visit {
   bool grpc = false;
   std::optional<Millis> deadline;  // of a gRPC call, in the loop's time
   std::optional<int> grpc_status;  // what an upstream that reset the call meant by it
+  std::unique_ptr<OpenReport> report;  // to a source of prices
+  Msat next_price;                     // of a bundle, as the refusal of the last one said
   std::uint64_t input_tokens = 0;  // of the request, where its session pays by the token
   bool used_payment_authorization = false;
 
@@ -379,6 +386,16 @@ Task<void> Gate::serve_priced(Visit& visit) {
   if (!co_await read_told_body(visit)) co_return;
   visit.context->body_length = visit.body ? std::optional<std::uint64_t>(visit.body->size())
                                           : visit.exchange.body().length();
+  if (service.settings.metered) {
+    visit.context->book = [this, v = &visit](TokenId token, Msat price) {
+      return book_bundle(*v, token, price);
+    };
+  }
+  if (service.settings.session_quotes) {
+    visit.context->quote_session = [this, v = &visit](std::string session) {
+      return quoted_session(*v, std::move(session));
+    };
+  }
 
   std::optional<Refusal> refusal;
   const Authenticator* refused_by = nullptr;
@@ -399,7 +416,7 @@ Task<void> Gate::serve_priced(Visit& visit) {
       }
       if (!co_await set_aside(visit, accepted)) co_return;
       if (!co_await reach_upstream(visit, accepted)) co_return;
-      auto admission = co_await authenticator->admit(accepted, *visit.context);
+      auto admission = co_await admit(visit, *authenticator, accepted);
       visit.context->payment.reset();  // the proof is not kept for the length of an answer
       if (std::holds_alternative<Proceed>(admission)) {
         visit.outcome = Outcome::paid;
@@ -781,9 +798,12 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     options.filter = meter.get();
   }
 
+  if (visit.report) SessionMeter::prepare(request);
+
   const bool keep = grant != nullptr && grant->use == Use::once;
   ledger::StoredResponse stored;
   options.on_head = [&](http::ResponseHead& head) {
+    if (visit.report) visit.report->head(head);
     strip_upstream_payment(head.headers);
     const bool failed_call = visit.grpc && head.headers.get("grpc-status").value_or("0") != "0";
     if (grant != nullptr && head.status >= 200 && head.status < 300 && !failed_call) {
@@ -809,7 +829,8 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     }
   };
   if (keep) {
-    options.on_body = [&stored](ByteView chunk) {
+    options.on_body = [&stored, report = visit.report.get()](ByteView chunk) {
+      if (report != nullptr) report->body(chunk);
       if (!stored.body_kept) return;
       if (stored.body.size() + chunk.size() > kStoredBody) {
         stored.body_kept = false;
@@ -827,6 +848,9 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
     };
   }
 
+  if (visit.report && !keep)
+    options.on_body = [report = visit.report.get()](ByteView chunk) { report->body(chunk); };
+
   const auto result =
       co_await http::relay(visit.exchange, upstreams_.client_for(s), std::move(options));
   const upstream::AddressState* asked = attempt.address();  // lives as long as the door
@@ -837,7 +861,7 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   if (grant != nullptr && grant->use != Use::token) {
     Delivery delivery;
     delivery.fate = fate_of(visit, result);
-    delivery.metered = meter != nullptr;
+    delivery.metered = meter != nullptr || visit.report != nullptr;
     if (meter) co_await meter->settle(result.state, delivery.fate);
     if (keep) {
       if (result.state != http::RelayState::complete || (meter && meter->stopped()))
@@ -854,6 +878,9 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
       OCTROI_LOG(error, kModule, "answer not kept",
                  {{"request", visit.request_id}, {"error", settled.error().message()}});
     }
+  }
+  if (visit.report) {
+    co_await finish_report(visit, visit.report->ended(result.state, fate_of(visit, result)));
   }
   if (answered || result.state == http::RelayState::torn) {
     if (!answered) visit.outcome = Outcome::upstream;
@@ -993,6 +1020,150 @@ Task<Result<pricing::Quote>> Gate::quoted_price(const Visit& visit) {
   co_return std::move(*quote);
 }
 
+pricing::Pricer* Gate::pricer_of(const Visit& visit) const {
+  pricing::PriceSource* source =
+      prices_ == nullptr ? nullptr : prices_->find(visit.service->settings.price_source);
+  return source == nullptr ? nullptr : source->pricer();
+}
+
+namespace {
+template <class T>
+Result<T> in_time(std::optional<Result<T>> answer) {
+  if (!answer) return fail(pricing::Errc::unavailable, "the source of prices did not answer");
+  return *std::move(answer);
+}
+tl::unexpected<Error> no_source() {
+  return fail(pricing::Errc::unavailable, "no such source of prices");
+}
+Refusal no_account() {
+  return refuse_for_now("what this request may use cannot be told now; nothing was taken",
+                        kUnavailableRetry);
+}
+}  // namespace
+
+/// Before the challenge is shown: who pays for it has a bundle then.
+Task<Result<>> Gate::book_bundle(Visit& visit, TokenId token, Msat price) {
+  pricing::Pricer* pricer = pricer_of(visit);
+  if (pricer == nullptr) co_return no_source();
+  co_return in_time(
+      co_await net::within(visit.exchange.loop(), kQuoteDeadline,
+                           pricer->challenge_minted(price_request(visit), token, price)));
+}
+
+Task<Result<pricing::SessionQuote>> Gate::quoted_session(Visit& visit, std::string session) {
+  pricing::Pricer* pricer = pricer_of(visit);
+  if (pricer == nullptr) co_return no_source();
+  co_return in_time(
+      co_await net::within(visit.exchange.loop(), kQuoteDeadline,
+                           pricer->quote_session(price_request(visit), std::move(session))));
+}
+
+/// Where a source of prices keeps accounts it is asked first, and a report stands in the store
+/// before the request goes out; what the source set aside is told back also when we refuse.
+Task<Admission> Gate::admit(Visit& visit, Authenticator& authenticator, const Grant& grant) {
+  const ServiceSettings& s = visit.service->settings;
+  const bool bundle = s.metered && grant.token_id;
+  const bool session = s.session_quotes && grant.session && grant.use != Use::door &&
+                       !grant.session->price_rose;
+  if (!bundle && !session) co_return co_await authenticator.admit(grant, *visit.context);
+  if (bundle) {
+    if (auto denied = co_await authorize(visit, grant)) co_return std::move(*denied);
+  } else {
+    ledger::UsageReport report;
+    report.kind = ledger::ReportKind::session;
+    report.subject = grant.session->session.hex();
+    report.estimate = grant.session->debit;
+    report.request_text = pricing::request_text(price_request(visit));
+    if (!co_await open_report(visit, std::move(report))) co_return no_account();
+  }
+  auto admission = co_await authenticator.admit(grant, *visit.context);
+  if (std::holds_alternative<Proceed>(admission)) co_return admission;
+  if (visit.report->kind() == ledger::ReportKind::session) {
+    // Nothing was debited, so nothing may come back.
+    auto ended = co_await shared_.store.usage_reports()->end_report(visit.report->id());
+    std::ignore = ended;
+  } else {
+    co_await finish_report(visit, {503, "", "", true, ""});
+  }
+  visit.report.reset();
+  co_return admission;
+}
+
+/// Whether the token's bundle has enough left for this request. Whatever stands in the way of that
+/// lets nothing through.
+Task<std::optional<Refusal>> Gate::authorize(Visit& visit, const Grant& grant) {
+  pricing::Pricer* pricer = pricer_of(visit);
+  if (pricer == nullptr || shared_.store.usage_reports() == nullptr) co_return no_account();
+  auto answer =
+      in_time(co_await net::within(visit.exchange.loop(), kQuoteDeadline,
+                                   pricer->authorize(price_request(visit), *grant.token_id)));
+  if (!answer) {
+    OCTROI_LOG(error, kModule, "a request could not be authorised",
+               {{"service", visit.service->settings.name.str()},
+                {"error", answer.error().message()}});
+    co_return no_account();
+  }
+  if (!answer->allowed) {
+    visit.next_price = answer->price;
+    std::string reason = pricing::as_utf8(answer->reason.substr(0, kReason));
+    if (reason.empty()) reason = "the token's bundle is used up; buy another";
+    auto r = refuse_payment(mpp::ProblemType::verification_failed, std::move(reason),
+                            Judged::used_up);
+    r.key = grant.key;
+    co_return r;
+  }
+  ledger::UsageReport report;
+  report.subject = grant.token_id->hex();
+  report.reserved = answer->reserved;
+  if (co_await open_report(visit, std::move(report))) co_return std::nullopt;
+  // What was set aside would stay so: told at once, if that can be.
+  if (pricer = pricer_of(visit); pricer != nullptr) {
+    pricing::Usage nothing;
+    nothing.id = to_hex(shared_.random.bytes<16>());
+    nothing.subject = grant.token_id->hex();
+    nothing.service = visit.service->settings.name;
+    nothing.path = visit.path;
+    nothing.status = 503;
+    nothing.complete = true;
+    nothing.reserved = answer->reserved;
+    auto told = co_await net::within(visit.exchange.loop(), kQuoteDeadline,
+                                     pricer->report_usage(std::move(nothing)));
+    std::ignore = told;
+  }
+  co_return no_account();
+}
+
+Task<Result<>> Gate::open_report(Visit& visit, ledger::UsageReport report) {
+  ledger::UsageReports* reports = shared_.store.usage_reports();
+  if (reports == nullptr) co_return no_source();
+  auto open = std::make_unique<OpenReport>(to_hex(shared_.random.bytes<16>()), report.kind);
+  report.id = open->id();
+  report.source = visit.service->settings.price_source;
+  report.service = visit.service->settings.name.str();
+  report.path = visit.path;
+  report.created = shared_.clock.now();
+  const UnixMillis until = report.created + kReportOpen;
+  auto written = co_await reports->open_report(std::move(report), until);
+  if (!written) {
+    OCTROI_LOG(error, kModule, "no usage report can be written",
+               {{"error", written.error().message()}});
+    co_return fail(std::move(written).error());
+  }
+  visit.report = std::move(open);
+  co_return Result<>{};
+}
+
+Task<void> Gate::finish_report(Visit& visit, ledger::ReportedAnswer answer) {
+  auto finished = co_await shared_.store.usage_reports()->finish_report(
+      visit.report->id(), std::move(answer), shared_.clock.now());
+  if (!finished || !*finished) {
+    // It is told all the same, as of a request that nobody saw end.
+    OCTROI_LOG(error, kModule, "a usage report could not be finished",
+               {{"request", visit.request_id}, {"report", visit.report->id()}});
+  }
+  if (shared_.usage != nullptr) shared_.usage->ring();
+}
+
 /// What the schemes of one 402 came to.
 struct Gate::OffersMade {
   std::vector<std::string> lines;
@@ -1025,7 +1196,8 @@ Task<bool> Gate::tell_price(Visit& visit, OfferScheme scheme, OffersMade& made) 
   RequestContext& context = *visit.context;
   const auto place = co_await hold_place(visit, scheme, made);
   if (!place) co_return false;
-  auto quote = co_await quoted_price(visit);
+  Result<pricing::Quote> quote = pricing::Quote{visit.next_price, {}, std::nullopt};
+  if (visit.next_price.is_zero()) quote = co_await quoted_price(visit);
   shared_.unpaid.release(*place, visit.client.unpaid_key(), scheme);
   if (!quote) {
     made.no_price = true;

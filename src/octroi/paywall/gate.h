@@ -17,6 +17,7 @@
 #include "octroi/http/server.h"
 #include "octroi/l402/keys.h"
 #include "octroi/l402/verify.h"
+#include "octroi/ledger/usage_reports.h"
 #include "octroi/mpp/ids.h"
 #include "octroi/paywall/answers.h"
 #include "octroi/paywall/authenticator.h"
@@ -97,6 +98,13 @@ class Gate {
   [[nodiscard]] Result<pricing::Quote> written_price(const Visit& visit) const;
   [[nodiscard]] static pricing::PriceRequest price_request(const Visit& visit);
   Task<Result<pricing::Quote>> quoted_price(const Visit& visit);
+  [[nodiscard]] pricing::Pricer* pricer_of(const Visit& visit) const;
+  Task<Result<>> book_bundle(Visit& visit, TokenId token, Msat price);
+  Task<Result<pricing::SessionQuote>> quoted_session(Visit& visit, std::string session);
+  Task<Admission> admit(Visit& visit, Authenticator& authenticator, const Grant& grant);
+  Task<std::optional<Refusal>> authorize(Visit& visit, const Grant& grant);
+  Task<Result<>> open_report(Visit& visit, ledger::UsageReport report);
+  Task<void> finish_report(Visit& visit, ledger::ReportedAnswer answer);
   Task<bool> reach_upstream(Visit& visit, const Grant& grant);
   Task<void> deliver(Visit& visit, Authenticator* authenticator, const Grant* grant);
   Task<void> challenge(Visit& visit, std::optional<Refusal> refusal,

@@ -351,6 +351,13 @@ Task<Result<Offer>> L402Authenticator::offer(const RequestContext& context, Inte
     shared_.invoices.give_back(std::move(invoice));
     co_return fail(std::move(macaroon).error());
   }
+  if (context.book) {
+    // Who pays for a bundle that nobody booked has paid for nothing.
+    if (auto booked = co_await context.book(id, amount); !booked) {
+      shared_.invoices.give_back(std::move(invoice));
+      co_return fail(std::move(booked).error());
+    }
+  }
   Offer offer;
   offer.hash = invoice.hash;
   offer.lines.push_back(l402::format_challenge(l402::SchemeName::l402, *macaroon, invoice.bolt11));

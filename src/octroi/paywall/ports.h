@@ -52,6 +52,13 @@ class RefundDesk {
   virtual Task<ledger::RefundStage> send(PaymentHash session) = 0;
 };
 
+/// Told that a usage report has become due, by whoever finished it. Any thread.
+class UsageBell {
+ public:
+  virtual ~UsageBell() = default;
+  virtual void ring() = 0;
+};
+
 /// The dynamic price sources of one worker, by the name that a service's settings give.
 class PriceSources {
  public:

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "octroi/base/log.h"
+#include "octroi/ledger/usage_reports.h"
 #include "octroi/ledger/sessions.h"
 #include "octroi/net/loop.h"
 #include "octroi/paywall/answers.h"
@@ -19,6 +20,8 @@ using mpp::lightning::CloseBody;
 using mpp::lightning::RefundStatus;
 
 namespace {
+
+constexpr Millis kReportsWait{5'000};  // before a close, for a source of prices
 
 constexpr std::string_view kModule = "paywall";
 
@@ -313,10 +316,26 @@ Task<Admission> SessionIntent::top_up(const Grant& grant, const RequestContext& 
   co_return with_key(refuse_used(added->proof.state), grant);
 }
 
+/// What the session's last requests cost may not be booked yet: its source is given a moment to
+/// say, because afterwards nothing comes back.
+Task<void> SessionIntent::await_reports(const RequestContext& context, PaymentHash session) {
+  ledger::UsageReports* reports = shared_.store.usage_reports();
+  net::Loop* loop = net::Loop::current();
+  if (!context.service.settings.session_quotes || reports == nullptr || loop == nullptr) co_return;
+  const Millis until = loop->now() + kReportsWait;
+  for (;;) {
+    auto waiting = co_await reports->has_reports(session.hex());
+    if (!waiting || !*waiting || loop->now() >= until) co_return;
+    if (shared_.usage != nullptr) shared_.usage->ring();
+    co_await loop->sleep(kReplayPoll);
+  }
+}
+
 // Lightning session, "Close Action": closed and written down first, then paid once. rule: MPP-112
 // MPP-118
 Task<Admission> SessionIntent::close(const Grant& grant, const RequestContext& context) {
   const SessionUse& use = *grant.session;
+  co_await await_reports(context, use.session);
   ledger::SessionStore& sessions = *shared_.store.sessions();
   ledger::CloseSession request;
   request.session = use.session;

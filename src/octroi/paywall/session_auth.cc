@@ -123,12 +123,13 @@ Task<Verdict> SessionIntent::judge(Shown& shown, mpp::lightning::OpenAction acti
         co_await confirm_settled(shared_, shown.known, shown.request.payment_hash, verify_within_);
     if (refusal) co_return std::move(*refusal);
   }
-  auto price = unit_price(shown.context);
-  if (!price) co_return refuse_for_now("the price cannot be told now", Millis(5'000));
+  auto asked = co_await terms(shown.context, {});
+  if (!asked) co_return refuse_for_now("the price cannot be told now", Millis(5'000));
+  const Sat price = asked->unit;
   use.action = SessionUse::Action::open;
   use.session = shown.request.payment_hash;
-  use.price = to_msat(*price);
-  use.price_rose = *price > shown.request.amount;
+  use.price = to_msat(price);
+  use.price_rose = price > shown.request.amount;
   if (!use.price_rose) use.debit = use.price;
   use.deposit = to_msat(*shown.request.deposit_amount);
   use.return_invoice = std::move(action.return_invoice);
@@ -172,14 +173,18 @@ std::optional<Refusal> SessionIntent::check_return_invoice(const Shown& shown,
 Task<Verdict> SessionIntent::judge(Shown& shown, mpp::lightning::BearerAction action) {
   if (!proves(action.preimage, action.session_id))
     co_return co_await refuse(shown, wrong_preimage("this session"));
-  auto price = unit_price(shown.context);
-  if (!price) co_return refuse_for_now("the price cannot be told now", Millis(5'000));
-  if (*price != shown.request.amount) {
+  auto asked = co_await terms(shown.context, action.session_id.hex());
+  if (!asked) co_return refuse_for_now("the price cannot be told now", Millis(5'000));
+  const Sat price = asked->unit;
+  // What a source quotes is an estimate, settled by what the request cost: a lower one is no reason
+  // to ask again.
+  const bool lower = shown.context.quote_session && price < shown.request.amount;
+  if (price != shown.request.amount && !lower) {
     auto r = refuse_payment(
         ProblemType::lightning_unknown_challenge,
         fmt::format("a request here costs {}, and this challenge says {}; nothing was taken: show "
                     "the credential with the fresh challenge",
-                    format(*price), format(shown.request.amount)),
+                    format(price), format(shown.request.amount)),
         Judged::price_changed);
     r.key = shown.known.key;
     co_return r;
@@ -187,7 +192,7 @@ Task<Verdict> SessionIntent::judge(Shown& shown, mpp::lightning::BearerAction ac
   SessionUse use;
   use.action = SessionUse::Action::bearer;
   use.session = action.session_id;
-  use.price = to_msat(*price);
+  use.price = to_msat(price);
   use.debit = use.price;
   co_return grant_of(shown, std::move(use));
 }
@@ -229,17 +234,34 @@ Result<Sat> SessionIntent::unit_price(const RequestContext& context) const {
   return to_sat_ceil(amount);
 }
 
+/// What the source of prices says where it quotes sessions, else what is written.
+Task<Result<SessionIntent::Terms>> SessionIntent::terms(const RequestContext& context,
+                                                        std::string session) {
+  if (!context.quote_session) {
+    OCTROI_CO_TRY(const Sat unit, unit_price(context));
+    co_return Terms{unit, std::nullopt};
+  }
+  OCTROI_CO_TRY(const auto quote, co_await context.quote_session(std::move(session)));
+  if (quote.unit.is_zero())
+    co_return fail(Errc::no_offer, "a session cannot be billed a price of zero");
+  Terms out{to_sat_ceil(quote.unit), std::nullopt};
+  if (!quote.deposit.is_zero()) out.deposit = to_sat_ceil(quote.deposit);
+  co_return out;
+}
+
 // Lightning session, "Deposit": one unit at least.
-Result<Sat> SessionIntent::deposit_for(const RequestContext& context, Sat unit) const {
+Result<Sat> SessionIntent::deposit_for(const RequestContext& context, const Terms& terms) const {
   const SessionSettings& s = context.service.settings.session;
-  if (!s.deposit) return unit.times(s.deposit_multiplier);
+  if (terms.deposit) return std::max(terms.unit, *terms.deposit);
+  if (!s.deposit) return terms.unit.times(s.deposit_multiplier);
   OCTROI_TRY(const Msat amount, s.deposit->in_msat(rate_, context.now));
-  return std::max(unit, to_sat_ceil(amount));
+  return std::max(terms.unit, to_sat_ceil(amount));
 }
 
 Task<Result<Offer>> SessionIntent::offer(const RequestContext& context) {
-  OCTROI_CO_TRY(const Sat unit, unit_price(context));
-  OCTROI_CO_TRY(const Sat deposit, deposit_for(context, unit));
+  OCTROI_CO_TRY(const Terms asked, co_await terms(context, {}));
+  const Sat unit = asked.unit;
+  OCTROI_CO_TRY(const Sat deposit, deposit_for(context, asked));
   OCTROI_CO_TRY(auto invoice,
                 co_await shared_.invoices.take(to_msat(deposit), challenges_.memo(context)));
   const SessionSettings& settings = context.service.settings.session;

@@ -61,8 +61,15 @@ class SessionIntent {
                                                             const std::string& text,
                                                             PaymentHash& hash) const;
   [[nodiscard]] static Grant grant_of(const Shown& shown, SessionUse use);
+  /// In whole satoshis: they are all that the wire can say.
+  struct Terms {
+    Sat unit;
+    std::optional<Sat> deposit;  // empty: as the configuration says
+  };
   [[nodiscard]] Result<Sat> unit_price(const RequestContext& context) const;
-  [[nodiscard]] Result<Sat> deposit_for(const RequestContext& context, Sat unit) const;
+  Task<Result<Terms>> terms(const RequestContext& context, std::string session);
+  [[nodiscard]] Result<Sat> deposit_for(const RequestContext& context, const Terms& terms) const;
+  Task<void> await_reports(const RequestContext& context, PaymentHash session);
 
   // acting
   Task<Admission> open(const Grant& grant, const RequestContext& context);

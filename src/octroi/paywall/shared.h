@@ -66,6 +66,7 @@ struct Shared {
   std::unique_ptr<SessionReturns> returns = std::make_unique<SessionReturns>();
   ledger::SharedState* state = nullptr;  // null: rates are counted in `rates`, by this process
   const Freshness* fresh = nullptr;      // null: nobody else changes the ledger
+  UsageBell* usage = nullptr;            // null: reports wait for whoever looks for them
 };
 
 }  // namespace octroi::paywall

@@ -161,6 +161,11 @@ Result<bool> end_session_report(Connection& db, std::string_view id, const Payme
   return true;
 }
 
+Result<bool> has_reports(Connection& db, std::string_view subject) {
+  OCTROI_TRY(Query q, db.query("SELECT 1 FROM usage_reports WHERE subject = ? LIMIT 1", subject));
+  return q.step();
+}
+
 Result<ReportCounts> report_counts(Connection& db) {
   OCTROI_TRY(Query q, db.query("SELECT state, CAST(COUNT(*) AS BIGINT), MIN(created_at)"
                                " FROM usage_reports GROUP BY state"));

@@ -27,6 +27,7 @@ namespace octroi::sql {
 [[nodiscard]] Result<bool> end_session_report(Connection& db, std::string_view id,
                                               const PaymentHash& session, Msat estimate, Msat cost,
                                               UnixMillis now);
+[[nodiscard]] Result<bool> has_reports(Connection& db, std::string_view subject);
 [[nodiscard]] Result<ledger::ReportCounts> report_counts(Connection& db);
 
 [[nodiscard]] Result<bool> book_allowance(Connection& db, const TokenId& token,

@@ -72,6 +72,11 @@ Task<Result<bool>> SqlReports::end_session_report(std::string id, PaymentHash se
                      });
 }
 
+Task<Result<bool>> SqlReports::has_reports(std::string subject) {
+  return lanes_.reader().call<bool>(
+      0, [s = std::move(subject)](Connection& db) { return sql::has_reports(db, s); });
+}
+
 Task<Result<ReportCounts>> SqlReports::report_counts() {
   return lanes_.reader().call<ReportCounts>(0,
                                             [](Connection& db) { return sql::report_counts(db); });

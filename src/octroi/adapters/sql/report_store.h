@@ -33,6 +33,7 @@ class SqlReports final : public ledger::UsageReports {
   Task<Result<bool>> end_report(std::string id) override;
   Task<Result<bool>> end_session_report(std::string id, PaymentHash session, Msat estimate,
                                         Msat cost, UnixMillis now) override;
+  Task<Result<bool>> has_reports(std::string subject) override;
   Task<Result<ledger::ReportCounts>> report_counts() override;
 
  private:

@@ -24,6 +24,7 @@ CREATE TABLE usage_reports (
   tail             BLOB   NOT NULL
 );
 CREATE INDEX usage_reports_due ON usage_reports (due_at);
+CREATE INDEX usage_reports_subject ON usage_reports (subject);
 
 -- Of the reference price server: what is left of the bundle that a token bought.
 CREATE TABLE allowances (
