@@ -1,0 +1,72 @@
+// octroi/ledger/vault_keys.h: the keys that agents were given instead of real ones, and the real
+// ones that were registered, sealed.
+//
+// Of a key only digests are kept: whoever reads this table can neither use nor guess one. A change
+// of any row raises the version of the whole list, which is how servers notice what another process
+// changed. Revoked is final.
+//
+// Errors   Errc::unavailable.   Thread: as Store.   Source: issue 6, "Keys".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "octroi/ledger/store.h"
+
+namespace octroi::ledger {
+
+enum class VaultKeyState : std::uint8_t { active, paused, revoked };
+/// "active", "paused", "revoked".
+[[nodiscard]] std::string_view to_string(VaultKeyState s);
+[[nodiscard]] std::optional<VaultKeyState> vault_key_state_from_string(std::string_view text);
+
+struct VaultKey {
+  std::string id;        // public
+  Digest secret_hash{};  // of what a bearer shows
+  Digest pair_hash{};    // of the token where a vendor wants a name and a token
+  std::string pair_id;   // that name
+  bool live = true;      // false: opens test credentials only
+  std::string vendor;    // of the configuration
+  std::string policy;    // of the configuration
+  std::string name;      // for people
+  std::string server;    // the MCP server or program that holds it
+  std::string agent;
+  std::string run;  // bound to this run; empty: to none
+  std::optional<UnixMillis> expires;
+  VaultKeyState state = VaultKeyState::active;
+  UnixMillis created;
+  UnixMillis changed;  // of its state
+};
+
+struct VaultKeyList {
+  std::int64_t version = 0;
+  std::vector<VaultKey> keys;  // in the order of their making
+};
+
+/// Which keys a change is about; empty fields say nothing. All of them empty means every key.
+struct VaultKeyFilter {
+  std::string id, run, agent, policy, vendor;
+  [[nodiscard]] bool matches(const VaultKey& key) const;
+};
+
+class VaultKeys {
+ public:
+  virtual ~VaultKeys() = default;
+  /// False, and nothing written, when the id is taken.
+  virtual Task<Result<bool>> add_vault_key(VaultKey key) = 0;
+  virtual Task<Result<VaultKeyList>> list_vault_keys() = 0;
+  virtual Task<Result<std::int64_t>> vault_keys_version() = 0;
+  /// The keys that the filter names and that are not revoked get the state; their ids. One step.
+  virtual Task<Result<std::vector<std::string>>> change_vault_keys(VaultKeyFilter which,
+                                                                   VaultKeyState state,
+                                                                   UnixMillis now) = 0;
+  /// A vendor's real key, sealed; replaces the one before.
+  virtual Task<Result<>> put_credential(std::string vendor, std::string sealed_base64,
+                                        UnixMillis now) = 0;
+  virtual Task<Result<std::optional<std::string>>> find_credential(std::string vendor) = 0;
+};
+
+}  // namespace octroi::ledger

@@ -1,0 +1,89 @@
+// octroi/vault/answer_filter.h: what stands between a vendor's answer and the agent: the answer is
+// unpacked, searched for the real key (scrub.h) and kept, up to a limit, for whoever settles it.
+//
+// A guarded exchange does the same for what is no body: heads, interim answers and trailers. It
+// also takes what is written after the agent has left, so that a call that costs is read to its end
+// and settled by what the vendor said.
+// Thread  the exchange's loop.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "octroi/http/body_filter.h"
+#include "octroi/http/server.h"
+#include "octroi/vault/inflate.h"
+#include "octroi/vault/scrub.h"
+
+namespace octroi::vault {
+
+class AnswerFilter final : public http::BodyFilter {
+ public:
+  AnswerFilter(std::shared_ptr<const Needles> needles, std::size_t keep)
+      : scrubber_(std::move(needles)), keep_(keep) {}
+
+  Task<Result<http::Filtering>> begin(http::ResponseHead& head,
+                                      std::optional<std::uint64_t> length) override;
+  Task<http::Passing> pass(ByteView piece, http::Exchange& client) override;
+  Task<http::Passing> end(http::Exchange& client) override;
+  void abandon() noexcept override {}
+
+  [[nodiscard]] const http::Headers& headers() const { return headers_; }
+  [[nodiscard]] int status() const { return status_; }
+  [[nodiscard]] const std::string& body() const { return body_; }
+  [[nodiscard]] bool whole() const { return whole_; }
+  [[nodiscard]] std::uint64_t found() const { return scrubber_.found(); }
+  /// Also for answers without a body, which no filter is asked about.
+  void see(const http::ResponseHead& head);
+
+ private:
+  Task<http::Passing> show(std::string text, http::Exchange& client);
+  void remember(std::string_view plain);
+
+  Scrubber scrubber_;
+  std::unique_ptr<Inflater> inflater_;
+  std::size_t keep_;
+  std::string body_;
+  http::Headers headers_;
+  int status_ = 0;
+  bool whole_ = false;
+  bool cut_ = false;  // more came than is kept
+};
+
+class GuardedExchange final : public http::Exchange {
+ public:
+  GuardedExchange(http::Exchange& agent, std::shared_ptr<const Needles> needles,
+                  AnswerFilter& filter, bool to_the_end)
+      : agent_(agent), needles_(std::move(needles)), filter_(filter), to_the_end_(to_the_end) {}
+
+  http::RequestHead& request() override { return agent_.request(); }
+  http::BodySource& body() override { return agent_.body(); }
+  const http::Peer& peer() const override { return agent_.peer(); }
+  net::Loop& loop() override { return agent_.loop(); }
+  Task<Result<>> interim(http::ResponseHead head) override;
+  Task<Result<>> respond(http::ResponseHead head, std::string body) override;
+  Task<Result<>> start(http::ResponseHead head, std::optional<std::uint64_t> length) override;
+  Task<Result<>> write(ByteView chunk) override;
+  Task<Result<>> finish(const http::Headers& trailers) override;
+  void abort() noexcept override { agent_.abort(); }
+  void abort_as(std::uint32_t code) noexcept override { agent_.abort_as(code); }
+  Task<Result<std::unique_ptr<net::Stream>>> upgrade(http::ResponseHead head) override;
+  void on_gone(void (*call)(void*), void* context) override;
+  bool started() const noexcept override { return agent_.started(); }
+  std::uint64_t sent() const noexcept override { return agent_.sent(); }
+
+  [[nodiscard]] bool agent_left() const { return left_; }
+
+ private:
+  /// What became of a write, as the relay should see it.
+  Result<> taken(Result<> written);
+
+  http::Exchange& agent_;
+  std::shared_ptr<const Needles> needles_;
+  AnswerFilter& filter_;
+  bool to_the_end_;
+  bool left_ = false;
+};
+
+}  // namespace octroi::vault

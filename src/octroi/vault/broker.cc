@@ -1,0 +1,666 @@
+#include "octroi/vault/broker.h"
+
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "octroi/base/log.h"
+#include "octroi/crypto/hash.h"
+#include "octroi/http/relay.h"
+#include "octroi/net/timer.h"
+#include "octroi/vault/answer_filter.h"
+#include "octroi/vault/packs/generic/generic.h"
+#include "octroi/vault/request.h"
+
+namespace octroi::vault {
+
+namespace {
+
+constexpr std::string_view kModule = "vault";
+constexpr std::size_t kKeptAnswer = 256 * 1024;  // of an answer, to settle by
+constexpr Millis kAnswerMargin{30'000};          // beyond a call's own deadline: its process died
+constexpr Millis kGiveUp = std::chrono::hours(24);
+constexpr Millis kReplay = std::chrono::hours(24);  // vendors forget idempotency keys then
+constexpr std::size_t kLongestIdempotencyKey = 255;
+
+/// A hash over parts that cannot run into each other.
+ledger::Digest digest_of(std::initializer_list<std::string_view> parts) {
+  crypto::Sha256 h;
+  for (const std::string_view part : parts) {
+    const std::string size = fmt::format("{}:", part.size());
+    h.update(as_bytes(size));
+    h.update(as_bytes(part));
+  }
+  return h.finish();
+}
+
+/// Fields that are this hop's, name the agent, or would change what the answer is.
+constexpr std::array<std::string_view, 16> kNotForwarded = {
+    "x-agent-run-id",   "accept-encoding",  "range",
+    "if-range",         "if-none-match",    "if-modified-since",
+    "expect",           "content-length",   "content-type",
+    "content-encoding", "content-md5",      "forwarded",
+    "x-forwarded-for",  "x-forwarded-host", "x-forwarded-proto",
+    "x-real-ip"};
+
+std::string_view word_of(std::string_view code) {
+  return code.substr(std::min(code.find('.') + 1, code.size()));
+}
+
+Result<std::string> idempotency_key_of(const http::Headers& headers, std::string_view name) {
+  if (name.empty()) return std::string();
+  if (headers.count(name) > 1)
+    return fail(Errc::ambiguous, fmt::format("{} stands there twice", name));
+  const std::string_view key = headers.get(name).value_or("");
+  if (key.size() > kLongestIdempotencyKey)
+    return fail(Errc::ambiguous, fmt::format("{} is longer than 255 characters", name));
+  return std::string(key);
+}
+
+std::optional<std::string> field_of(const policy::Call& call, std::string_view name) {
+  for (const auto& [n, v] : call.fields) {
+    if (n == name) return v;
+  }
+  return std::nullopt;
+}
+
+/// The code of a denial that the policy or the ledger gave.
+Errc code_of(policy::Reason reason) {
+  switch (reason) {
+    case policy::Reason::cap_exceeded:
+    case policy::Reason::velocity_exceeded:
+      return Errc::over_cap;
+    case policy::Reason::operation_unknown:
+      return Errc::unknown_operation;
+    case policy::Reason::wrong_vendor:
+      return Errc::wrong_vendor;
+    case policy::Reason::duplicate:
+      return Errc::in_flight;
+    case policy::Reason::clock_went_back:
+      return Errc::unavailable;
+    case policy::Reason::none:
+    case policy::Reason::expired:
+    case policy::Reason::operation_denied:
+    case policy::Reason::customer_denied:
+    case policy::Reason::customer_unknown:
+    case policy::Reason::recipient_denied:
+    case policy::Reason::country_denied:
+    case policy::Reason::sender_denied:
+    case policy::Reason::field_denied:
+    case policy::Reason::amount_unknown:
+    case policy::Reason::amount_over_max:
+    case policy::Reason::currency_refused:
+    case policy::Reason::run_missing:
+    case policy::Reason::needs_approval:
+      return Errc::denied;
+  }
+  return Errc::denied;
+}
+
+}  // namespace
+
+struct Broker::Visit {
+  Visit(Broker& b, http::Exchange& e)
+      : broker(b), exchange(e), snapshot(b.snapshot_), book(b.book_), revoked_timer(*this) {
+    broker.visits_.insert(this);
+  }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+  ~Visit() { broker.visits_.erase(this); }
+
+  struct Cut : net::Timer {
+    explicit Cut(Visit& v)
+        : Timer([](Timer& t) { static_cast<Cut&>(t).visit.exchange.abort(); }), visit(v) {}
+    Visit& visit;
+  };
+
+  Broker& broker;
+  http::Exchange& exchange;
+  std::shared_ptr<const Snapshot> snapshot;  // as they were when it came
+  std::shared_ptr<const KeyBook> book;
+  UnixMillis started;
+  std::string id;  // of the call
+
+  const Vendor* vendor = nullptr;
+  const ledger::VaultKey* key = nullptr;
+  const policy::Policy* policy = nullptr;
+  std::string agent_run;  // as the agent says
+  Input input;
+  Operation operation;
+  policy::Call call;
+  policy::Decision decision;
+  std::string user_agent;
+  std::string idempotency_key;  // the agent's
+  ledger::Digest body_hash{};
+  std::string reservation;  // its id; empty: nothing is held
+  ledger::Digest fingerprint{};
+  std::optional<ledger::SpendState> before;  // a retry: how the first one stands
+  std::optional<std::int64_t> cap_usage;
+  std::optional<MicroUsd> settled;
+  bool announced = false;
+  bool revoked = false;  // while it was under way
+  std::string reason;    // of a denial
+  std::optional<UnixMillis> resets_at;
+  int upstream_status = 0;
+  Outcome outcome;
+  Cut revoked_timer;
+
+  [[nodiscard]] const VendorPack& pack() const {
+    static const std::unique_ptr<VendorPack> kNone = make_generic_pack({});
+    return vendor != nullptr ? *vendor->pack : *kNone;
+  }
+};
+
+Broker::Broker(Shared& shared, VendorClients& clients, std::shared_ptr<const Snapshot> snapshot,
+               std::shared_ptr<const KeyBook> book)
+    : shared_(shared), clients_(clients), snapshot_(std::move(snapshot)), book_(std::move(book)) {}
+Broker::~Broker() = default;
+
+void Broker::publish(std::shared_ptr<const Snapshot> snapshot) {
+  snapshot_ = std::move(snapshot);
+  needles_.clear();
+}
+
+void Broker::publish(std::shared_ptr<const KeyBook> book) {
+  book_ = std::move(book);
+  for (Visit* visit : visits_) {
+    if (visit->revoked || visit->key == nullptr || check_still_open(*visit)) continue;
+    visit->revoked = true;
+    visit->exchange.loop().timers().start(visit->revoked_timer, kStreamGrace);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------
+
+Task<void> Broker::handle(http::Exchange& exchange) {
+  Visit visit(*this, exchange);
+  visit.started = shared_.clock.now();
+  visit.id = "call_" + to_hex(shared_.random.bytes<12>());
+  auto passed = co_await pass(visit);
+  if (!passed) co_await refuse(visit, std::move(passed).error());
+}
+
+/// The whole story. An error is a denial that was not answered yet.
+Task<Result<>> Broker::pass(Visit& visit) {
+  OCTROI_CO_CHECK(co_await admit(visit));
+  OCTROI_CO_CHECK(co_await reserve(visit));
+  OCTROI_CO_CHECK(co_await announce(visit));
+  // Writing took time, in which the key may have been revoked: nothing was sent so far.
+  if (auto open = check_still_open(visit); !open) {
+    co_await release(visit);
+    co_return open;
+  }
+  swap(visit);
+  co_return co_await forward(visit);
+}
+
+/// Everything that needs neither money nor the journal.
+Task<Result<>> Broker::admit(Visit& visit) {
+  OCTROI_CO_CHECK(find_key(visit));
+  OCTROI_CO_CHECK(co_await read_call(visit));
+  co_return co_await decide(visit);
+}
+
+/// Whose key it is, and for which vendor.
+Result<> Broker::find_key(Visit& visit) {
+  http::RequestHead& head = visit.exchange.request();
+  visit.user_agent = std::string(head.headers.get("user-agent").value_or(""));
+  OCTROI_TRY(Address address, find_vendor(*visit.snapshot, head));
+  visit.vendor = address.vendor;
+  const Form::Rules any_query{.max_fields = 512, .free_names = true};
+  OCTROI_TRY(Form query, Form::parse(head.query(), address.vendor != nullptr
+                                                       ? address.vendor->pack->query_rules()
+                                                       : any_query));
+  OCTROI_TRY(const Shown shown, take_key(head, query, address.vendor));
+  OCTROI_TRY(const PresentedKey presented, shown.read());
+  const ledger::VaultKey* key = visit.book->find(presented);
+  if (key == nullptr) return fail(Errc::unknown_key, "this vault key is not known here");
+  visit.key = key;
+  OCTROI_CHECK(check_key(*key, visit.started));
+  if (visit.vendor == nullptr) {
+    visit.vendor = visit.snapshot->by_name(key->vendor);
+    if (visit.vendor == nullptr)
+      return fail(Errc::unknown_vendor, "the vendor of this vault key is not configured any more");
+    OCTROI_TRY(query, Form::parse(query.text(), visit.vendor->pack->query_rules()));
+  }
+  if (visit.vendor->settings.name != key->vendor) {
+    return fail(Errc::wrong_vendor, fmt::format("this vault key is for {}, not for {}", key->vendor,
+                                                visit.vendor->settings.name));
+  }
+  if (visit.vendor->real == nullptr)
+    return fail(Errc::unavailable, "no real key is registered for this vendor");
+  if (visit.vendor->live != key->live) {
+    return fail(Errc::wrong_mode, key->live ? "a live vault key cannot open a test account"
+                                            : "a test vault key cannot open a live account");
+  }
+  const auto policy = visit.snapshot->policies.find(key->policy);
+  if (policy == visit.snapshot->policies.end())
+    return fail(Errc::denied, "the policy of this vault key is not configured any more");
+  visit.policy = &policy->second;
+  visit.input.path = std::move(address.path);
+  visit.input.query = std::move(query);
+  return {};
+}
+
+/// By the newest book: a key that was revoked a moment ago opens nothing.
+Result<> Broker::check_still_open(const Visit& visit) const {
+  const ledger::VaultKey* now = book_->by_id(visit.key->id);
+  if (now == nullptr) return fail(Errc::unknown_key, "this vault key is not known here any more");
+  return check_key(*now, shared_.clock.now());
+}
+
+/// Which operation it is, on whom, for how much.
+Task<Result<>> Broker::read_call(Visit& visit) {
+  const http::Headers& headers = visit.exchange.request().headers;
+  OCTROI_CO_TRY(visit.agent_run, run_of(headers));
+  const VendorPack& pack = *visit.vendor->pack;
+  OCTROI_CO_TRY(visit.idempotency_key, idempotency_key_of(headers, pack.idempotency_header()));
+  std::string path = std::move(visit.input.path);
+  Form query = std::move(visit.input.query);
+  // For the audit, should the rest be refused.
+  visit.call.method = visit.exchange.request().method;
+  visit.call.path = path;
+  visit.operation = pack.route(visit.call.method, path);
+  visit.call.operation = visit.operation.name;
+  visit.call.direction = visit.operation.direction;
+  const std::string& bound = visit.key->run;
+  visit.call.run = bound.empty() ? visit.agent_run : bound;
+  OCTROI_CO_TRY(visit.input,
+                co_await read_input(visit.exchange, *visit.vendor, std::move(path),
+                                    std::move(query), visit.snapshot->settings.max_body));
+  visit.body_hash = crypto::sha256(as_bytes(visit.input.body));
+  if (!pack.takes(visit.operation, visit.input)) {
+    co_return fail(visit.operation.name.empty() ? Errc::unknown_operation : Errc::unsupported_body,
+                   visit.operation.name.empty()
+                       ? fmt::format("{} {} is no operation that this door knows",
+                                     visit.input.method, visit.input.path)
+                       : fmt::format("{} does not take this content type", visit.operation.name));
+  }
+  OCTROI_CO_CHECK(pack.check_account(visit.input, *visit.key));
+  OCTROI_CO_TRY(visit.call, pack.extract(visit.operation, visit.input));
+  visit.call.vendor = visit.vendor->settings.name;
+  visit.call.agent = visit.key->agent;
+  visit.call.key_id = visit.key->id;
+  std::string run = visit.agent_run;
+  if (run.empty()) run = field_of(visit.call, "metadata[agent_run_id]").value_or("");
+  if (!bound.empty() && !run.empty() && run != bound) {
+    visit.call.run = bound;
+    co_return fail(Errc::wrong_run, "this vault key is bound to another run");
+  }
+  visit.call.run = bound.empty() ? std::move(run) : bound;
+  co_return Result<>{};
+}
+
+/// What the policy says, but for the room in its caps.
+Task<Result<>> Broker::decide(Visit& visit) {
+  const policy::Context context{visit.started,
+                                visit.snapshot->rates ? &*visit.snapshot->rates : nullptr};
+  // A capture or confirmation goes on with what was counted when it began.
+  const std::string object = visit.vendor->pack->continues(visit.operation, visit.input);
+  if (!object.empty()) {
+    auto begun = co_await shared_.spends.find_spend_of(visit.call.vendor, object);
+    if (!begun) co_return fail(std::move(begun).error());
+    if (*begun && (*begun)->state != ledger::SpendState::released &&
+        (*begun)->policy == visit.policy->name) {
+      visit.call.amount = policy::AmountState::none;
+      visit.call.customer_unknown = visit.call.customer_unknown && !visit.policy->customers.empty();
+    }
+  }
+  visit.decision = policy::decide(*visit.policy, visit.call, context);
+  if (visit.decision.verdict == policy::Verdict::lookup) {
+    visit.call.looked_up = true;
+    visit.decision = policy::decide(*visit.policy, visit.call, context);
+  }
+  if (visit.decision.verdict == policy::Verdict::allow) co_return Result<>{};
+  visit.reason = std::string(policy::to_string(visit.decision.reason));
+  co_return fail(code_of(visit.decision.reason), visit.decision.message);
+}
+
+/// Sets aside what it may cost, once for all its retries.
+Task<Result<>> Broker::reserve(Visit& visit) {
+  const bool reads = visit.call.direction == policy::Direction::read;
+  if (reads && visit.decision.counted.empty()) co_return Result<>{};
+  visit.fingerprint =
+      digest_of({visit.input.method, visit.input.path, visit.input.query.text(), visit.input.body});
+  ledger::Reservation r;
+  r.id = visit.idempotency_key.empty()
+             ? visit.id
+             : "idem_" + to_hex(digest_of({visit.key->id, visit.idempotency_key}));
+  r.fingerprint = visit.fingerprint;
+  r.amount = visit.decision.amount;
+  r.holds = visit.decision.holds();
+  if (visit.decision.dedupe > Millis(0)) {
+    r.dedupe =
+        ledger::DedupeClaim{digest_of({visit.policy->name, visit.key->id, visit.call.operation,
+                                       visit.input.path, visit.input.body}),
+                            visit.started + visit.decision.dedupe};
+  }
+  r.now = visit.started;
+  r.answer_by = visit.started + visit.vendor->settings.timeout + kAnswerMargin;
+  r.give_up_at = visit.started + kGiveUp;
+  r.replay_until = visit.started + kReplay;
+  r.vendor = visit.call.vendor;
+  r.operation = visit.call.operation;
+  r.policy = visit.policy->name;
+  r.key_id = visit.key->id;
+  r.run = visit.call.run;
+  std::string id = r.id;
+  auto reserved = co_await shared_.spends.reserve(std::move(r));
+  if (!reserved) {
+    OCTROI_LOG(error, kModule, "nothing could be reserved",
+               {{"error", reserved.error().message()}});
+    co_return fail(Errc::unavailable, "the ledger cannot be written; nothing was sent");
+  }
+  switch (reserved->state) {
+    case ledger::ReserveState::applied:
+      visit.reservation = std::move(id);
+      if (!reserved->usage.empty()) visit.cap_usage = reserved->usage.front().total();
+      visit.decision = policy::after_reserve(std::move(visit.decision), *reserved);
+      co_return Result<>{};
+    case ledger::ReserveState::replayed:
+      visit.reservation = std::move(id);
+      co_return after_replay(visit, *reserved->seen);
+    case ledger::ReserveState::mismatch:
+      co_return fail(Errc::idempotency_reuse,
+                     "this idempotency key was used for another request: use a new one");
+    case ledger::ReserveState::over_cap:
+    case ledger::ReserveState::duplicate:
+    case ledger::ReserveState::clock_went_back:
+      break;
+  }
+  if (reserved->state == ledger::ReserveState::over_cap && reserved->resets_at != ledger::kNoEnd)
+    visit.resets_at = reserved->resets_at;
+  visit.decision = policy::after_reserve(std::move(visit.decision), *reserved);
+  visit.reason = std::string(policy::to_string(visit.decision.reason));
+  co_return fail(code_of(visit.decision.reason), visit.decision.message);
+}
+
+/// A retry of a call that was counted: the vendor gives the same answer again, or does it now.
+Result<> Broker::after_replay(Visit& visit, const ledger::SpendRecord& seen) {
+  visit.before = seen.state;
+  switch (seen.state) {
+    case ledger::SpendState::settled:
+    case ledger::SpendState::unknown:
+    case ledger::SpendState::released:
+      return {};
+    case ledger::SpendState::held:
+      visit.reservation.clear();  // it is another call's to settle
+      return fail(Errc::in_flight, "the same request is under way; ask again in a moment");
+  }
+  return {};
+}
+
+audit::Event Broker::event_of(const Visit& visit, std::string_view kind) const {
+  audit::Event e;
+  e.kind = std::string(kind);
+  e.id = visit.id;
+  e.run = visit.call.run;
+  e.method = visit.call.method;
+  e.path = visit.call.path;
+  e.operation = visit.call.operation;
+  if (!visit.call.method.empty())
+    e.direction = std::string(policy::to_string(visit.call.direction));
+  if (visit.vendor != nullptr) {
+    e.vendor = visit.vendor->settings.name;
+    e.mode = visit.vendor->live ? "live" : "test";
+  }
+  if (visit.key != nullptr) {
+    e.agent = visit.key->agent;
+    e.key_id = visit.key->id;
+    e.key_name = visit.key->name;
+    e.server = visit.key->server;
+  }
+  if (visit.policy != nullptr) {
+    e.policy = visit.policy->name;
+    e.policy_version = visit.policy->version;
+    e.policy_hash = visit.policy->hash;
+    if (visit.policy->mode == policy::Mode::shadow) e.mode = "shadow";
+  }
+  if (visit.call.minor) {
+    e.amount = visit.call.minor->minor;
+    e.currency = visit.call.minor->currency;
+  }
+  if (!visit.call.customers.empty()) e.customer = visit.call.customers.front();
+  if (!visit.idempotency_key.empty())
+    e.idempotency_key_hash = crypto::sha256(as_bytes(visit.idempotency_key));
+  if (visit.body_hash != ledger::Digest{}) e.body_sha256 = visit.body_hash;
+  if (!visit.reservation.empty()) {
+    e.reserved = visit.decision.amount;
+    if (visit.before) e.retry_of = visit.reservation;
+    if (visit.cap_usage) {
+      if (auto usage = MicroUsd::from_raw(*visit.cap_usage)) e.cap_usage_after = *usage;
+    }
+  }
+  e.client = visit.exchange.peer().address.str();
+  e.user_agent = visit.user_agent;
+  return e;
+}
+
+/// No audit row, no call.
+Task<Result<>> Broker::announce(Visit& visit) {
+  audit::Event e = event_of(visit, audit::kCallIntent);
+  e.verdict = audit::Verdict::allowed;
+  if (visit.decision.shadow) e.reason = std::string(policy::to_string(*visit.decision.shadow));
+  auto written = co_await shared_.journal.append(std::move(e));
+  if (written) {
+    visit.announced = true;
+    co_return Result<>{};
+  }
+  OCTROI_LOG(error, kModule, "no audit row, no call", {{"error", written.error().message()}});
+  co_await release(visit);
+  co_return fail(Errc::unavailable, "the audit journal cannot be written; nothing was sent");
+}
+
+std::shared_ptr<const Needles> Broker::needles_for(const Vendor& vendor,
+                                                   const ledger::VaultKey& key) {
+  std::string name = vendor.settings.name;
+  if (vendor.pack->hides_per_key()) name += "/" + key.id;
+  std::shared_ptr<const Needles>& kept = needles_[name];
+  if (kept == nullptr) {
+    auto made = std::make_shared<Needles>();
+    for (auto& hidden : vendor.pack->hidden(*vendor.real, key))
+      made->add(hidden.text, std::move(hidden.instead));
+    kept = std::move(made);
+  }
+  return kept;
+}
+
+/// The head that the vendor gets: what was read, and the real key.
+void Broker::swap(Visit& visit) {
+  http::RequestHead& head = visit.exchange.request();
+  // Before anything is put in: a Connection field names what is taken out.
+  http::strip_hop_by_hop(head.headers);
+  for (const std::string_view name : kNotForwarded) head.headers.remove(name);
+  if (!visit.input.body.empty()) head.headers.set("Content-Type", visit.input.content_type);
+  head.headers.set("Accept-Encoding", "identity");
+  std::string idempotency_key;
+  if (!visit.vendor->pack->idempotency_header().empty() &&
+      visit.call.direction != policy::Direction::read) {
+    // Keys of two agents of one account do not meet; and a call without one gets its own, so that
+    // its outcome can be asked for.
+    idempotency_key = "octroi_" + (visit.reservation.empty() ? visit.id : visit.reservation);
+  }
+  if (visit.call.direction == policy::Direction::read &&
+      !visit.vendor->pack->idempotency_header().empty())
+    head.headers.remove(visit.vendor->pack->idempotency_header());
+  visit.vendor->pack->prepare(
+      {head, visit.input, *visit.vendor->real, *visit.key, idempotency_key});
+  head.target = visit.vendor->settings.base_path + visit.input.path;
+  if (const std::string query = visit.input.query.text(); !query.empty())
+    head.target += "?" + query;
+}
+
+/// To the vendor and back.
+Task<Result<>> Broker::forward(Visit& visit) {
+  const bool spends = visit.call.direction != policy::Direction::read;
+  auto needles = needles_for(*visit.vendor, *visit.key);
+  AnswerFilter filter(needles, kKeptAnswer);
+  GuardedExchange guarded(visit.exchange, needles, filter, spends);
+  http::RelayOptions options;
+  options.upstream = visit.vendor->origin;
+  options.host = visit.vendor->authority;
+  options.buffered_body = visit.input.body;
+  options.repeat_idempotent = !spends;
+  options.timeouts.first_byte = visit.vendor->settings.timeout;
+  options.filter = &filter;
+  const http::RelayResult result =
+      co_await http::relay(guarded, clients_.client_for(*visit.vendor), std::move(options));
+  visit.revoked_timer.stop();
+  visit.upstream_status = filter.status();
+  if (filter.found() > 0) {
+    OCTROI_LOG(warn, kModule, "a vendor's answer held the real key; it was cut out",
+               {{"vendor", visit.vendor->settings.name}, {"call", visit.id}});
+  }
+  switch (result.state) {
+    case http::RelayState::refused:
+      co_await release(visit);
+      visit.outcome.state = Outcome::State::refused;
+      co_return fail(Errc::upstream_failed, "the vendor cannot be reached; nothing was sent");
+    case http::RelayState::failed: {
+      const bool coded = result.error && result.error->is(Errc::encoded_answer);
+      Outcome outcome;
+      if (coded) outcome.state = by_status(filter.status());
+      co_await settle(visit, outcome);
+      co_await tell_outcome(visit, outcome.state == Outcome::State::done ? audit::Verdict::allowed
+                                   : outcome.state == Outcome::State::refused
+                                       ? audit::Verdict::failed
+                                       : audit::Verdict::unknown);
+      visit.announced = false;  // its outcome is written
+      co_return fail(coded ? Errc::encoded_answer : Errc::unknown_outcome,
+                     coded ? "the vendor's answer cannot be searched for secrets and is withheld"
+                           : "the vendor did not answer; whether it acted is not known, and what "
+                             "it may cost stays reserved: do not send it again under a new "
+                             "idempotency key");
+    }
+    case http::RelayState::torn:
+    case http::RelayState::complete:
+    case http::RelayState::client_gone:
+      break;
+  }
+  Outcome outcome = visit.vendor->pack->settle(visit.operation, filter.status(), filter.headers(),
+                                               filter.body(), filter.whole());
+  if (filter.status() == 0) outcome.state = Outcome::State::unknown;
+  co_await settle(visit, outcome);
+  audit::Verdict verdict = audit::Verdict::unknown;
+  switch (visit.outcome.state) {
+    case Outcome::State::done:
+      verdict = visit.revoked ? audit::Verdict::revoked_inflight : audit::Verdict::allowed;
+      break;
+    case Outcome::State::refused:
+      verdict = audit::Verdict::failed;
+      break;
+    case Outcome::State::unknown:
+      break;
+  }
+  co_await tell_outcome(visit, verdict);
+  co_return Result<>{};
+}
+
+/// Counts what it cost. What the vendor did is done, whatever can be written about it: an error
+/// leaves the hold as it is, and the sweep and the reconciliation find it.
+Task<void> Broker::settle(Visit& visit, Outcome outcome) {
+  visit.outcome = std::move(outcome);
+  if (visit.reservation.empty()) co_return;
+  const Outcome& o = visit.outcome;
+  const UnixMillis now = shared_.clock.now();
+  Result<ledger::ChangeOutcome> changed;
+  switch (o.state) {
+    case Outcome::State::done: {
+      MicroUsd actual = visit.decision.amount;
+      if (o.usd) actual = *o.usd;
+      if (o.minor && visit.call.amount != policy::AmountState::none) {
+        const policy::Rates dollars;
+        const auto usd = policy::to_usd(
+            *o.minor, visit.snapshot->rates ? *visit.snapshot->rates : dollars, visit.started);
+        if (usd) actual = *usd;
+      }
+      if (visit.before == ledger::SpendState::settled) co_return;  // counted when it was done
+      changed = co_await shared_.spends.settle(visit.reservation, actual, o.object, now);
+      visit.settled = actual;
+      break;
+    }
+    case Outcome::State::refused:
+      // What became of the first attempt is not said by a refusal of the second.
+      if (visit.before && !o.replayed) co_return;
+      changed = co_await shared_.spends.release(visit.reservation, now);
+      break;
+    case Outcome::State::unknown:
+      if (visit.before) co_return;
+      changed = co_await shared_.spends.mark_unknown(visit.reservation, o.object, now);
+      break;
+  }
+  if (!changed) {
+    OCTROI_LOG(error, kModule, "an outcome could not be counted; its hold stays",
+               {{"call", visit.id}, {"error", changed.error().message()}});
+    co_return;
+  }
+  if (!changed->usage.empty()) visit.cap_usage = changed->usage.front().total();
+}
+
+/// Nothing was sent.
+Task<void> Broker::release(Visit& visit) {
+  if (visit.reservation.empty() || visit.before) co_return;
+  auto released = co_await shared_.spends.release(visit.reservation, shared_.clock.now());
+  if (!released)
+    OCTROI_LOG(error, kModule, "a hold could not be released",
+               {{"call", visit.id}, {"error", released.error().message()}});
+}
+
+Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict) {
+  audit::Event e = event_of(visit, audit::kCallOutcome);
+  e.verdict = verdict;
+  e.reason = visit.reason;
+  if (visit.upstream_status != 0) e.upstream_status = visit.upstream_status;
+  e.settled = visit.settled;
+  if (!visit.reservation.empty() && visit.outcome.state == Outcome::State::refused && !visit.before)
+    e.released = visit.decision.amount;
+  e.vendor_request_id = visit.outcome.request_id;
+  e.latency_ms = (shared_.clock.now() - visit.started).count();
+  count(visit, verdict);
+  auto written = co_await shared_.journal.append(std::move(e));
+  if (!written)
+    OCTROI_LOG(error, kModule, "an outcome is missing in the audit; its intent is there",
+               {{"call", visit.id}, {"error", written.error().message()}});
+}
+
+void Broker::count(const Visit& visit, audit::Verdict verdict) {
+  shared_.metrics
+      .counter("octroi_vault_calls_total", "Calls of agents by vendor and verdict.",
+               {{"vendor", visit.vendor != nullptr ? visit.vendor->settings.name : ""},
+                {"verdict", std::string(audit::to_string(verdict))}})
+      .add();
+}
+
+/// Says no, in the vendor's words. What a known key was refused is in the audit too; what comes
+/// without one is only counted, or anybody could fill the disk.
+Task<void> Broker::refuse(Visit& visit, Error error) {
+  const Errc code = errc_of(error).value_or(Errc::unavailable);
+  Denial denial;
+  denial.code = code;
+  denial.reason = visit.reason.empty() ? std::string(word_of(error_info(code).code)) : visit.reason;
+  denial.message = error.is(code) ? std::string(error.message())
+                                  : std::string("the vault cannot work now; nothing was sent");
+  denial.resets_at = visit.resets_at;
+  visit.reason = denial.reason;
+  const bool ours = code == Errc::upstream_failed || code == Errc::unknown_outcome ||
+                    code == Errc::encoded_answer;
+  if (visit.key != nullptr && (visit.announced || !ours)) {
+    if (visit.policy == nullptr) {
+      const auto found = visit.snapshot->policies.find(visit.key->policy);
+      if (found != visit.snapshot->policies.end()) visit.policy = &found->second;
+    }
+    co_await tell_outcome(visit, code == Errc::upstream_failed || code == Errc::unavailable
+                                     ? audit::Verdict::failed
+                                     : audit::Verdict::denied);
+  } else if (visit.key == nullptr) {
+    count(visit, audit::Verdict::denied);
+  }
+  Refusal refusal = visit.pack().refusal(denial);
+  refusal.head.headers.add("X-Octroi-Call", visit.id);
+  if (code == Errc::no_key || code == Errc::unknown_key)
+    refusal.head.headers.add("WWW-Authenticate", "Bearer realm=\"octroi vault\"");
+  std::ignore = co_await visit.exchange.respond(std::move(refusal.head), std::move(refusal.body));
+}
+
+}  // namespace octroi::vault

@@ -1,0 +1,97 @@
+// octroi/vault/broker.h: the vault door: one call of an agent from its head to its last byte.
+//
+//   key → vendor → operation → decide → reserve → journal → swap → relay → settle → journal
+//
+// The order is a promise. Nothing is forwarded before its row is durable and its money is held;
+// the key is looked at once more after both; the real key is put in last, into a head that was
+// made anew, and taken out of whatever comes back. What nobody can say the outcome of stays held.
+// Each request is judged on its own: an open connection means nothing.
+//
+// Thread  one Broker per worker, used on its loop; snapshots and key books are immutable.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "octroi/audit/journal.h"
+#include "octroi/base/clock.h"
+#include "octroi/base/metrics.h"
+#include "octroi/base/random.h"
+#include "octroi/http/client.h"
+#include "octroi/http/server.h"
+#include "octroi/ledger/spend_ledger.h"
+#include "octroi/vault/keys.h"
+#include "octroi/vault/scrub.h"
+#include "octroi/vault/snapshot.h"
+
+namespace octroi::vault {
+
+/// What all workers share; outlives them.
+struct Shared {
+  ledger::SpendLedger& spends;
+  audit::Journal& journal;
+  MetricRegistry& metrics;
+  Clock& clock;
+  Random& random;
+};
+
+/// The connections of this worker.
+class VendorClients {
+ public:
+  virtual ~VendorClients() = default;
+  [[nodiscard]] virtual http::Client& client_for(const Vendor& vendor) = 0;
+};
+
+class Broker {
+ public:
+  Broker(Shared& shared, VendorClients& clients, std::shared_ptr<const Snapshot> snapshot,
+         std::shared_ptr<const KeyBook> book);
+  ~Broker();
+  Broker(const Broker&) = delete;
+  Broker& operator=(const Broker&) = delete;
+
+  Task<void> handle(http::Exchange& exchange);
+
+  /// The next request sees it.
+  void publish(std::shared_ptr<const Snapshot> snapshot);
+  /// The same; calls under way whose key does not open anything any more are not forwarded, and
+  /// answers to them end within a second.
+  void publish(std::shared_ptr<const KeyBook> book);
+
+  /// How long an answer may go on after its key was revoked.
+  static constexpr Millis kStreamGrace{800};
+
+ private:
+  struct Visit;
+
+  Task<Result<>> pass(Visit& visit);
+  Task<Result<>> admit(Visit& visit);
+  [[nodiscard]] Result<> find_key(Visit& visit);
+  [[nodiscard]] Result<> check_still_open(const Visit& visit) const;
+  Task<Result<>> read_call(Visit& visit);
+  Task<Result<>> decide(Visit& visit);
+  Task<Result<>> reserve(Visit& visit);
+  [[nodiscard]] Result<> after_replay(Visit& visit, const ledger::SpendRecord& seen);
+  Task<Result<>> announce(Visit& visit);
+  void swap(Visit& visit);
+  Task<Result<>> forward(Visit& visit);
+  Task<void> settle(Visit& visit, Outcome outcome);
+  Task<void> release(Visit& visit);
+  Task<void> tell_outcome(Visit& visit, audit::Verdict verdict);
+  Task<void> refuse(Visit& visit, Error error);
+  [[nodiscard]] audit::Event event_of(const Visit& visit, std::string_view kind) const;
+  [[nodiscard]] std::shared_ptr<const Needles> needles_for(const Vendor& vendor,
+                                                           const ledger::VaultKey& key);
+  void count(const Visit& visit, audit::Verdict verdict);
+
+  Shared& shared_;
+  VendorClients& clients_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::shared_ptr<const KeyBook> book_;
+  std::unordered_map<std::string, std::shared_ptr<const Needles>> needles_;
+  std::unordered_set<Visit*> visits_;
+};
+
+}  // namespace octroi::vault

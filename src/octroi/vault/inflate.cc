@@ -1,0 +1,106 @@
+#include "octroi/vault/inflate.h"
+
+#include <brotli/decode.h>
+#include <zlib.h>
+
+#include "octroi/http/headers.h"
+
+namespace octroi::vault {
+
+namespace {
+
+constexpr std::size_t kPiece = 64 * 1024;
+
+tl::unexpected<Error> damaged() {
+  return fail(Errc::encoded_answer, "the vendor's answer is compressed and damaged");
+}
+
+class ZlibInflater final : public Inflater {
+ public:
+  /// `either`: deflate, which some send without the wrapper that it should have.
+  explicit ZlibInflater(bool either) : either_(either) { begin(15 + 32); }
+  ~ZlibInflater() override { ::inflateEnd(&stream_); }
+  ZlibInflater(const ZlibInflater&) = delete;
+  ZlibInflater& operator=(const ZlibInflater&) = delete;
+
+  Result<std::string> take() override {
+    if (input_.empty()) return std::string();
+    if (done_) return damaged();
+    std::string out(kPiece, '\0');
+    int code = run(out);
+    if (code == Z_DATA_ERROR && either_ && stream_.total_out == 0) {
+      ::inflateEnd(&stream_);
+      begin(-15);
+      either_ = false;
+      code = run(out);
+    }
+    if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) return damaged();
+    out.resize(kPiece - stream_.avail_out);
+    input_.erase(0, input_.size() - stream_.avail_in);
+    done_ = code == Z_STREAM_END;
+    return out;
+  }
+  bool complete() const override { return done_ && input_.empty(); }
+
+ private:
+  void begin(int bits) {
+    stream_ = {};
+    ::inflateInit2(&stream_, bits);
+  }
+  int run(std::string& out) {
+    stream_.next_in = reinterpret_cast<Bytef*>(input_.data());
+    stream_.avail_in = static_cast<uInt>(input_.size());
+    stream_.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream_.avail_out = static_cast<uInt>(out.size());
+    return ::inflate(&stream_, Z_NO_FLUSH);
+  }
+
+  z_stream stream_{};
+  bool either_;
+  bool done_ = false;
+};
+
+struct BrotliEnd {
+  void operator()(BrotliDecoderState* s) const { ::BrotliDecoderDestroyInstance(s); }
+};
+
+class BrotliInflater final : public Inflater {
+ public:
+  BrotliInflater() : state_(::BrotliDecoderCreateInstance(nullptr, nullptr, nullptr)) {}
+  Result<std::string> take() override {
+    if (input_.empty() && !more_) return std::string();
+    if (done_) return damaged();
+    std::string out(kPiece, '\0');
+    std::size_t left_in = input_.size();
+    const auto* in = reinterpret_cast<const std::uint8_t*>(input_.data());
+    std::size_t left_out = out.size();
+    auto* to = reinterpret_cast<std::uint8_t*>(out.data());
+    const auto code =
+        ::BrotliDecoderDecompressStream(state_.get(), &left_in, &in, &left_out, &to, nullptr);
+    if (code == BROTLI_DECODER_RESULT_ERROR) return damaged();
+    out.resize(kPiece - left_out);
+    input_.erase(0, input_.size() - left_in);
+    more_ = code == BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT;
+    done_ = code == BROTLI_DECODER_RESULT_SUCCESS;
+    return out;
+  }
+  bool complete() const override { return done_ && input_.empty(); }
+
+ private:
+  std::unique_ptr<BrotliDecoderState, BrotliEnd> state_;
+  bool more_ = false;
+  bool done_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Inflater> Inflater::make(std::string_view coding) {
+  using http::equal_ignoring_case;
+  if (equal_ignoring_case(coding, "gzip") || equal_ignoring_case(coding, "x-gzip"))
+    return std::make_unique<ZlibInflater>(false);
+  if (equal_ignoring_case(coding, "deflate")) return std::make_unique<ZlibInflater>(true);
+  if (equal_ignoring_case(coding, "br")) return std::make_unique<BrotliInflater>();
+  return nullptr;
+}
+
+}  // namespace octroi::vault

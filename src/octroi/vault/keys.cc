@@ -1,0 +1,220 @@
+#include "octroi/vault/keys.h"
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "octroi/crypto/compare.h"
+#include "octroi/crypto/hash.h"
+
+namespace octroi::vault {
+
+namespace {
+
+constexpr std::string_view kAlphabet =
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+constexpr std::size_t kSecretSize = 32;
+constexpr std::size_t kCheckSize = 6;
+constexpr std::size_t kPairSize = 34;  // AC and 32 digits
+static_assert(kKeyIdSize + kSecretSize + kCheckSize == kKeyBodySize);
+
+enum class Mode : std::uint8_t { live, test, any };
+struct Dress {
+  std::string_view prefix;
+  Mode mode;
+};
+// A longer prefix stands before one that it begins with.
+constexpr std::array<Dress, 9> kDresses = {{{"vault_live_", Mode::live},
+                                            {"vault_test_", Mode::test},
+                                            {"sk_live_vault", Mode::live},
+                                            {"sk_test_vault", Mode::test},
+                                            {"rk_live_vault", Mode::live},
+                                            {"rk_test_vault", Mode::test},
+                                            {"re_vault", Mode::any},
+                                            {"sk-ant-vault", Mode::any},
+                                            {"sk-vault", Mode::any}}};
+
+bool is_letter_or_digit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+bool is_lower_hex(std::string_view text) {
+  for (const char c : text) {
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
+  }
+  return true;
+}
+
+ledger::Digest tagged(std::string_view tag, std::string_view text) {
+  crypto::Sha256 h;
+  h.update(as_bytes(tag));
+  h.update(as_bytes(text));
+  return h.finish();
+}
+
+/// Six characters over everything before them. No secret: it only catches mistakes.
+std::array<char, kCheckSize> check_of(std::string_view text) {
+  const auto digest = tagged("octroi vault key check\n", text);
+  std::uint64_t n = 0;
+  std::memcpy(&n, digest.data(), sizeof n);
+  std::array<char, kCheckSize> out{};
+  for (char& c : out) {
+    c = kAlphabet[n % kAlphabet.size()];
+    n /= kAlphabet.size();
+  }
+  return out;
+}
+
+ledger::Digest secret_hash(std::string_view body) { return tagged("octroi vault key\n", body); }
+std::string pair_name(std::string_view id) {
+  const auto digest = tagged("octroi vault key pair name\n", id);
+  return "AC" + to_hex(ByteView(digest).first(16));
+}
+std::string pair_token(std::string_view body) {
+  const auto digest = tagged("octroi vault key pair token\n", body);
+  return to_hex(ByteView(digest).first(16));
+}
+ledger::Digest pair_hash(std::string_view token) {
+  return tagged("octroi vault key pair\n", token);
+}
+
+/// Without bias: bytes beyond the last whole multiple of the alphabet are drawn again.
+void fill_letters(std::span<char> out, Random& random) {
+  constexpr std::size_t kLimit = 256 / kAlphabet.size() * kAlphabet.size();
+  std::size_t filled = 0;
+  while (filled < out.size()) {
+    auto drawn = random.bytes<64>();
+    for (const std::uint8_t b : drawn) {
+      if (b < kLimit && filled < out.size()) out[filled++] = kAlphabet[b % kAlphabet.size()];
+    }
+    secure_wipe(drawn.data(), drawn.size());
+  }
+}
+
+std::string_view prefix_of(KeyShape shape, bool live) {
+  switch (shape) {
+    case KeyShape::vault:
+      return live ? "vault_live_" : "vault_test_";
+    case KeyShape::stripe:
+      return live ? "sk_live_vault" : "sk_test_vault";
+    case KeyShape::restricted:
+      return live ? "rk_live_vault" : "rk_test_vault";
+    case KeyShape::resend:
+      return "re_vault";
+    case KeyShape::openai:
+      return "sk-vault";
+    case KeyShape::anthropic:
+      return "sk-ant-vault";
+    case KeyShape::pair:
+      break;
+  }
+  return {};
+}
+
+tl::unexpected<Error> no_key() {
+  return fail(Errc::no_key,
+              "this is no vault key: show the key that octroi key issue gave, complete");
+}
+
+}  // namespace
+
+Secret IssuedKey::text(KeyShape shape) const {
+  const std::string_view b = body.reveal_text();
+  if (shape == KeyShape::pair) {
+    return Secret::take(pair_name(b.substr(0, kKeyIdSize)) + ":" + pair_token(b));
+  }
+  std::string out(prefix_of(shape, record.live));
+  out += b;
+  return Secret::take(std::move(out));
+}
+
+IssuedKey issue_key(bool live, Random& random) {
+  std::string body(kKeyBodySize, '\0');
+  body[0] = live ? 'l' : 't';
+  fill_letters(std::span(body).subspan(1, kKeyIdSize + kSecretSize - 1), random);
+  const auto check = check_of(std::string_view(body).substr(0, kKeyIdSize + kSecretSize));
+  std::memcpy(body.data() + kKeyIdSize + kSecretSize, check.data(), check.size());
+
+  IssuedKey out;
+  out.record.live = live;
+  out.record.id = body.substr(0, kKeyIdSize);
+  out.record.secret_hash = secret_hash(body);
+  out.record.pair_id = pair_name(out.record.id);
+  std::string token = pair_token(body);
+  out.record.pair_hash = pair_hash(token);
+  secure_wipe(token.data(), token.size());
+  out.body = Secret::take(std::move(body));
+  return out;
+}
+
+Result<PresentedKey> read_key(std::string_view text) {
+  for (const Dress& dress : kDresses) {
+    if (!text.starts_with(dress.prefix)) continue;
+    const std::string_view body = text.substr(dress.prefix.size());
+    if (body.size() != kKeyBodySize) return no_key();
+    for (const char c : body) {
+      if (!is_letter_or_digit(c)) return no_key();
+    }
+    const bool live = body[0] == 'l';
+    if (!live && body[0] != 't') return no_key();
+    if ((dress.mode == Mode::live && !live) || (dress.mode == Mode::test && live)) return no_key();
+    const auto check = check_of(body.substr(0, kKeyIdSize + kSecretSize));
+    if (body.substr(kKeyIdSize + kSecretSize) != std::string_view(check.data(), check.size())) {
+      return no_key();
+    }
+    return PresentedKey{.body = body, .name = {}, .token = {}};
+  }
+  return no_key();
+}
+
+Result<PresentedKey> read_pair(std::string_view name, std::string_view token) {
+  if (name.size() == kPairSize && name.starts_with("AC") && is_lower_hex(name.substr(2))) {
+    if (token.size() != 32 || !is_lower_hex(token)) return no_key();
+    return PresentedKey{.body = {}, .name = name, .token = token};
+  }
+  // `curl -u KEY:`, and programs that put an account's name before the key.
+  if (token.empty() || token == "x") return read_key(name);
+  if (auto key = read_key(token)) return key;
+  return no_key();
+}
+
+KeyBook::KeyBook(ledger::VaultKeyList list) : list_(std::move(list)) {
+  for (std::size_t i = 0; i < list_.keys.size(); ++i) {
+    by_id_.emplace(list_.keys[i].id, i);
+    by_pair_.emplace(list_.keys[i].pair_id, i);
+  }
+}
+
+const ledger::VaultKey* KeyBook::by_id(std::string_view id) const {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : &list_.keys[found->second];
+}
+
+const ledger::VaultKey* KeyBook::find(const PresentedKey& key) const {
+  if (!key.body.empty()) {
+    const ledger::VaultKey* found = by_id(key.body.substr(0, kKeyIdSize));
+    if (found == nullptr) return nullptr;
+    return crypto::constant_time_equal(secret_hash(key.body), found->secret_hash) ? found : nullptr;
+  }
+  const auto at = by_pair_.find(key.name);
+  if (at == by_pair_.end()) return nullptr;
+  const ledger::VaultKey& found = list_.keys[at->second];
+  return crypto::constant_time_equal(pair_hash(key.token), found.pair_hash) ? &found : nullptr;
+}
+
+Result<> check_key(const ledger::VaultKey& key, UnixMillis now) {
+  switch (key.state) {
+    case ledger::VaultKeyState::active:
+      break;
+    case ledger::VaultKeyState::paused:
+      return fail(Errc::key_paused,
+                  "this vault key is paused; its owner can resume it: do not retry before that");
+    case ledger::VaultKeyState::revoked:
+      return fail(Errc::key_revoked, "this vault key was revoked: do not retry");
+  }
+  if (key.expires && now >= *key.expires) {
+    return fail(Errc::key_expired, "this vault key has expired: do not retry");
+  }
+  return {};
+}
+
+}  // namespace octroi::vault

@@ -1,0 +1,92 @@
+// octroi/vault/keys.h: the text of vault keys, how one is made and recognised, and the immutable
+// book of all keys that workers look them up in.
+//
+// Shape    a body of 50 letters and digits: one for the mode (l, t), 11 that name the key, 32
+//          random, 6 that check the rest, so that a typing error is noticed without any look-up. In
+//          front stands "vault_live_" or "vault_test_", or what a vendor's SDK insists on
+//          ("sk_live_vault", "re_vault", …): the same key in another dress. Vendors that want a
+//          name and a token (Twilio) get a pair that is derived from the same body, one way.
+// Secrets  only SHA-256 digests are kept; the text exists once, in the answer that issues it. Whole
+//          digests are compared, in constant time.
+// Errors   Errc::no_key (not one of ours, or mistyped), unknown_key, key_revoked, key_paused,
+//          key_expired.
+// Thread   pure; a KeyBook is immutable.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "octroi/base/clock.h"
+#include "octroi/base/random.h"
+#include "octroi/base/secret.h"
+#include "octroi/ledger/vault_keys.h"
+#include "octroi/vault/errors.h"
+
+namespace octroi::vault {
+
+inline constexpr std::size_t kKeyIdSize = 12;
+inline constexpr std::size_t kKeyBodySize = 50;
+
+/// How a key is dressed.
+enum class KeyShape : std::uint8_t {
+  vault,       // vault_live_…
+  stripe,      // sk_live_vault…
+  restricted,  // rk_live_vault…, a Stripe restricted key
+  resend,      // re_vault…
+  openai,      // sk-vault…
+  anthropic,   // sk-ant-vault…
+  pair,        // AC… and a token of 32 hexadecimal digits
+};
+
+struct IssuedKey {
+  ledger::VaultKey record;  // names and digests; the rest is the caller's to fill
+  Secret body;
+  /// What the agent is given. For the pair: "AC…:token".
+  [[nodiscard]] Secret text(KeyShape shape) const;
+};
+[[nodiscard]] IssuedKey issue_key(bool live, Random& random);
+
+/// What a request showed: views into it.
+struct PresentedKey {
+  std::string_view body;   // of a bearer; empty for a pair
+  std::string_view name;   // of a pair
+  std::string_view token;  // of a pair
+};
+/// In whatever dress. Errc::no_key for everything else.
+[[nodiscard]] Result<PresentedKey> read_key(std::string_view text);
+/// A name and a token, as in Basic credentials; a bearer in the place of the name or of the token
+/// is one too.
+[[nodiscard]] Result<PresentedKey> read_pair(std::string_view name, std::string_view token);
+
+/// Every key as it stands, for one moment.
+class KeyBook {
+ public:
+  explicit KeyBook(ledger::VaultKeyList list);
+
+  /// Null: nobody was given it. What state it is in is for check() to say.
+  [[nodiscard]] const ledger::VaultKey* find(const PresentedKey& key) const;
+  [[nodiscard]] const ledger::VaultKey* by_id(std::string_view id) const;
+  [[nodiscard]] std::int64_t version() const { return list_.version; }
+  [[nodiscard]] const std::vector<ledger::VaultKey>& keys() const { return list_.keys; }
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view s) const noexcept {
+      return std::hash<std::string_view>{}(s);
+    }
+  };
+  using Index = std::unordered_map<std::string, std::size_t, Hash, std::equal_to<>>;
+  ledger::VaultKeyList list_;
+  Index by_id_;
+  Index by_pair_;
+};
+
+/// Whether it opens anything now.
+[[nodiscard]] Result<> check_key(const ledger::VaultKey& key, UnixMillis now);
+
+}  // namespace octroi::vault

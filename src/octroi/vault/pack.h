@@ -1,0 +1,172 @@
+// octroi/vault/pack.h: what a vendor's pack knows: which operation a request is, what it spends and
+// on whom, how the real key is put in, what an answer says it cost, and how that vendor says no.
+//
+// The broker asks the questions in that order and knows no vendor. A pack is data and small
+// functions over a request that was read once (Input), so that what a pack judged is what is sent.
+//
+// Errors   Errc::ambiguous, unsupported_body, unknown_operation; messages name the field.
+// Thread   const and pure: shared by all workers.
+// Source   issue 6, "Vendor packs".
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "octroi/base/secret.h"
+#include "octroi/http/message.h"
+#include "octroi/json/value.h"
+#include "octroi/policy/call.h"
+#include "octroi/vault/errors.h"
+#include "octroi/vault/form.h"
+#include "octroi/vault/keys.h"
+#include "octroi/vault/settings.h"
+
+namespace octroi::vault {
+
+enum class BodyKind : std::uint8_t { none, form, json, other };
+
+/// A request, read once.
+struct Input {
+  std::string method;
+  std::string path;  // canonical, as the vendor sees it, without the base path
+  Form query;
+  BodyKind body_kind = BodyKind::none;
+  Form form;
+  std::optional<json::Document> document;
+  std::string body;          // what is sent: written anew from what was read
+  std::string content_type;  // of it
+};
+
+/// A row of a vendor's table.
+struct Operation {
+  std::string name;  // "charges.create"; empty: not known
+  policy::Direction direction = policy::Direction::write;
+  std::size_t row = 0;  // of the pack's own table
+};
+
+/// How a vendor's answer changes the account.
+struct Outcome {
+  enum class State : std::uint8_t {
+    done,     // it happened
+    refused,  // it did not
+    unknown   // nobody can tell from this answer
+  } state = State::unknown;
+  std::optional<policy::MinorAmount> minor;  // what it cost, where the answer says so
+  std::optional<MicroUsd> usd;
+  std::string object;      // the vendor's id of what was made
+  std::string request_id;  // the vendor's id of the call
+  bool replayed = false;   // the vendor gave an earlier answer again
+};
+
+/// Why a call is refused, for whoever made it.
+struct Denial {
+  Errc code = Errc::denied;
+  std::string reason;   // a stable word: that of the policy, or of the code
+  std::string message;  // a sentence for an agent
+  std::optional<UnixMillis> resets_at;
+};
+
+struct Refusal {
+  http::ResponseHead head;
+  std::string body;
+};
+
+/// Where a credential goes, and where the agent's is looked for.
+struct Place {
+  enum class Is : std::uint8_t { authorization, header, query } is = Is::authorization;
+  std::string name;  // of the header or parameter
+};
+
+class VendorPack {
+ public:
+  virtual ~VendorPack() = default;
+
+  /// The hosts of the vendor's API, by which it may be addressed.
+  [[nodiscard]] virtual std::vector<std::string> hosts() const { return {}; }
+  /// How its SDKs want a key to look.
+  [[nodiscard]] virtual KeyShape shape() const { return KeyShape::vault; }
+  /// Beside Authorization.
+  [[nodiscard]] virtual std::vector<Place> places() const { return {}; }
+  /// Whether this real key opens the live account; nothing when it does not say.
+  [[nodiscard]] virtual std::optional<bool> is_live(const Secret& real) const;
+  /// What a real key must look like, for whoever registers one.
+  [[nodiscard]] virtual Result<> check_credential(const Secret& real) const;
+
+  /// Headers by which the call would become another one.
+  [[nodiscard]] virtual Result<> check_headers(const http::Headers& headers) const;
+  [[nodiscard]] virtual Form::Rules form_rules() const { return {}; }
+  [[nodiscard]] virtual Form::Rules query_rules() const { return {}; }
+  /// Kinds of body that this operation takes.
+  [[nodiscard]] virtual bool takes(const Operation& operation, const Input& input) const = 0;
+
+  [[nodiscard]] virtual Operation route(std::string_view method, std::string_view path) const = 0;
+  /// Fills everything but vendor, run, agent and key.
+  [[nodiscard]] virtual Result<policy::Call> extract(const Operation& operation,
+                                                     const Input& input) const = 0;
+  /// The object that an operation goes on with (a capture, a confirmation): what was counted for it
+  /// is not counted again. Empty: it begins something.
+  [[nodiscard]] virtual std::string continues(const Operation& operation,
+                                              const Input& input) const {
+    std::ignore = operation;
+    std::ignore = input;
+    return {};
+  }
+  /// Changes to what is sent: an account's id in the path, an idempotency key. `shown` is the key
+  /// of the agent, `call_id` names this call.
+  struct Sending {
+    http::RequestHead& head;
+    Input& input;
+    const Secret& real;
+    const ledger::VaultKey& shown;
+    std::string_view idempotency_key;  // ours, made from the agent's or for this call
+  };
+  virtual void prepare(Sending sending) const = 0;
+  /// Under which name the vendor takes idempotency keys; empty: it takes none.
+  [[nodiscard]] virtual std::string_view idempotency_header() const { return {}; }
+  /// Parts of the real credential that an agent must not see, and what it sees instead.
+  struct Hidden {
+    Secret text;
+    std::string instead;
+  };
+  [[nodiscard]] virtual std::vector<Hidden> hidden(const Secret& real,
+                                                   const ledger::VaultKey& shown) const;
+  /// Whether that differs between keys.
+  [[nodiscard]] virtual bool hides_per_key() const { return false; }
+  /// Whether the request stays in the account that this key is for.
+  [[nodiscard]] virtual Result<> check_account(const Input& input,
+                                               const ledger::VaultKey& shown) const;
+
+  /// `body` may be cut off (`whole` false).
+  [[nodiscard]] virtual Outcome settle(const Operation& operation, int status,
+                                       const http::Headers& headers, std::string_view body,
+                                       bool whole) const = 0;
+  [[nodiscard]] virtual Refusal refusal(const Denial& denial) const = 0;
+};
+
+/// The pack of that name; null when there is none.
+[[nodiscard]] std::unique_ptr<VendorPack> make_pack(const VendorSettings& vendor);
+[[nodiscard]] std::vector<std::string_view> pack_names();
+
+// --- what packs share ---
+
+/// One step of a path template: "/v1/charges/{id}/capture"; `{…}` is one segment.
+[[nodiscard]] bool path_matches(std::string_view pattern, std::string_view path,
+                                std::string* captured = nullptr);
+/// Digits only, at most 12, no leading zero.
+[[nodiscard]] Result<std::int64_t> parse_minor(std::string_view field, std::string_view text);
+/// By status alone: 2xx done, 4xx refused but for 408, everything else unknown.
+[[nodiscard]] Outcome::State by_status(int status);
+[[nodiscard]] http::ResponseHead refusal_head(const Denial& denial);
+/// Every scalar of a JSON document: "a.b[0].c", as text.
+void flatten(const json::Value& value, const std::string& path,
+             std::vector<std::pair<std::string, std::string>>& out);
+/// A scalar at a dotted path: "order.total", "data[0].id".
+[[nodiscard]] std::optional<std::string> scalar_at(const json::Value& root, std::string_view path);
+void set_bearer(http::Headers& headers, const Secret& real);
+void set_basic(http::Headers& headers, const Secret& user_and_password);
+
+}  // namespace octroi::vault

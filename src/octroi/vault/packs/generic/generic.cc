@@ -1,0 +1,225 @@
+#include "octroi/vault/packs/generic/generic.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "octroi/json/writer.h"
+
+namespace octroi::vault {
+
+namespace {
+
+constexpr std::size_t kUndeclared = 100'000;
+
+bool is_read_method(std::string_view method) { return method == "GET" || method == "HEAD"; }
+
+std::string_view word_of(Errc code) {
+  std::string_view text = error_info(code).code;
+  text.remove_prefix(text.find('.') + 1);
+  return text;
+}
+
+class GenericPack final : public VendorPack {
+ public:
+  explicit GenericPack(const VendorSettings& vendor)
+      : operations_(vendor.operations), auth_(parse_auth_style(vendor.auth).value_or(AuthStyle{})) {
+    if (!vendor.hosts.empty()) hosts_ = vendor.hosts;
+  }
+
+  std::vector<std::string> hosts() const override { return hosts_; }
+  std::vector<Place> places() const override {
+    switch (auth_.is) {
+      case AuthStyle::Is::bearer:
+      case AuthStyle::Is::basic:
+        return {};
+      case AuthStyle::Is::header:
+        return {{Place::Is::header, auth_.name}};
+      case AuthStyle::Is::query:
+        return {{Place::Is::query, auth_.name}};
+    }
+    return {};
+  }
+
+  Form::Rules form_rules() const override { return {.max_fields = 2000}; }
+  Form::Rules query_rules() const override { return {.max_fields = 512, .free_names = true}; }
+
+  bool takes(const Operation& operation, const Input& input) const override {
+    // What is judged by a field must be read; what is judged by its path alone passes as it is.
+    if (input.body_kind != BodyKind::other) return true;
+    return operation.row == kUndeclared || operations_[operation.row].amount.empty();
+  }
+
+  Operation route(std::string_view method, std::string_view path) const override {
+    for (std::size_t i = 0; i < operations_.size(); ++i) {
+      const OperationSettings& o = operations_[i];
+      if (o.method == method && path_matches(o.path, path)) {
+        return {o.name,
+                policy::direction_from_string(o.direction).value_or(policy::Direction::write), i};
+      }
+    }
+    return {"", is_read_method(method) ? policy::Direction::read : policy::Direction::write,
+            kUndeclared};
+  }
+
+  Result<policy::Call> extract(const Operation& operation, const Input& input) const override {
+    policy::Call call;
+    call.operation = operation.name;
+    call.method = input.method;
+    call.path = input.path;
+    call.direction = operation.direction;
+    if (input.document) flatten(input.document->root(), "", call.fields);
+    for (const auto& [name, value] : input.form.fields()) call.fields.emplace_back(name, value);
+    for (const auto& [name, value] : input.query.fields()) call.fields.emplace_back(name, value);
+    if (operation.row == kUndeclared) return call;
+    const OperationSettings& o = operations_[operation.row];
+    if (!o.customer.empty()) {
+      OCTROI_TRY(auto customer, field(input, o.customer));
+      if (customer && !customer->empty()) {
+        call.customers.push_back(std::move(*customer));
+      } else {
+        call.customer_unknown = true;
+      }
+    }
+    OCTROI_CHECK(read_amount(o, input, call));
+    return call;
+  }
+
+  void prepare(Sending s) const override {
+    switch (auth_.is) {
+      case AuthStyle::Is::bearer:
+        set_bearer(s.head.headers, s.real);
+        return;
+      case AuthStyle::Is::basic:
+        set_basic(s.head.headers, s.real);
+        return;
+      case AuthStyle::Is::header:
+        s.head.headers.set(auth_.name, s.real.reveal_text());
+        return;
+      case AuthStyle::Is::query:
+        s.input.query.set(auth_.name, s.real.reveal_text());
+        return;
+    }
+  }
+
+  std::vector<Hidden> hidden(const Secret& real, const ledger::VaultKey& shown) const override {
+    std::vector<Hidden> out = VendorPack::hidden(real, shown);
+    const std::string_view text = real.reveal_text();
+    if (auth_.is == AuthStyle::Is::basic && text.find(':') != std::string_view::npos) {
+      out.push_back({Secret(text.substr(text.find(':') + 1)), "vault_redacted"});
+    }
+    return out;
+  }
+
+  Outcome settle(const Operation& operation, int status, const http::Headers& headers,
+                 std::string_view body, bool whole) const override {
+    Outcome out;
+    out.state = by_status(status);
+    out.request_id = std::string(headers.get("x-request-id").value_or(""));
+    if (operation.row == kUndeclared || !whole || out.state != Outcome::State::done) return out;
+    const OperationSettings& o = operations_[operation.row];
+    const auto doc = json::parse(body);
+    if (!doc) return out;
+    if (!o.answer_id.empty()) out.object = scalar_at(doc->root(), o.answer_id).value_or("");
+    if (o.answer_amount.empty()) return out;
+    const auto amount = scalar_at(doc->root(), o.answer_amount);
+    const std::string currency = o.currency.starts_with('=')
+                                     ? o.currency.substr(1)
+                                     : scalar_at(doc->root(), o.currency).value_or("");
+    if (!amount || currency.empty()) return out;
+    const auto minor = o.major ? parse_major(o.answer_amount, *amount, currency)
+                               : parse_minor(o.answer_amount, *amount);
+    if (minor) out.minor = policy::MinorAmount{*minor, currency, policy::MinorUnits::iso};
+    return out;
+  }
+
+  Refusal refusal(const Denial& denial) const override {
+    Refusal out;
+    out.head = refusal_head(denial);
+    json::Writer w;
+    w.begin_object().key("error").begin_object();
+    w.field("type", std::string(word_of(denial.code)));
+    w.field("code", denial.reason);
+    w.field("message", denial.message);
+    if (denial.resets_at) w.field("resets_at", to_rfc3339(*denial.resets_at));
+    w.end_object().end_object();
+    out.body = std::move(w).take();
+    return out;
+  }
+
+ private:
+  static Result<std::optional<std::string>> field(const Input& input, const std::string& name) {
+    if (input.document) return scalar_at(input.document->root(), name);
+    const Form& form = input.body_kind == BodyKind::form ? input.form : input.query;
+    OCTROI_TRY(const auto value, form.value(name));
+    return value ? std::optional<std::string>(std::string(*value)) : std::nullopt;
+  }
+
+  static Result<> read_amount(const OperationSettings& o, const Input& input, policy::Call& call) {
+    if (o.amount.empty()) return {};
+    call.amount = policy::AmountState::unknown;
+    OCTROI_TRY(const auto amount, field(input, o.amount));
+    std::optional<std::string> currency;
+    if (o.currency.starts_with('=')) {
+      currency = o.currency.substr(1);
+    } else {
+      OCTROI_TRY(currency, field(input, o.currency));
+    }
+    if (!amount || !currency) return {};
+    std::int64_t minor = 0;
+    if (o.major) {
+      OCTROI_TRY(minor, parse_major(o.amount, *amount, *currency));
+    } else {
+      OCTROI_TRY(minor, parse_minor(o.amount, *amount));
+    }
+    call.amount = policy::AmountState::known;
+    call.minor = policy::MinorAmount{minor, *currency, policy::MinorUnits::iso};
+    return {};
+  }
+
+  std::vector<OperationSettings> operations_;
+  AuthStyle auth_;
+  std::vector<std::string> hosts_;
+};
+
+}  // namespace
+
+Result<AuthStyle> parse_auth_style(std::string_view text) {
+  if (text == "bearer" || text.empty()) return AuthStyle{};
+  if (text == "basic") return AuthStyle{AuthStyle::Is::basic, ""};
+  for (const auto& [prefix, is] : {std::pair{std::string_view("header:"), AuthStyle::Is::header},
+                                   std::pair{std::string_view("query:"), AuthStyle::Is::query}}) {
+    if (!text.starts_with(prefix)) continue;
+    const std::string_view name = text.substr(prefix.size());
+    if (!http::is_token(name)) break;
+    return AuthStyle{is, std::string(name)};
+  }
+  return fail(Errc::ambiguous, "auth: write bearer, basic, header:NAME or query:NAME");
+}
+
+Result<std::int64_t> parse_major(std::string_view field, std::string_view text,
+                                 std::string_view currency) {
+  const auto digits = policy::minor_digits(currency, policy::MinorUnits::iso);
+  if (!digits) return fail(Errc::ambiguous, fmt::format("{}: unknown currency", field));
+  const std::size_t point = std::min(text.find('.'), text.size());
+  std::string_view fraction = text.substr(std::min(point + 1, text.size()));
+  std::string joined(text.substr(0, point));
+  const bool trailing_point = point + 1 == text.size();
+  // "12.3400" is 12.34; "12.341" is no amount of cents.
+  while (fraction.size() > static_cast<std::size_t>(*digits) && fraction.ends_with('0'))
+    fraction.remove_suffix(1);
+  if (joined.empty() || trailing_point || fraction.size() > static_cast<std::size_t>(*digits) ||
+      (joined.size() > 1 && joined[0] == '0'))
+    return fail(Errc::ambiguous, fmt::format("{} must be an amount such as 12.34", field));
+  joined += fraction;
+  joined.append(static_cast<std::size_t>(*digits) - fraction.size(), '0');
+  const std::size_t first = std::min(joined.find_first_not_of('0'), joined.size() - 1);
+  return parse_minor(field, std::string_view(joined).substr(first));
+}
+
+std::unique_ptr<VendorPack> make_generic_pack(const VendorSettings& vendor) {
+  return std::make_unique<GenericPack>(vendor);
+}
+
+}  // namespace octroi::vault

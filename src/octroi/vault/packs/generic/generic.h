@@ -1,0 +1,27 @@
+// octroi/vault/packs/generic/generic.h: any vendor: the key goes where the configuration says, and
+// operations are those that the configuration declares, with where their amount, currency and
+// customer stand. What is not declared has no name: only a policy's path can allow it, and it
+// counts as a call, not as an amount.
+// Thread: pure.
+#pragma once
+
+#include <memory>
+
+#include "octroi/vault/pack.h"
+
+namespace octroi::vault {
+
+[[nodiscard]] std::unique_ptr<VendorPack> make_generic_pack(const VendorSettings& vendor);
+
+/// "bearer", "basic", "header:NAME", "query:NAME".
+struct AuthStyle {
+  enum class Is : std::uint8_t { bearer, basic, header, query } is = Is::bearer;
+  std::string name;
+};
+[[nodiscard]] Result<AuthStyle> parse_auth_style(std::string_view text);
+
+/// "12.34" in the smallest unit of `currency`; no rounding.
+[[nodiscard]] Result<std::int64_t> parse_major(std::string_view field, std::string_view text,
+                                               std::string_view currency);
+
+}  // namespace octroi::vault

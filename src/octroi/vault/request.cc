@@ -1,0 +1,195 @@
+#include "octroi/vault/request.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace octroi::vault {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kMethods = {"GET", "HEAD",  "POST",
+                                                      "PUT", "PATCH", "DELETE"};
+constexpr std::size_t kLongestRun = 128;
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
+  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
+  return text;
+}
+
+BodyKind kind_of(std::string_view content_type) {
+  const std::string type = lower(trimmed(content_type.substr(0, content_type.find(';'))));
+  if (type == "application/x-www-form-urlencoded") return BodyKind::form;
+  if (type == "application/json" || (type.starts_with("application/") && type.ends_with("+json")))
+    return BodyKind::json;
+  return BodyKind::other;
+}
+
+/// Every text that a vendor's server would read in this charset, it must be ours.
+Result<> check_charset(std::string_view content_type) {
+  const std::string text = lower(content_type);
+  const std::size_t at = text.find("charset=");
+  if (at == std::string::npos) return {};
+  std::string_view value = trimmed(std::string_view(text).substr(at + 8));
+  if (value.starts_with('"')) value.remove_prefix(1);
+  value = value.substr(0, value.find_first_of("\"; "));
+  if (value == "utf-8" || value == "utf8" || value == "us-ascii") return {};
+  return fail(Errc::unsupported_body, "the body must be in UTF-8");
+}
+
+Result<Shown> read_authorization(std::string_view value) {
+  const std::size_t space = value.find(' ');
+  const std::string scheme = lower(value.substr(0, space));
+  const std::string_view rest = trimmed(value.substr(std::min(space, value.size())));
+  if (scheme == "bearer") return Shown{Secret(rest), Secret(), false};
+  if (scheme == "basic") {
+    auto raw = from_base64(rest);
+    if (!raw) return fail(Errc::no_key, "the Basic credentials are not base64");
+    const std::string_view text = as_text(*raw);
+    const std::size_t colon = std::min(text.find(':'), text.size());
+    Shown out{Secret(text.substr(std::min(colon + 1, text.size()))), Secret(text.substr(0, colon)),
+              true};
+    secure_wipe(raw->data(), raw->size());
+    return out;
+  }
+  return fail(Errc::no_key, "show the vault key as Authorization: Bearer <key>");
+}
+
+}  // namespace
+
+Result<Address> find_vendor(const Snapshot& snapshot, const http::RequestHead& head) {
+  OCTROI_TRY(std::string path, canonical_path(head.path()));
+  const std::string_view authority = head.authority;
+  const std::string host = lower(authority.substr(0, authority.rfind(':')));
+  if (const Vendor* vendor = snapshot.by_host(host)) return Address{vendor, std::move(path)};
+  const std::string_view rest = std::string_view(path).substr(1);
+  const std::string_view first = rest.substr(0, rest.find('/'));
+  if (const Vendor* vendor = snapshot.by_name(first)) {
+    std::string below = path.substr(1 + first.size());
+    if (below.empty()) below = "/";
+    return Address{vendor, std::move(below)};
+  }
+  return Address{nullptr, std::move(path)};
+}
+
+Result<PresentedKey> Shown::read() const {
+  return basic ? read_pair(name.reveal_text(), text.reveal_text()) : read_key(text.reveal_text());
+}
+
+Result<Shown> take_key(http::RequestHead& head, Form& query, const Vendor* vendor) {
+  std::optional<Shown> found;
+  std::size_t places = head.headers.count("authorization");
+  if (places == 1) {
+    OCTROI_TRY(found, read_authorization(*head.headers.get("authorization")));
+  }
+  std::vector<Place> others = {{Place::Is::header, "x-api-key"}};
+  if (vendor != nullptr) {
+    for (Place& p : vendor->pack->places()) {
+      if (!http::equal_ignoring_case(p.name, "x-api-key")) others.push_back(std::move(p));
+    }
+  }
+  for (const Place& p : others) {
+    switch (p.is) {
+      case Place::Is::authorization:
+        break;
+      case Place::Is::header: {
+        const std::size_t n = head.headers.count(p.name);
+        places += n;
+        if (n == 1) found = Shown{Secret(trimmed(*head.headers.get(p.name))), Secret(), false};
+        head.headers.remove(p.name);
+        break;
+      }
+      case Place::Is::query: {
+        OCTROI_TRY(const auto value, query.value(p.name));
+        if (!value) break;
+        ++places;
+        found = Shown{Secret(*value), Secret(), false};
+        query.remove(p.name);
+        break;
+      }
+    }
+  }
+  head.headers.remove("authorization");
+  head.headers.remove("proxy-authorization");
+  head.headers.remove("cookie");
+  if (places > 1) return fail(Errc::several_keys, "show one key, in one place");
+  if (!found) return fail(Errc::no_key, "show the vault key as Authorization: Bearer <key>");
+  return std::move(*found);
+}
+
+Task<Result<Input>> read_input(http::Exchange& exchange, const Vendor& vendor, std::string path,
+                               Form query, std::uint64_t max_body) {
+  const http::RequestHead& head = exchange.request();
+  if (std::find(kMethods.begin(), kMethods.end(), head.method) == kMethods.end())
+    co_return fail(Errc::ambiguous, "this method is not allowed");
+  OCTROI_CO_CHECK(vendor.pack->check_headers(head.headers));
+  if (head.headers.has("content-encoding") &&
+      !http::equal_ignoring_case(*head.headers.get("content-encoding"), "identity"))
+    co_return fail(Errc::unsupported_body, "send the body without a Content-Encoding");
+  if (head.headers.count("content-type") > 1)
+    co_return fail(Errc::ambiguous, "the request has several content types");
+
+  Input in;
+  in.method = head.method;
+  in.path = std::move(path);
+  in.query = std::move(query);
+  in.content_type = std::string(head.headers.get("content-type").value_or(""));
+  auto body = co_await http::read_all(exchange.body(), max_body);
+  if (!body) {
+    if (body.error().is(http::Errc::body_too_large))
+      co_return fail(Errc::body_too_large, "the request body is larger than vault.max_body");
+    co_return fail(Errc::ambiguous, "the request body could not be read");
+  }
+  if (!exchange.body().trailers().empty())
+    co_return fail(Errc::ambiguous, "the request has trailers");
+  if (body->empty()) co_return in;
+  in.body_kind = kind_of(in.content_type);
+  switch (in.body_kind) {
+    case BodyKind::none:
+      break;
+    case BodyKind::form: {
+      OCTROI_CO_CHECK(check_charset(in.content_type));
+      OCTROI_CO_TRY(in.form, Form::parse(*body, vendor.pack->form_rules()));
+      in.body = in.form.text();
+      in.content_type = "application/x-www-form-urlencoded";
+      break;
+    }
+    case BodyKind::json: {
+      OCTROI_CO_CHECK(check_charset(in.content_type));
+      auto document = json::parse(*body, {32, static_cast<std::size_t>(max_body) + 1, false});
+      if (!document)
+        co_return fail(Errc::ambiguous,
+                       fmt::format("the body is no strict JSON: {}", document.error().message()));
+      in.document.emplace(std::move(*document));
+      in.body = in.document->root().to_json();
+      break;
+    }
+    case BodyKind::other:
+      in.body = std::move(*body);
+      break;
+  }
+  co_return in;
+}
+
+Result<std::string> run_of(const http::Headers& headers) {
+  if (headers.count("x-agent-run-id") > 1)
+    return fail(Errc::ambiguous, "X-Agent-Run-Id stands there twice");
+  const std::string_view run = trimmed(headers.get("x-agent-run-id").value_or(""));
+  const bool plain = run.size() <= kLongestRun &&
+                     std::all_of(run.begin(), run.end(), [](char c) { return c > ' ' && c < 127; });
+  if (!plain)
+    return fail(Errc::ambiguous, "X-Agent-Run-Id must be one word of at most 128 letters");
+  return std::string(run);
+}
+
+}  // namespace octroi::vault

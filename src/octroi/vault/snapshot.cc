@@ -1,0 +1,95 @@
+#include "octroi/vault/snapshot.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace octroi::vault {
+
+namespace {
+
+Result<Vendor> vendor_of(const VendorSettings& settings,
+                         const std::map<std::string, std::shared_ptr<const Secret>>& registered) {
+  Vendor out;
+  out.settings = settings;
+  out.pack = make_pack(settings);
+  if (out.pack == nullptr)
+    return fail(Errc::unknown_vendor,
+                fmt::format("vault.vendors.{}: there is no pack of that name", settings.name));
+  out.real = settings.credential;
+  if (out.real == nullptr) {
+    const auto found = registered.find(settings.name);
+    if (found != registered.end()) out.real = found->second;
+  }
+  if (out.real != nullptr) {
+    if (auto good = out.pack->check_credential(*out.real); !good)
+      return fail(std::move(good).error().within(
+          fmt::format("vault.vendors.{}.credential", settings.name)));
+    out.live = settings.live.value_or(out.pack->is_live(*out.real).value_or(true));
+  }
+  out.origin = {settings.scheme, settings.host, settings.port, http::Protocol::automatic};
+  if (settings.scheme != "https") out.origin.protocol = http::Protocol::http1;
+  http::Url url;
+  url.scheme = settings.scheme;
+  url.host = settings.host;
+  url.port = settings.port;
+  out.authority = url.authority();
+  return out;
+}
+
+Result<std::optional<policy::Rates>> rates_of(const VaultSettings& settings) {
+  if (settings.rates.empty()) return std::optional<policy::Rates>{};
+  policy::Rates out;
+  out.as_of = settings.rates_as_of;
+  out.max_age = settings.rates_max_age;
+  out.haircut_percent = settings.haircut_percent;
+  for (const auto& [code, text] : settings.rates) {
+    auto rate = policy::parse_nano_usd(text);
+    if (!rate) return fail(std::move(rate).error().within("vault.rates." + code));
+    std::string upper = code;
+    std::transform(upper.begin(), upper.end(), upper.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    out.per_unit.emplace(std::move(upper), *rate);
+  }
+  return std::optional<policy::Rates>(std::move(out));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Snapshot>> Snapshot::build(
+    VaultSettings settings, std::map<std::string, std::shared_ptr<const Secret>> registered) {
+  auto out = std::make_shared<Snapshot>();
+  for (const VendorSettings& v : settings.vendors) {
+    OCTROI_TRY(auto vendor, vendor_of(v, registered));
+    out->vendors.push_back(std::move(vendor));
+  }
+  for (const PolicySettings& p : settings.policies) {
+    auto policy = policy::parse_policy(
+        p.name, p.document, [](const std::string& name) { return policy::TimeZone::load(name); });
+    if (!policy) return fail(std::move(policy).error().within("vault.policies." + p.name));
+    out->policies.emplace(p.name, std::move(*policy));
+  }
+  OCTROI_TRY(out->rates, rates_of(settings));
+  out->settings = std::move(settings);
+  return std::shared_ptr<const Snapshot>(std::move(out));
+}
+
+const Vendor* Snapshot::by_name(std::string_view name) const {
+  for (const Vendor& v : vendors) {
+    if (v.settings.name == name) return &v;
+  }
+  return nullptr;
+}
+
+const Vendor* Snapshot::by_host(std::string_view host) const {
+  for (const Vendor& v : vendors) {
+    const auto names = v.pack->hosts();
+    if (std::find(names.begin(), names.end(), host) != names.end() ||
+        std::find(v.settings.hosts.begin(), v.settings.hosts.end(), host) != v.settings.hosts.end())
+      return &v;
+  }
+  return nullptr;
+}
+
+}  // namespace octroi::vault

@@ -1,0 +1,42 @@
+// octroi/vault/snapshot.h: the configuration of the vault door, compiled: vendors with their packs
+// and real keys, policies, rates. Swapped whole on reload.
+// Thread: immutable, shared by all workers.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "octroi/http/client.h"
+#include "octroi/policy/decide.h"
+#include "octroi/vault/pack.h"
+#include "octroi/vault/settings.h"
+
+namespace octroi::vault {
+
+struct Vendor {
+  VendorSettings settings;
+  std::unique_ptr<VendorPack> pack;
+  std::shared_ptr<const Secret> real;  // null: none was registered
+  bool live = true;
+  http::Origin origin;
+  std::string authority;  // Host of what is sent
+};
+
+struct Snapshot {
+  VaultSettings settings;
+  std::vector<Vendor> vendors;
+  std::map<std::string, policy::Policy, std::less<>> policies;
+  std::optional<policy::Rates> rates;
+
+  /// `registered`: the real keys that were sealed, by vendor; the configuration's come first.
+  [[nodiscard]] static Result<std::shared_ptr<const Snapshot>> build(
+      VaultSettings settings, std::map<std::string, std::shared_ptr<const Secret>> registered);
+
+  [[nodiscard]] const Vendor* by_name(std::string_view name) const;
+  [[nodiscard]] const Vendor* by_host(std::string_view host) const;
+};
+
+}  // namespace octroi::vault
