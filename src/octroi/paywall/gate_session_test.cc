@@ -345,6 +345,45 @@ TEST_F(GateSession, VerificationHasADeadlineAndConsumesNothing) {
   EXPECT_EQ(show(credential).status, 200);
 }
 
+/// Of the four actions two ask the node whether a deposit is settled; the other two ask nobody, so
+/// that a session can be used and ended while the node is away.
+TEST_F(GateSession, EachActionIsVerifiedInTimeOrConsumesNothing) {
+  auto settings = with({prepaid()});
+  settings.services[0].strict = true;
+  settings.verify_within = Millis(100);
+  begin(std::move(settings));
+  const auto first = fresh();
+  const PaymentHash id = request_of(first).payment_hash;
+  settlements.settled.insert(id);
+  ASSERT_EQ(show(open_with(first, returns.make())).status, 200);
+  const auto second = fresh();
+  const auto third = fresh();
+  const auto bearers = fresh();
+  for (const auto& c : {second, third}) settlements.settled.insert(request_of(c).payment_hash);
+  settlements.delay = Millis(60'000);
+  const auto opens = open_with(second, returns.make());
+  const auto tops_up = top_up_with(third, id);
+  for (const auto& [name, credential] : {std::pair("open", opens), std::pair("topUp", tops_up)}) {
+    const auto r = show(credential);
+    EXPECT_EQ(r.status, 503) << name;
+    EXPECT_EQ(problem(r), "internal-payment-error") << name;
+    EXPECT_TRUE(r.headers.has("Retry-After")) << name;
+    EXPECT_FALSE(r.headers.has("WWW-Authenticate")) << name;
+  }
+  EXPECT_EQ(session(id).deposit, to_msat(40_sat));
+  for (const auto& c : {second, third}) {
+    EXPECT_FALSE(*net::run_until(loop, store.is_consumed(request_of(c).payment_hash)));
+  }
+  EXPECT_EQ(show(bearer_with(bearers, id)).status, 200);
+  settlements.delay = Millis(0);
+  EXPECT_EQ(show(opens).status, 200);
+  EXPECT_EQ(show(tops_up).status, 200);
+  EXPECT_EQ(session(id).deposit, to_msat(80_sat));
+  settlements.delay = Millis(60'000);
+  EXPECT_EQ(show(close_with(bearers, id)).status, 200);
+  EXPECT_EQ(session(id).state, ledger::SessionState::closed);
+}
+
 TEST_F(GateSession, StoreThatIsAwayConsumesNothing) {
   begin();
   const auto challenge = fresh();
