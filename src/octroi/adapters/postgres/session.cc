@@ -496,6 +496,22 @@ bool Session::alive() {
   return !lost_;
 }
 
+std::vector<std::string> Session::notices() {
+  std::vector<std::string> out;
+  while (PGnotify* one = PQnotifies(conn_)) {
+    out.emplace_back(one->extra);
+    PQfreemem(one);
+  }
+  return out;
+}
+
+Result<> Session::wait(int wake, Millis limit) {
+  std::array<pollfd, 2> fds{pollfd{PQsocket(conn_), POLLIN, 0}, pollfd{wake, POLLIN, 0}};
+  ::poll(fds.data(), fds.size(), static_cast<int>(std::max<Millis::rep>(limit.count(), 0)));
+  if (!alive()) return lose("the connection is lost");
+  return {};
+}
+
 // --- transactions
 
 void Session::start_reading() {
@@ -506,6 +522,7 @@ void Session::start_reading() {
 }
 
 Result<> Session::begin() {
+  note_transaction();
   trouble_ = Trouble::none;
   error_.reset();
   undo_wanted_ = false;

@@ -84,6 +84,10 @@ class Session final : public sql::Connection {
   void start_reading();
   /// False: the connection ended while nobody used it. Costs a look at the socket.
   [[nodiscard]] bool alive();
+  /// What other connections told the channels that this one LISTENs to, as far as it was read.
+  [[nodiscard]] std::vector<std::string> notices();
+  /// Until something came, `wake` (a descriptor) is readable, or `limit` passed. An error: lost.
+  [[nodiscard]] Result<> wait(int wake, Millis limit);
   /// Sends what is queued and waits for all of it.
   [[nodiscard]] Result<> drain();
 

@@ -1,8 +1,5 @@
 // octroi/adapters/redis/options.h: where a Redis is and how to be let in.
-//
-// Shape    redis://[user@]host[:6379][/number], rediss:// over TLS. No password in it: that is a
-//          secret of its own.
-// Thread   values; pure.
+// Thread: values.
 #pragma once
 
 #include <memory>
@@ -28,8 +25,5 @@ struct RedisOptions {
   Millis longest_pause = Millis(1'000);    // between attempts to connect
   Millis heartbeat = Millis(100);          // how soon a lost memory is noticed without traffic
 };
-
-/// Host, port, user, database and tls of the URL.
-[[nodiscard]] Result<RedisOptions> read_redis_url(std::string_view url);
 
 }  // namespace octroi::redis

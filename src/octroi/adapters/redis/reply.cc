@@ -16,8 +16,6 @@ ErrorInfo error_info(Errc e) {
       return {"redis.protocol", ErrorKind::unavailable};
     case Errc::refused:
       return {"redis.refused", ErrorKind::refused};
-    case Errc::bad_url:
-      return {"redis.bad-url", ErrorKind::invalid};
   }
   return {"redis.unknown", ErrorKind::internal};
 }

@@ -27,7 +27,6 @@ enum class Errc : std::uint8_t {
   timeout,      // it does not answer
   protocol,     // what came is not RESP
   refused,      // it answered with an error
-  bad_url,      // not redis://[user@]host[:port][/number] or rediss://…
 };
 ErrorInfo error_info(Errc e);
 

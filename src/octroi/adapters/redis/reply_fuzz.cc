@@ -3,7 +3,6 @@
 #include <cstdlib>
 #include <vector>
 
-#include "octroi/adapters/redis/options.h"
 #include "octroi/adapters/redis/reply.h"
 
 namespace {
@@ -48,6 +47,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Read cut = read_all(bytes, 1 + data[0] % 16U);
   if (!(whole == cut)) std::abort();
   for (const Reply& r : whole.replies) check(r, 0);
-  std::ignore = octroi::redis::read_redis_url(octroi::as_text(bytes));
   return 0;
 }

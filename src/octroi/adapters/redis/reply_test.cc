@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "octroi/adapters/redis/options.h"
-
 namespace octroi::redis {
 namespace {
 
@@ -96,41 +94,6 @@ TEST(RedisReply, a_command_is_written_with_its_lengths) {
   const std::array<std::string_view, 3> words = {"SET", "", "a\r\nb"};
   write_command(out, words);
   EXPECT_EQ(out, "x*3\r\n$3\r\nSET\r\n$0\r\n\r\n$4\r\na\r\nb\r\n");
-}
-
-TEST(RedisUrl, table) {
-  struct Url {
-    const char* text;
-    const char* shape;  // "user host port database tls", or null: refused
-  };
-  for (const Url& u : std::initializer_list<Url>{
-           {"redis://cache", " cache 6379 0 0"},
-           {"redis://cache/", " cache 6379 0 0"},
-           {"redis://cache:7000/3", " cache 7000 3 0"},
-           {"rediss://octroi@cache.internal:6380", "octroi cache.internal 6380 0 1"},
-           {"redis://[::1]:7000/1", " ::1 7000 1 0"},
-           {"redis://user:pw@cache", nullptr},
-           {"redis://:pw@cache", nullptr},
-           {"redis://", nullptr},
-           {"redis:///0", nullptr},
-           {"redis://cache:0", nullptr},
-           {"redis://cache:65536", nullptr},
-           {"redis://cache:x", nullptr},
-           {"redis://cache/x", nullptr},
-           {"redis://cache/-1", nullptr},
-           {"redis://cache?db=1", nullptr},
-           {"redis://[::1", nullptr},
-           {"http://cache", nullptr},
-           {"", nullptr},
-       }) {
-    const auto got = read_redis_url(u.text);
-    ASSERT_EQ(got.has_value(), u.shape != nullptr) << u.text;
-    if (!got) continue;
-    EXPECT_EQ(fmt::format("{} {} {} {} {}", got->user, got->host, got->port, got->database,
-                          got->tls ? 1 : 0),
-              u.shape)
-        << u.text;
-  }
 }
 
 }  // namespace
