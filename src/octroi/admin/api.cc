@@ -4,6 +4,8 @@
 
 #include "octroi/admin/bundle_api.h"
 #include "octroi/admin/replies.h"
+#include "octroi/admin/revenue_json.h"
+#include "octroi/admin/service_api.h"
 #include "octroi/admin/session_api.h"
 #include "octroi/json/writer.h"
 
@@ -92,8 +94,6 @@ constexpr std::string_view kOpenApi =
 {"name":"before","in":"query","schema":{"type":"integer","minimum":1}},
 {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":1000}}],
 "responses":{"200":{"description":"newest first"},"400":{"description":"names the parameter"},"401":{"description":"no or wrong token"}}}},
-"/api/v1/tokens/revoked":{"get":{"responses":{"200":{"description":"revoked L402 token ids"},"401":{"description":"no or wrong token"}}}},
-"/api/v1/tokens/{id}/revoke":{"post":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}}],
 "/api/v1/tokens":{"get":{"parameters":[
 {"name":"service","in":"query","schema":{"type":"string"}},
 {"name":"before","in":"query","description":"a token id: only those first shown before it","schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}},
@@ -102,6 +102,8 @@ constexpr std::string_view kOpenApi =
 "/api/v1/tokens/totals":{"get":{"responses":{"200":{"description":"counted tokens by service and unit: how many, units, used, and for how much they were sold"},"401":{"description":"no or wrong token"}}}},
 "/api/v1/tokens/{id}":{"get":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}}],
 "responses":{"200":{"description":"the counted token"},"400":{"description":"not a token id"},"401":{"description":"no or wrong token"},"404":{"description":"no such counted token"}}}},
+"/api/v1/tokens/revoked":{"get":{"responses":{"200":{"description":"revoked L402 token ids"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/tokens/{id}/revoke":{"post":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}}],
 "responses":{"200":{"description":"every worker has acknowledged"},"400":{"description":"not a token id"},"401":{"description":"no or wrong token"}}}},
 "/api/v1/sessions":{"get":{"parameters":[
 {"name":"service","in":"query","schema":{"type":"string"}},
@@ -117,8 +119,6 @@ constexpr std::string_view kOpenApi =
 "responses":{"200":{"description":"outcome: applied, or replayed when it had ended before; and the session with its refund"},"400":{"description":"not a session id"},"401":{"description":"no or wrong token"},"404":{"description":"no such session"}}}},
 "/api/v1/sessions/{id}/retry-refund":{"post":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{64}$"}}],
 "responses":{"200":{"description":"sent again; the session with its refund"},"400":{"description":"not a session id"},"401":{"description":"no or wrong token"},"404":{"description":"no such session"},"409":{"description":"there is nothing to retry"}}}},
-"/api/v1/reload":{"post":{"responses":{"200":{"description":"what changed"},"400":{"description":"the configuration has errors; nothing changed"},"401":{"description":"no or wrong token"}}}}
-}})";
 "/api/v1/revenue":{"get":{"parameters":[
 {"name":"service","in":"query","schema":{"type":"string"}},
 {"name":"from","in":"query","description":"the first day","schema":{"type":"string","format":"date"}},
@@ -134,6 +134,8 @@ constexpr std::string_view kOpenApi =
 "responses":{"200":{"description":"replaced; every worker serves by it"},"201":{"description":"created"},"401":{"description":"no or wrong token"},"404":{"description":"no such service"},"409":{"description":"the file has that name"},"412":{"description":"somebody else changed it"},"422":{"description":"errors: field, message and fix of each"},"428":{"description":"there is no If-Match"}}},
 "delete":{"parameters":[{"name":"If-Match","in":"header","schema":{"type":"string"}}],
 "responses":{"200":{"description":"what was removed; no worker serves it"},"401":{"description":"no or wrong token"},"404":{"description":"no such service"},"409":{"description":"it stands in the file"},"412":{"description":"somebody else changed it"}}}},
+"/api/v1/reload":{"post":{"responses":{"200":{"description":"what changed"},"400":{"description":"the configuration has errors; nothing changed"},"401":{"description":"no or wrong token"}}}}
+}})";
 
 }  // namespace
 
@@ -201,6 +203,10 @@ Task<void> Api::route(http::Exchange& exchange) {
     co_await BundleApi(wiring_.store.bundles()).route(exchange);
   } else if (path == kSessions || path.starts_with(std::string(kSessions) + "/")) {
     co_await SessionApi(wiring_.store.sessions(), wiring_.sessions).route(exchange);
+  } else if (path == kServices || path.starts_with(std::string(kServices) + "/")) {
+    co_await ServiceApi(wiring_.services).route(exchange);
+  } else if (path == "/api/v1/revenue" && reading) {
+    co_await revenue(exchange);
   } else if (path == "/api/v1/reload" && request.method == "POST") {
     auto report = co_await wiring_.reload();
     if (report) {
@@ -235,6 +241,20 @@ Task<void> Api::transactions(http::Exchange& exchange) {
     w.null();
   w.end_object();
   co_await send_json(exchange, std::move(w).take());
+}
+
+Task<void> Api::revenue(http::Exchange& exchange) {
+  auto filter = revenue_filter_of(query_of(exchange.request().query()));
+  if (!filter) {
+    co_await send_problem(exchange, 400, filter.error());
+    co_return;
+  }
+  auto rows = co_await wiring_.store.revenue(*filter);
+  if (!rows) {
+    co_await send_problem(exchange, 503, std::string(rows.error().message()));
+    co_return;
+  }
+  co_await send_json(exchange, revenue_json(*rows));
 }
 
 Task<void> Api::revoke(http::Exchange& exchange, std::string id) {

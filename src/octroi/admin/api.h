@@ -12,6 +12,8 @@
 //   GET  /api/v1/sessions/totals           the books of all sessions
 //   GET  /api/v1/sessions/{session id}
 //   POST /api/v1/sessions/{session id}/close, …/retry-refund
+//   …    /api/v1/services, …/{name}        see service_api.h
+//   GET  /api/v1/revenue                   ?service= &from= &to=  what was settled, by day
 //   POST /api/v1/reload                    reads the configuration again
 //   GET  /api/v1/openapi.json
 //
@@ -25,6 +27,7 @@
 #include <string>
 #include <vector>
 
+#include "octroi/admin/service_api.h"
 #include "octroi/admin/session_api.h"
 #include "octroi/base/clock.h"
 #include "octroi/base/metrics.h"
@@ -54,6 +57,7 @@ struct Wiring {
   std::function<Task<Result<>>(TokenId)> revoke;
   std::function<Task<Result<std::string>>()> reload;
   SessionActions sessions = {};
+  ServiceActions services = {};
 };
 
 class Api {
@@ -65,6 +69,7 @@ class Api {
   Task<void> ready(http::Exchange& exchange);
   Task<void> route(http::Exchange& exchange);
   Task<void> transactions(http::Exchange& exchange);
+  Task<void> revenue(http::Exchange& exchange);
   Task<void> revoke(http::Exchange& exchange, std::string id);
   Task<void> revoked(http::Exchange& exchange);
   [[nodiscard]] bool authorized(const http::RequestHead& request) const;

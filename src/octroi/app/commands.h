@@ -23,6 +23,8 @@ struct ServeOptions {
 };
 int serve_command(const Common& common, const ServeOptions& options);
 
+int price_server_command(const Common& common);
+
 struct DemoOptions {
   bool keep = false;
 };
@@ -87,6 +89,26 @@ int session_list_command(const Common& common, const SessionQuery& query);
 int session_totals_command(const Common& common);
 enum class SessionAction : std::uint8_t { show, close, retry_refund };
 int session_command(const Common& common, SessionAction action, const std::string& id);
+
+struct RevenueQuery {
+  std::string service, from, to;
+};
+int transaction_totals_command(const Common& common, const RevenueQuery& query);
+
+struct ServiceEdit {
+  std::string name;
+  std::string file;                // --file: the whole service; "-": standard input
+  std::vector<std::string> set;    // key=value
+  std::vector<std::string> unset;  // --unset
+  std::string enabled;             // --enabled on|off; empty: as it is
+  std::int64_t if_version = 0;     // --if-version; 0: whatever is there
+};
+int service_list_command(const Common& common);
+int service_show_command(const Common& common, const std::string& name);
+int service_add_command(const Common& common, const ServiceEdit& edit);
+int service_set_command(const Common& common, const ServiceEdit& edit);
+int service_remove_command(const Common& common, const ServiceEdit& edit);
+void add_service_commands(cli::CommandLine& line);
 
 void add_store_commands(cli::CommandLine& line);
 

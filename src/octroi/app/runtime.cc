@@ -7,7 +7,6 @@
 
 #include <sys/stat.h>
 
-#include "octroi/adapters/sql/operations.h"
 #include "octroi/app/stores.h"
 #include "octroi/app/version.h"
 #include "octroi/base/file.h"
@@ -33,7 +32,7 @@ namespace {
 constexpr std::string_view kModule = "app";
 constexpr std::size_t kKeySize = 32;
 constexpr Millis kUpkeepEvery{60'000};
-constexpr Millis kRevocationsEvery{100};
+constexpr Millis kUsageGrace{2'000};  // for reports that are due at the end
 constexpr Millis kWatchEvery{2'000};
 constexpr Millis kUpstreamTick{1'000};
 
@@ -70,7 +69,9 @@ Result<> Runtime::run(std::function<Task<void>(const Addresses&)> ready) {
   admin_server_.reset();
   admin_.reset();
   refunds_.reset();
+  usage_.reset();
   lightning_.reset();
+  replicas_.reset();
   return std::move(outcome_);
 }
 
@@ -99,7 +100,6 @@ Task<void> Runtime::main(std::function<Task<void>(const Addresses&)> ready) {
     background.start(upkeep());
     background.start(watch_files());
     background.start(tick_upstreams());
-    if (is_shared(loaded_.config)) background.start(watch_revocations());
     background.start(transactions_->run(loop_));
     if (ready) co_await ready(addresses_);
     co_await stopping_.wait();
@@ -119,6 +119,7 @@ Task<Result<>> Runtime::boot() {
                    "the configuration has no paywall section: there is nothing to serve");
   }
   OCTROI_CO_TRY(store_, open_store(config));
+  OCTROI_CO_CHECK(co_await load_stored_services());
   OCTROI_CO_CHECK(co_await fill_secrets(*config.paywall));
   OCTROI_CO_CHECK(co_await load_revocations());
 
@@ -138,9 +139,16 @@ Task<Result<>> Runtime::boot() {
     OCTROI_CO_TRY(access_, FileAccessLog::open(config.telemetry.access_log, metrics_));
   }
   OCTROI_CO_CHECK(start_refunds());
+  OCTROI_CO_CHECK(start_usage());
   shared_ = std::make_unique<paywall::Shared>(paywall::Shared{
       *store_, lightning_->invoices(), &lightning_->settlement(), *unpaid_, rates_, *transactions_,
       access_.get(), metrics_, system_clock(), system_random(), refunds_.get()});
+  replicas_ = std::make_unique<Replicas>(
+      config, Replicas::Wiring{loop_, *store_, metrics_, *unpaid_, *shared_->bell,
+                               [this] { return spread_revocations(); }});
+  shared_->state = replicas_->state();
+  shared_->fresh = replicas_->fresh();
+  shared_->usage = usage_.get();
   OCTROI_CO_CHECK(start_workers());
   OCTROI_CO_CHECK(co_await start_admin());
   co_return Result<>{};
@@ -165,14 +173,6 @@ Result<> Runtime::start_refunds() {
   return {};
 }
 
-/// Keys that the configuration does not name are made once and kept in the store, so that
-/// challenges and tokens survive a restart. A store that cannot give them stops the start.
-Task<Result<>> Runtime::fill_secrets(paywall::PaywallSettings& settings) {
-  struct Ring {
-    std::vector<std::shared_ptr<const Secret>>& keys;
-    const char* name;
-  };
-  std::array<Ring, 2> rings = {Ring{settings.secret, "paywall.secret"},
 /// Reports of an earlier run are sent whatever the configuration sells now.
 Result<> Runtime::start_usage() {
   ledger::UsageReports* reports = store_->usage_reports();
@@ -191,6 +191,14 @@ Result<> Runtime::start_usage() {
   return {};
 }
 
+/// Keys that the configuration does not name are made once and kept in the store, so that
+/// challenges and tokens survive a restart. A store that cannot give them stops the start.
+Task<Result<>> Runtime::fill_secrets(paywall::PaywallSettings& settings) {
+  struct Ring {
+    std::vector<std::shared_ptr<const Secret>>& keys;
+    const char* name;
+  };
+  std::array<Ring, 2> rings = {Ring{settings.secret, "paywall.secret"},
                                Ring{settings.l402_keys, "paywall.l402_keys"}};
   for (auto& ring : rings) {
     if (ring.keys.empty()) {
@@ -272,6 +280,14 @@ Task<Result<>> Runtime::start_admin() {
     static Task<Result<>> run(LightningStack* lightning) { co_return lightning->up(); }
   };
   checks.push_back({"node", [this] { return NodeCheck::run(lightning_.get()); }});
+  struct ServicesCheck {
+    static Task<Result<>> run(const std::string* problem) {
+      if (problem->empty()) co_return Result<>{};
+      co_return fail(RuntimeErrc::unsupported, *problem);
+    }
+  };
+  checks.push_back({"services", [this] { return ServicesCheck::run(&services_problem_); }});
+  for (auto& check : replicas_->checks()) checks.push_back(std::move(check));
 
   struct Info {
     static Task<std::string> tell(Runtime* self) {
@@ -310,6 +326,7 @@ Task<Result<>> Runtime::start_admin() {
     wiring.sessions = {[this](PaymentHash id) { return refunds_->close(id); },
                        [this](PaymentHash id) { return refunds_->retry_refund(id); }};
   }
+  wiring.services = service_actions();
   admin_ = std::make_unique<admin::Api>(std::move(wiring));
   http::ServerConfig server;
   server.listen = *settings.listen;
@@ -331,10 +348,15 @@ Task<Result<>> Runtime::start_admin() {
 Task<Result<>> Runtime::revoke(TokenId id) {
   constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max() / 4;
   OCTROI_CO_CHECK(co_await store_->revoke_token(id, {kForever}, system_clock().now()));
-  co_return co_await spread_revocations();
+  OCTROI_CO_CHECK(co_await spread_revocations());
+  replicas_->tell({});
+  co_return Result<>{};
 }
 
 Task<Result<>> Runtime::spread_revocations() {
+  // One after the other, so that nobody publishes what was read before what is published.
+  co_await spread_turn_.acquire();
+  const Semaphore::Permit turn(spread_turn_);
   OCTROI_CO_CHECK(co_await load_revocations());
   for (auto& worker : workers_) {
     net::Remote<bool> acknowledged(loop_);
@@ -344,43 +366,24 @@ Task<Result<>> Runtime::spread_revocations() {
   co_return Result<>{};
 }
 
-/// What other replicas revoke. Asked for, not listened for: that works through every pooler, and
-/// sees after an outage what was said during it.
-Task<void> Runtime::watch_revocations() {
-  std::optional<std::string> seen;
-  while (true) {
-    auto mark = co_await store_->get_value(std::string(sql::kRevocationsMark));
-    if (mark && *mark != seen) {
-      auto spread = co_await spread_revocations();
-      if (spread) seen = *std::move(mark);
-    }
-    co_await loop_.sleep(kRevocationsEvery);
-  }
-}
-
 Task<Result<std::string>> Runtime::reload() {
   if (!reload_) co_return fail(RuntimeErrc::unsupported, "there is no file to read again");
   // One after the other: whoever asks during a reload wants what the file says by then.
   co_await reload_turn_.acquire();
   const Semaphore::Permit turn(reload_turn_);
 
-  auto fresh = reload_();
-  if (!fresh) co_return fail(config::Errc::invalid_config, config::to_text(fresh.error()));
-  if (!fresh->config.paywall)
-    co_return fail(RuntimeErrc::nothing_to_do,
-                   "the new configuration has no paywall section; nothing changed");
-  const auto changes = config::diff(loaded_, *fresh);
-  OCTROI_CO_CHECK(co_await fill_secrets(*fresh->config.paywall));
-  OCTROI_CO_TRY(auto snapshot,
-                paywall::Snapshot::build(*fresh->config.paywall, metrics_, &upstreams_));
-  OCTROI_CO_TRY(auto tls, tls_context(*fresh->config.paywall));
-  OCTROI_CO_CHECK(configure_log(fresh->config.log));
-  for (auto& worker : workers_) {
-    worker->publish(snapshot);
-    if (tls != nullptr) worker->set_tls(tls);
+  std::int64_t version = 0;
+  std::vector<config::StoredService> stored;
+  if (services_) {
+    OCTROI_CO_TRY(const auto list, co_await store_->services()->list_services());
+    version = list.version;
+    stored = enabled_of(list);
   }
-  watch_upstreams(*snapshot);
-  if (refunds_) refunds_->publish(snapshot->settings);
+  auto fresh = reload_(std::move(stored));
+  if (!fresh) co_return fail(config::Errc::invalid_config, config::to_text(fresh.error()));
+  const auto changes = config::diff(loaded_, *fresh);
+  OCTROI_CO_TRY(auto next, co_await prepare(std::move(*fresh)));
+  co_await adopt(std::move(next), version);
   json::Writer w;
   w.begin_object().key("changed").begin_array();
   for (const auto& change : changes) {
@@ -390,15 +393,21 @@ Task<Result<std::string>> Runtime::reload() {
   }
   w.end_array().end_object();
   OCTROI_LOG(info, kModule, "configuration reloaded", {{"changes", changes.size()}});
-  loaded_ = std::move(*fresh);
   co_return std::move(w).take();
 }
 
 Task<void> Runtime::upkeep() {
   while (true) {
+    const config::RetentionSettings& keep = loaded_.config.retention;
+    auto pruned = co_await store_->prune(system_clock().now(),
+                                         {keep.transactions, keep.sessions, keep.expired});
+    if (!pruned) {
+      OCTROI_LOG(warn, kModule, "not pruned", {{"error", pruned.error().message()}});
+    } else if (pruned->settled + pruned->sessions > 0) {
+      OCTROI_LOG(info, kModule, "pruned by retention",
+                 {{"transactions", pruned->settled}, {"sessions", pruned->sessions}});
+    }
     co_await loop_.sleep(kUpkeepEvery);
-    auto pruned = co_await store_->prune(system_clock().now());
-    if (!pruned) OCTROI_LOG(warn, kModule, "not pruned", {{"error", pruned.error().message()}});
   }
 }
 
@@ -444,12 +453,12 @@ Task<void> Runtime::shut_down() {
   if (shared_ && store_->sessions() != nullptr) {
     co_await shared_->returns->give_all(*store_->sessions(), system_clock().now());
   }
+  if (shared_ && store_->bundles() != nullptr) {
+    co_await shared_->returns->give_all(*store_->bundles(), system_clock().now());
+  }
+  if (usage_) co_await usage_->drain(std::min(grace, kUsageGrace));
   if (refunds_) co_await refunds_->drain(grace);
   co_await transactions_->flush();
 }
 
 }  // namespace octroi::app
-  if (shared_ && store_->bundles() != nullptr) {
-    co_await shared_->returns->give_all(*store_->bundles(), system_clock().now());
-  }
-  if (usage_) co_await usage_->drain(std::min(grace, kUsageGrace));

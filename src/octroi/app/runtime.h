@@ -14,6 +14,9 @@
 #include "octroi/admin/api.h"
 #include "octroi/app/access_log.h"
 #include "octroi/app/lightning_stack.h"
+#include "octroi/app/price_sources.h"
+#include "octroi/app/replicas.h"
+#include "octroi/app/service_desk.h"
 #include "octroi/app/transaction_writer.h"
 #include "octroi/app/upstreams.h"
 #include "octroi/app/worker.h"
@@ -21,6 +24,7 @@
 #include "octroi/config/model.h"
 #include "octroi/http/server.h"
 #include "octroi/paywall/refunds.h"
+#include "octroi/paywall/usage_desk.h"
 #include "octroi/task/sync.h"
 #include "octroi/upstream/checker.h"
 #include "octroi/upstream/group.h"
@@ -41,8 +45,9 @@ struct Addresses {
 
 class Runtime {
  public:
-  /// Reads the configuration again; for SIGHUP and /api/v1/reload.
-  using Loader = std::function<config::LoadResult()>;
+  /// Reads the configuration again, for SIGHUP, /api/v1/reload and changed services. Null: it stays
+  /// as it was given, and services of the store are not served.
+  using Loader = ConfigLoader;
 
   Runtime(config::Loaded loaded, Loader reload);
   ~Runtime();
@@ -64,13 +69,28 @@ class Runtime {
   Task<Result<>> boot();
   Task<Result<>> fill_secrets(paywall::PaywallSettings& settings);
   Result<> start_refunds();
+  Result<> start_usage();
   Result<> start_workers();
   Task<Result<>> start_admin();
   Task<Result<std::string>> reload();
+  // In runtime_services.cc.
+  /// A configuration that is ready to be served, and not served yet.
+  struct Prepared {
+    config::Loaded loaded;
+    std::shared_ptr<const paywall::Snapshot> snapshot;
+    std::shared_ptr<const net::TlsServerContext> tls;
+  };
+  Task<Result<Prepared>> prepare(config::Loaded fresh);
+  /// Every worker serves by it when this returns.
+  Task<void> adopt(Prepared next, std::int64_t services_version);
+  Task<Result<>> load_stored_services();
+  Task<Result<>> refresh_services();
+  Task<void> watch_services();
+  Task<admin::ServiceAnswer<admin::ServiceEntry>> change_service(admin::ServiceChange change);
+  admin::ServiceActions service_actions();
   Task<Result<>> revoke(TokenId id);
   Task<Result<>> load_revocations();
   Task<Result<>> spread_revocations();
-  Task<void> watch_revocations();
   /// Probes the addresses of these services from now on.
   void watch_upstreams(const paywall::Snapshot& snapshot);
   Task<void> upkeep();
@@ -94,7 +114,10 @@ class Runtime {
   std::unique_ptr<TransactionWriter> transactions_;
   std::unique_ptr<FileAccessLog> access_;
   std::unique_ptr<paywall::Refunds> refunds_;  // also while no service sells sessions any more
+  PriceSources prices_{loop_, metrics_};       // of the control loop
+  std::unique_ptr<paywall::UsageDesk> usage_;  // also while no service is metered any more
   std::unique_ptr<paywall::Shared> shared_;
+  std::unique_ptr<Replicas> replicas_;
   std::shared_ptr<const l402::RevocationSet> revoked_ = std::make_shared<l402::RevocationSet>();
   std::shared_ptr<const Secret> admin_token_;
   std::unique_ptr<admin::Api> admin_;
@@ -102,8 +125,12 @@ class Runtime {
   std::vector<std::unique_ptr<Worker>> workers_;
   Addresses addresses_;
   Result<> outcome_;
+  std::unique_ptr<ServiceDesk> services_;  // null: this store keeps none, or nothing is read again
+  std::int64_t services_version_ = 0;      // of the list that is served
+  std::string services_problem_;           // why a newer one is not; empty: none is
   Event stopping_;
   Semaphore reload_turn_{1};
+  Semaphore spread_turn_{1};
 };
 
 }  // namespace octroi::app

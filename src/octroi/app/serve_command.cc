@@ -50,8 +50,9 @@ int serve_command(const Common& common, const ServeOptions& options) {
   auto loaded = load_config(common);
   if (!loaded) return kUsage;
   const std::string file = loaded->config.file;
-  Runtime runtime(std::move(*loaded),
-                  [&common, file] { return cli::try_load_config(common.call, file, true); });
+  Runtime runtime(std::move(*loaded), [&common, file](std::vector<config::StoredService> stored) {
+    return cli::try_load_config(common.call, file, true, std::move(stored));
+  });
   SignalThread signals(runtime);
   auto outcome = runtime.run([](const Addresses& a) { return announce(&a); });
   if (!outcome)

@@ -21,14 +21,19 @@ ErrorInfo error_info(StateErrc e) {
   return {"cli.unknown", ErrorKind::internal};
 }
 
-/// The server's answer, or no_admin when nobody listens.
 Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* config,
                                     std::string method, std::string target, Millis timeout) {
+  co_return co_await ask_admin(loop, config,
+                               {std::move(method), std::move(target), {}, {}, timeout});
+}
+
+Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* config, AdminAsk ask) {
   if (!config->admin.listen) co_return fail(StateErrc::no_admin, "admin.listen is not configured");
   auto client = http::make_client(*loop, http::ClientConfig{});
   http::Request request;
-  request.method = std::move(method);
-  OCTROI_CO_TRY(request.url, http::Url::parse("http://" + config->admin.listen->str() + target));
+  request.method = std::move(ask.method);
+  OCTROI_CO_TRY(request.url,
+                http::Url::parse("http://" + config->admin.listen->str() + ask.target));
   if (config->admin.token != nullptr) {
     request.headers.set("Authorization",
                         "Bearer " + std::string(config->admin.token->reveal_text()));
@@ -36,18 +41,33 @@ Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* confi
     OCTROI_CO_TRY(auto token, read_secret_file(config->admin.token_file));
     request.headers.set("Authorization", "Bearer " + std::string(token.reveal_text()));
   }
-  auto response = co_await client->fetch(std::move(request), 64ULL << 20, timeout);
+  if (!ask.if_match.empty()) request.headers.set("If-Match", ask.if_match);
+  if (!ask.body.empty()) {
+    request.headers.set("Content-Type", "application/json");
+    request.body = std::move(ask.body);
+  }
+  auto response = co_await client->fetch(std::move(request), 64ULL << 20, ask.timeout);
   if (!response) {
     if (response.error().is(http::Errc::connect_failed))
       co_return fail(StateErrc::no_admin, "no server listens at admin.listen");
     co_return fail(std::move(response).error());
   }
-  if (response->status == 200) co_return std::move(response->body);
+  if (response->status / 100 == 2) co_return std::move(response->body);
   std::string detail = fmt::format("the server answered {}", response->status);
   if (auto doc = json::parse(response->body)) {
     if (auto text = doc->root().string("detail")) detail = std::string(*text);
   }
   co_return fail(StateErrc::admin_said_no, detail);
+}
+
+std::string percent_encode(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.';
+    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return out;
 }
 
 int with_config(const Common& common, const std::function<Task<void>(Call*)>& work) {

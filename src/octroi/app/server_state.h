@@ -29,6 +29,18 @@ Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* confi
                                     std::string method, std::string target,
                                     Millis timeout = Millis(10'000));
 
+/// The same with a body and conditions; any 2xx is an answer.
+struct AdminAsk {
+  std::string method = "GET";
+  std::string target;
+  std::string body;      // JSON; empty: none
+  std::string if_match;  // empty: none
+  Millis timeout{30'000};
+};
+Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* config, AdminAsk ask);
+/// As a part of a path or a query.
+[[nodiscard]] std::string percent_encode(std::string_view text);
+
 /// One command at work. `code` is what it exits with.
 struct Call {
   const Common& common;

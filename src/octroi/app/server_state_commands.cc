@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "octroi/admin/revenue_json.h"
 #include "octroi/app/commands.h"
 #include "octroi/app/context.h"
 #include "octroi/app/server_state.h"
@@ -93,6 +94,63 @@ Task<void> list_transactions(Call* call, TransactionQuery query) {
   call->code = kDone;
 }
 
+Task<Result<std::string>> totals_from_store(const config::Config* config,
+                                            ledger::RevenueFilter filter) {
+  OCTROI_CO_TRY(auto store, open_store(*config));
+  OCTROI_CO_TRY(const auto rows, co_await store->revenue(std::move(filter)));
+  co_return admin::revenue_json(rows);
+}
+
+void print_totals(const std::string& text) {
+  const auto doc = json::parse(text, {64, 64U << 20, false});
+  if (!doc) return;
+  const auto rows = doc->root().array("revenue");
+  if (!rows) return;
+  const auto line = [](std::string_view day, std::string_view service, std::string_view scheme,
+                       const json::Value& sums) {
+    std::printf("%-10s %-20s %-12s %10lld %18lld\n", std::string(day).c_str(),
+                std::string(service).c_str(), std::string(scheme).c_str(),
+                static_cast<long long>(sums.int64("sales").value_or(0)),
+                static_cast<long long>(sums.int64("amount_msat").value_or(0)));
+  };
+  std::printf("%-10s %-20s %-12s %10s %18s\n", "DAY", "SERVICE", "SCHEME", "SALES", "MSAT");
+  for (const json::Value row : rows->elements()) {
+    line(row.string("day").value_or(""), row.string("service").value_or(""),
+         row.string("auth_type").value_or(""), row);
+  }
+  line("all", "", "", doc->root());
+}
+
+Task<void> transaction_totals(Call* call, RevenueQuery query) {
+  std::map<std::string, std::string> asked;
+  std::string target = "/api/v1/revenue?";
+  for (const auto& [key, value] :
+       {std::pair("service", query.service), {"from", query.from}, {"to", query.to}}) {
+    if (value.empty()) continue;
+    asked[key] = value;
+    target += fmt::format("{}={}&", key, percent_encode(value));
+  }
+  target.pop_back();
+  const auto filter = admin::revenue_filter_of(asked);
+  if (!filter) {
+    tell(call, Error(StateErrc::bad_argument, "--" + filter.error()));
+    co_return;
+  }
+  auto answer = co_await ask_admin(&call->loop, &call->config, "GET", target);
+  if (!answer && answer.error().is(StateErrc::no_admin)) {
+    answer = co_await totals_from_store(&call->config, *filter);
+  }
+  if (!answer) {
+    tell(call, answer.error());
+    co_return;
+  }
+  if (call->common.json)
+    std::printf("%s\n", answer->c_str());
+  else
+    print_totals(*answer);
+  call->code = kDone;
+}
+
 Task<Result<std::string>> revoke_in_store(const config::Config* config, TokenId id) {
   constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max() / 4;
   OCTROI_CO_TRY(auto store, open_store(*config));
@@ -130,6 +188,10 @@ Task<void> revoke_token(Call* call, std::string text) {
 
 int transaction_list_command(const Common& common, const TransactionQuery& query) {
   return with_config(common, [&](Call* call) { return list_transactions(call, query); });
+}
+
+int transaction_totals_command(const Common& common, const RevenueQuery& query) {
+  return with_config(common, [&](Call* call) { return transaction_totals(call, query); });
 }
 
 int token_revoke_command(const Common& common, const std::string& id) {

@@ -87,16 +87,6 @@ Result<ledger::SessionFilter> filter_of(const SessionQuery& query) {
   return filter;
 }
 
-std::string percent_encode(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.';
-    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return out;
-}
-
 Task<void> list_sessions(Call* call, SessionQuery query) {
   const auto filter = filter_of(query);
   if (!filter) {

@@ -4,6 +4,7 @@
 
 #include "octroi/app/commands.h"
 #include "octroi/app/context.h"
+#include "octroi/app/server_state.h"
 #include "octroi/app/stores.h"
 #include "octroi/json/writer.h"
 
@@ -43,6 +44,39 @@ int restore(const Common& common, const std::string& from) {
   if (auto made = restore_store(loaded->config, from); !made)
     return tell_error(common, made.error(), kFailed);
   return tell_done(common, "restored", "restored", from);
+}
+
+Task<Result<ledger::PruneReport>> prune_store(const config::Config* config) {
+  OCTROI_CO_TRY(auto store, open_store(*config));
+  const config::RetentionSettings& keep = config->retention;
+  co_return co_await store->prune(system_clock().now(),
+                                  {keep.transactions, keep.sessions, keep.expired});
+}
+
+Task<void> prune_and_tell(Call* call) {
+  const auto report = co_await prune_store(&call->config);
+  if (!report) {
+    tell(call, report.error());
+    co_return;
+  }
+  call->code = kDone;
+  json::Writer w;
+  w.begin_object()
+      .field("transactions", report->settled)
+      .field("sessions", report->sessions)
+      .field("unpaid", report->transactions)
+      .field("invoices", report->invoices)
+      .field("proofs", report->consumed)
+      .end_object();
+  if (call->common.json) {
+    std::printf("%s\n", std::move(w).take().c_str());
+    co_return;
+  }
+  std::printf("%s\n", fmt::format("removed {} settled transactions, {} sessions, {} unpaid "
+                                  "challenges, {} invoices and {} proofs",
+                                  report->settled, report->sessions, report->transactions,
+                                  report->invoices, report->consumed)
+                          .c_str());
 }
 
 struct Migrate {
@@ -122,6 +156,16 @@ void add_store_commands(cli::CommandLine& line) {
        .options = [from](OptionSet& set) { set.positional("FILE", *from, "The backup."); },
        .run = [from](const Invocation& call) { return as_exit(restore({call, call.json}, *from)); },
        .json_when_piped = true});
+  line.add({.name = "store prune",
+            .summary = "Removes what retention lets go, as the server does once a minute; SQLite's "
+                       "store while no server runs.",
+            .examples = {{"octroi store prune", "how many rows went"}},
+            .options = {},
+            .run =
+                [](const Invocation& call) {
+                  return as_exit(with_config({call, call.json}, prune_and_tell));
+                },
+            .json_when_piped = true});
   auto m = std::make_shared<Migrate>();
   line.add({.name = "migrate",
             .summary = "Shows or changes the schema of the store; SQLite's while no server runs.",

@@ -31,6 +31,16 @@ void add_serve(cli::CommandLine& line) {
            [o](const Invocation& call) { return as_exit(serve_command({call, call.json}, *o)); }});
 }
 
+void add_price_server(cli::CommandLine& line) {
+  line.add({.name = "price-server",
+            .summary = "Answers what language models cost, for a paywall's price_sources.",
+            .examples = {{"octroi price-server --config prices.yaml",
+                          "until SIGTERM; keeps its books in the store"}},
+            .run = [](const Invocation& call) {
+              return as_exit(price_server_command({call, call.json}));
+            }});
+}
+
 void add_demo(cli::CommandLine& line) {
   auto o = std::make_shared<DemoOptions>();
   line.add({.name = "demo",
@@ -239,6 +249,23 @@ void add_state(cli::CommandLine& line) {
              return as_exit(transaction_list_command({call, call.json}, q->query));
            },
        .json_when_piped = true});
+  auto sums = std::make_shared<RevenueQuery>();
+  line.add({.name = "transaction totals",
+            .summary = "Adds up what was paid, by day, service and scheme; rows that retention "
+                       "removed are in it.",
+            .examples = {{"octroi transaction totals --from 2026-11-01 --to 2026-12-01",
+                          "November, in days of UTC"}},
+            .options =
+                [sums](OptionSet& set) {
+                  set.option("--service", sums->service, "Only this service.");
+                  set.option("--from", sums->from, "The first day.");
+                  set.option("--to", sums->to, "The day after the last.");
+                },
+            .run =
+                [sums](const Invocation& call) {
+                  return as_exit(transaction_totals_command({call, call.json}, *sums));
+                },
+            .json_when_piped = true});
   auto id = std::make_shared<std::string>();
   line.add(
       {.name = "token revoke",
@@ -257,6 +284,7 @@ void add_state(cli::CommandLine& line) {
 
 void add_commands(cli::CommandLine& line) {
   add_serve(line);
+  add_price_server(line);
   add_demo(line);
   add_fetch(line);
   add_wallet(line);
@@ -264,8 +292,8 @@ void add_commands(cli::CommandLine& line) {
   add_state(line);
   add_store_commands(line);
   add_session_commands(line);
+  add_token_commands(line);
+  add_service_commands(line);
 }
 
 }  // namespace octroi::app
-  add_token_commands(line);
-  add_service_commands(line);

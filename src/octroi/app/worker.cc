@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "octroi/app/price_sources.h"
 #include "octroi/app/upstreams.h"
 #include "octroi/base/log.h"
 
@@ -14,8 +15,10 @@ constexpr std::size_t kLeastBodyRate = 32;
 
 
 struct Worker::State {
-  State(net::Loop& loop, std::size_t turn) : upstreams(loop, turn) {}
+  State(net::Loop& loop, std::size_t turn, MetricRegistry& metrics)
+      : upstreams(loop, turn), prices(loop, metrics) {}
   Upstreams upstreams;
+  PriceSources prices;
   std::unique_ptr<paywall::Gate> gate;
   std::vector<std::unique_ptr<http::Server>> servers;
 };
@@ -53,10 +56,11 @@ Result<std::vector<net::Endpoint>> Worker::start() {
 
 void Worker::run(std::promise<Result<std::vector<net::Endpoint>>> ready) {
   net::Loop loop;
-  State state(loop, static_cast<std::size_t>(options_.index));
+  State state(loop, static_cast<std::size_t>(options_.index), shared_.metrics);
   state.upstreams.publish(*snapshot_);
+  state.prices.publish(snapshot_->settings);
   state.gate = std::make_unique<paywall::Gate>(shared_, state.upstreams, std::move(snapshot_),
-                                               std::move(revoked_));
+                                               std::move(revoked_), &state.prices);
   std::vector<net::Endpoint> bound;
   for (const auto& endpoint : options_.listen) {
     http::ServerConfig config;
@@ -73,36 +77,59 @@ void Worker::run(std::promise<Result<std::vector<net::Endpoint>>> ready) {
     bound.push_back((*server)->local());
     state.servers.push_back(std::move(*server));
   }
-  loop_ = &loop;
+  {
+    const std::lock_guard lock(mutex_);
+    loop_ = &loop;
+  }
   state_ = &state;
   ready.set_value(std::move(bound));
   loop.run();
+  const std::lock_guard lock(mutex_);
+  loop_ = nullptr;
 }
 
-void Worker::publish(std::shared_ptr<const paywall::Snapshot> snapshot) {
-  loop_->post([this, s = std::move(snapshot)]() mutable {
-    state_->upstreams.publish(*s);
-    state_->gate->publish(std::move(s));
-  });
+void Worker::post(UniqueFunction<void()> work, UniqueFunction<void()> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (loop_ != nullptr) {
+      loop_->post([w = std::move(work), d = std::move(done)]() mutable {
+        w();
+        if (d) d();
+      });
+      return;
+    }
+  }
+  if (done) done();  // there is no next request
+}
+
+void Worker::publish(std::shared_ptr<const paywall::Snapshot> snapshot,
+                     UniqueFunction<void()> done) {
+  post(
+      [this, s = std::move(snapshot)]() mutable {
+        state_->upstreams.publish(*s);
+        state_->prices.publish(s->settings);
+        state_->gate->publish(std::move(s));
+      },
+      std::move(done));
 }
 
 void Worker::publish(std::shared_ptr<const l402::RevocationSet> revoked,
                      UniqueFunction<void()> done) {
-  loop_->post([this, r = std::move(revoked), d = std::move(done)]() mutable {
-    state_->gate->publish(std::move(r));
-    d();
-  });
+  post([this, r = std::move(revoked)]() mutable { state_->gate->publish(std::move(r)); },
+       std::move(done));
 }
 
 void Worker::set_tls(std::shared_ptr<const net::TlsServerContext> tls) {
-  loop_->post([this, t = std::move(tls)] {
+  post([this, t = std::move(tls)] {
     for (auto& server : state_->servers) server->set_tls(t);
   });
 }
 
 void Worker::drain(Millis grace) {
-  if (loop_ == nullptr) return;
-  loop_->post([this, grace] { loop_->tasks().start(drain_all(&state_->servers, grace, loop_)); });
+  post([this, grace] {
+    net::Loop& loop = *net::Loop::current();
+    loop.tasks().start(drain_all(&state_->servers, grace, &loop));
+  });
 }
 
 void Worker::join() {

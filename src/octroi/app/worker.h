@@ -6,6 +6,7 @@
 
 #include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -35,7 +36,8 @@ class Worker {
   /// Binds and starts serving; the addresses that were bound, or why not.
   [[nodiscard]] Result<std::vector<net::Endpoint>> start();
 
-  void publish(std::shared_ptr<const paywall::Snapshot> snapshot);
+  /// `done` is called on the worker's thread once its next request will be served by it.
+  void publish(std::shared_ptr<const paywall::Snapshot> snapshot, UniqueFunction<void()> done = {});
   /// `done` is called on the worker's thread once its next request will see the set.
   void publish(std::shared_ptr<const l402::RevocationSet> revoked, UniqueFunction<void()> done);
   void set_tls(std::shared_ptr<const net::TlsServerContext> tls);
@@ -52,7 +54,11 @@ class Worker {
   paywall::Shared& shared_;
   std::shared_ptr<const paywall::Snapshot> snapshot_;
   std::shared_ptr<const l402::RevocationSet> revoked_;
-  net::Loop* loop_ = nullptr;  // set before start() returns, valid until join()
+  /// `done` also when the worker has ended, and nothing comes of it.
+  void post(UniqueFunction<void()> work, UniqueFunction<void()> done = {});
+
+  std::mutex mutex_;
+  net::Loop* loop_ = nullptr;  // under the mutex; null before start() and after the last request
   State* state_ = nullptr;
   std::thread thread_;
 };

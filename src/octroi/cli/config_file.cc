@@ -37,10 +37,12 @@ std::string no_config_message() {
          "    fix: copy examples/octroi.yaml, or name a file with --config\n";
 }
 
-config::LoadResult try_load_config(const Invocation& call, const std::string& file, bool secrets) {
+config::LoadResult try_load_config(const Invocation& call, const std::string& file, bool secrets,
+                                   std::vector<config::StoredService> stored) {
   config::LoadOptions options;
   options.env = call.host.env;
   options.clock = call.host.clock;
+  options.stored = std::move(stored);
   if (secrets) options.resolve = call.host.resolve;
   if (!call.global.log_level.empty()) options.env["OCTROI_LOG__LEVEL"] = call.global.log_level;
   return config::load_file(file, options);

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "octroi/cli/command.h"
 
@@ -20,9 +21,10 @@ namespace octroi::cli {
 [[nodiscard]] std::optional<config::Loaded> load_config(const Invocation& call,
                                                         bool secrets = true);
 
-/// The same without printing.
+/// The same without printing, with services of the store behind those of the file.
 [[nodiscard]] config::LoadResult try_load_config(const Invocation& call, const std::string& file,
-                                                 bool secrets);
+                                                 bool secrets,
+                                                 std::vector<config::StoredService> stored = {});
 
 /// The lines that say where a configuration was looked for.
 [[nodiscard]] std::string no_config_message();

@@ -336,6 +336,18 @@ Config::Wallet wallet_settings(const Value& v) {
   return out;
 }
 
+PriceServerSettings price_server(const Value& v) {
+  PriceServerSettings out;
+  if (const auto* e = std::get_if<net::Endpoint>(&v.at("listen").data)) out.listen = *e;
+  out.token = v.at("token").secret;
+  out.bundle = v.at("bundle").price().msat;
+  out.default_model = v.at("default_model").str();
+  for (const auto& [name, model] : v.at("models").children)
+    out.models.push_back({name, model.at("input").price().msat, model.at("output").price().msat});
+  out.keep_unused = v.at("keep_unused").duration();
+  return out;
+}
+
 AdminSettings admin(const Value& root, const Url& store) {
   const Value& v = root.at("admin");
   AdminSettings out;
@@ -366,6 +378,26 @@ LogConfig log(const Value& v) {
   return out;
 }
 
+std::optional<SharedSettings> shared(const Value& root) {
+  const auto* url = std::get_if<Url>(&root.at("shared").data);
+  if (url == nullptr) return std::nullopt;
+  auto place = check_redis_url(*url);
+  if (!place) return std::nullopt;  // told before
+  SharedSettings out;
+  out.place = *std::move(place);
+  out.password = root.at("shared_password").secret;
+  out.ca_pem = pem(root.at("shared_ca"));
+  return out;
+}
+
+RetentionSettings retention(const Value& v) {
+  const auto of = [&](std::string_view key) {
+    const Value& one = v.at(key);
+    return one.str() == "forever" ? std::nullopt : std::optional(one.duration());
+  };
+  return {of("transactions"), of("sessions"), v.at("expired").duration()};
+}
+
 TelemetrySettings telemetry(const Value& v) {
   TelemetrySettings out;
   const std::string& metrics = v.at("metrics").str();
@@ -387,11 +419,14 @@ Config bind(const Value& root, const Context& context) {
   const Url& store = root.at("store").url();
   out.store = store.scheme + "://" + store.path;
   out.store_password = root.at("store_password").secret;
+  out.shared = shared(root);
   if (root.at("lightning").given) out.lightning = lightning(root.at("lightning"));
   if (root.at("paywall").given) out.paywall = paywall_settings(root);
   if (root.at("wallet").given) out.wallet = wallet_settings(root.at("wallet"));
+  if (root.at("price_server").given) out.price_server = price_server(root.at("price_server"));
   out.admin = admin(root, store);
   out.log = log(root.at("log"));
+  out.retention = retention(root.at("retention"));
   out.telemetry = telemetry(root.at("telemetry"));
   out.rate = rate(root);
   out.workers = static_cast<int>(root.at("workers").number());

@@ -49,7 +49,12 @@ class Checker {
       out.given = true;
       out.mark = node->mark;
       out.variable = node->variable;
+    } else {
+      out.variable = origin_;
     }
+    // What a stored service leaves out is missing there, not in the file.
+    const std::string before = origin_;
+    if (from_store(out)) origin_ = out.variable;
     switch (type) {
       case Type::section:
         section(out, field, node, path, active);
@@ -80,6 +85,7 @@ class Checker {
         leaf(out, node, path);
         break;
     }
+    origin_ = before;
     return out;
   }
 
@@ -254,6 +260,7 @@ class Checker {
   }
 
   Context& context_;
+  std::string origin_;  // of the stored service that is being read; empty: none
 };
 
 }  // namespace
@@ -271,7 +278,7 @@ void Context::report(Severity severity, const Value& at, std::string path, std::
     p.line = mark.line;
     p.column = mark.column;
   } else {
-    p.file = "environment variable " + at.variable;
+    p.file = from_store(at) ? at.variable : "environment variable " + at.variable;
   }
   problems.push_back(std::move(p));
 }

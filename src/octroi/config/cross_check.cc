@@ -98,6 +98,7 @@ class CrossCheck {
   void run() {
     listeners();
     shared_store();
+    shared_counters();
     unavailable_parts();
     rates();
     written_secrets(root_, "");
@@ -141,6 +142,26 @@ class CrossCheck {
         root_.at("listen").children.empty()) {
       c_.error(root_.at("listen"), "listen", "is empty, but the paywall must listen somewhere",
                "write an address such as 127.0.0.1:8402");
+    }
+  }
+
+  void shared_counters() {
+    const auto* url = std::get_if<Url>(&root_.at("shared").data);
+    for (const char* key : {"shared_password", "shared_ca"}) {
+      if (url == nullptr && root_.at(key).given) {
+        c_.warn(root_.at(key), key, "is not used without `shared`",
+                "remove it, or write shared: redis://host:6379/0");
+      }
+    }
+    if (url == nullptr) return;
+    if (url->scheme == "redis" && root_.at("shared_ca").given) {
+      c_.warn(root_.at("shared_ca"), "shared_ca", "is not used without TLS",
+              "write shared: rediss://…");
+    }
+    const auto* store = std::get_if<Url>(&root_.at("store").data);
+    if (store != nullptr && store->scheme == "sqlite") {
+      c_.warn(root_.at("shared"), "shared", "is of no use to one process with a SQLite store",
+              "remove it, or write store: postgresql://user@host/database");
     }
   }
 
@@ -568,15 +589,15 @@ class CrossCheck {
                "write what `per` units cost");
       return;
     }
-    if (!price.has_value() || !price.price().msat || !m.at("per").valid) return;
+    if (!price.has_value() || price.price().usd || !m.at("per").valid) return;
     buys_a_unit(m, s.at("price"), path);
     for (const auto& [key, rule] : s.at("prices").children) buys_a_unit(m, rule.at("price"), path);
   }
 
   void buys_a_unit(const Value& m, const Value& sold, const std::string& path) {
-    if (!sold.has_value() || !sold.price().msat || sold.price().is_zero()) return;
-    const std::int64_t one = m.at("price").price().msat->count(); /* raw: a ratio */
-    const std::int64_t paid = sold.price().msat->count();         /* raw: a ratio */
+    if (!sold.has_value() || sold.price().usd || sold.price().is_zero()) return;
+    const std::int64_t one = m.at("price").price().msat.count(); /* raw: a ratio */
+    const std::int64_t paid = sold.price().msat.count();         /* raw: a ratio */
     if (paid >= one / m.at("per").number() + (one % m.at("per").number() != 0 ? 1 : 0)) return;
     c_.error(m.at("price"), path + ".price",
              fmt::format("is more than a token costs ({}): it would hold nothing", sold.text),
@@ -1082,6 +1103,35 @@ class CrossCheck {
     if (!unit.price().msat.times(multiplier.number())) {
       c_.error(multiplier.given ? multiplier : unit, where + ".deposit_multiplier",
                "makes a deposit of more than there are bitcoin", "write a smaller number");
+    }
+  }
+
+  // --- the price server ---
+
+  void price_server() {
+    const Value& v = root_.at("price_server");
+    if (!v.valid) return;
+    const Value& models = v.at("models");
+    if (models.valid && models.children.empty()) {
+      c_.error(models, "price_server.models", "is empty, so nothing has a price",
+               "add a model with input and output");
+    }
+    const Value& fallback = v.at("default_model");
+    if (fallback.has_value() &&
+        std::none_of(models.children.begin(), models.children.end(),
+                     [&](const auto& model) { return model.key == fallback.str(); })) {
+      c_.error(fallback, "price_server.default_model", "is not among models",
+               "add it there, or remove the line");
+    }
+    if (v.at("bundle").has_value() && v.at("bundle").price().is_zero()) {
+      c_.error(v.at("bundle"), "price_server.bundle", "is zero, and a bundle is sold",
+               "write what a token buys, such as 1000 sat");
+    }
+    const auto* listen = std::get_if<net::Endpoint>(&v.at("listen").data);
+    if (listen != nullptr && !listen->address.is_loopback() && !v.at("token").given) {
+      c_.error(v.at("listen"), "price_server.listen",
+               "is beyond this machine, and whoever reaches it may change the books",
+               "set token, or listen on 127.0.0.1");
     }
   }
 

@@ -325,6 +325,16 @@ class LeafParser {
               fmt::format("leave `{}` out", v_.field->key));
       return;
     }
+    if (u->scheme.starts_with("redis")) {
+      if (const auto place = check_redis_url(*u); !place) {
+        problem(std::string(place.error().message()),
+                "write redis://user@host:6379/0, and the password as `shared_password: "
+                "file:///path`");
+        return;
+      }
+      set(*u, text);
+      return;
+    }
     set(*u, u->shown());
   }
   std::string example_url() const {

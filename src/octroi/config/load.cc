@@ -77,6 +77,7 @@ LoadResult load(std::string_view text, std::string_view file, const LoadOptions&
     return tl::unexpected(std::move(context.problems));
   }
   apply_environment(*tree, context);
+  auto shadowed = merge_stored(*tree, options.stored, context);
   auto root = std::make_shared<Value>(check_tree(*tree, context));
   resolve_secrets(*root, context);
   cross_check(*root, context);
@@ -87,6 +88,7 @@ LoadResult load(std::string_view text, std::string_view file, const LoadOptions&
   out.config = bind(*root, context);
   out.values = std::move(root);
   out.warnings = std::move(context.problems);
+  out.shadowed = std::move(shadowed);
   return out;
 }
 

@@ -4,11 +4,11 @@
 //   auto loaded = config::load_file("octroi.yaml", options);
 //   if (!loaded) { print(to_text(loaded.error())); return ExitCode::usage; }
 //
-// Order: YAML, then environment overrides, then defaults; a secret reference is replaced last.
-// Overrides are OCTROI_ and the path in capitals with __ between levels. An item of a list is named
-// by its number from 0 or by its `name`; a list is written with commas, a mapping as {key: value}.
-// Secrets are resolved only where they are used: not those of a backend that is not chosen.
-// Thread: any; reads files and secrets, so not on a worker's loop.
+// Order: YAML, then environment overrides, then services of the store (stored.h), then defaults; a
+// secret reference is replaced last. Overrides are OCTROI_ and the path in capitals with __ between
+// levels. An item of a list is named by its number from 0 or by its `name`; a list is written with
+// commas, a mapping as {key: value}. Secrets are resolved only where they are used: not those of a
+// backend that is not chosen. Thread: any; reads files and secrets, so not on a worker's loop.
 #pragma once
 
 #include <functional>
@@ -24,6 +24,7 @@
 #include "octroi/base/secret.h"
 #include "octroi/config/model.h"
 #include "octroi/config/problem.h"
+#include "octroi/config/stored.h"
 #include "octroi/config/value.h"
 
 namespace octroi::config {
@@ -39,12 +40,16 @@ struct LoadOptions {
   /// The process's environment; only names that begin with OCTROI_ and HOME are looked at.
   std::map<std::string, std::string> env;
   const Clock* clock = nullptr;  // null: the system's
+  /// Services that stand in the store, in their order; they are a part of `paywall.services`.
+  std::vector<StoredService> stored;
 };
 
 struct Loaded {
   Config config;
   std::shared_ptr<const Value> values;  // what `config print` shows and `diff` compares
   Problems warnings;
+  /// Stored services that are left out, because the file has a service of that name.
+  std::vector<std::string> shadowed;
 };
 
 using LoadResult = tl::expected<Loaded, Problems>;

@@ -9,6 +9,7 @@
 
 #include "octroi/base/log.h"
 #include "octroi/base/secret.h"
+#include "octroi/config/units.h"
 #include "octroi/money/money.h"
 #include "octroi/net/address.h"
 #include "octroi/paywall/settings.h"
@@ -43,6 +44,20 @@ struct AdminSettings {
   std::string token_file;
 };
 
+/// As ledger::Retention.
+struct RetentionSettings {
+  std::optional<Millis> transactions;  // empty: for good
+  std::optional<Millis> sessions;
+  Millis expired{24LL * 3600 * 1000};
+};
+
+/// The Redis that replicas count in.
+struct SharedSettings {
+  RedisPlace place;
+  std::shared_ptr<const Secret> password;  // null: none is sent
+  std::string ca_pem;                      // empty: the system's store
+};
+
 struct TelemetrySettings {
   bool metrics = true;
   bool metrics_public = false;
@@ -50,12 +65,27 @@ struct TelemetrySettings {
   std::string access_log = "stdout";  // "stdout", "off" or a file
 };
 
+/// `octroi price-server`.
+struct PriceServerSettings {
+  struct Model {
+    std::string name;
+    Msat input;  // of a thousand tokens
+    Msat output;
+  };
+  net::Endpoint listen;
+  std::shared_ptr<const Secret> token;  // that a gate must show; null: none
+  Msat bundle;
+  std::string default_model;
+  std::vector<Model> models;
+  Millis keep_unused{};
+};
+
 struct Config {
   std::string file;  // where it was read from
   Environment environment = Environment::development;
   std::string store = "sqlite:///var/lib/octroi/octroi.db";
   std::shared_ptr<const Secret> store_password;  // of a postgresql:// store; may be null
-  std::string shared;
+  std::optional<SharedSettings> shared;          // empty: each process counts by itself
   std::optional<LightningSettings> lightning;
   std::optional<paywall::PaywallSettings> paywall;  // empty: this door is not started
   struct Wallet {
@@ -63,8 +93,10 @@ struct Config {
     wallet::WalletSettings settings;
   };
   std::optional<Wallet> wallet;
+  std::optional<PriceServerSettings> price_server;
   AdminSettings admin;
   LogConfig log;
+  RetentionSettings retention;
   TelemetrySettings telemetry;
   std::optional<Rate> rate;
   int workers = 0;  // 0: one a core

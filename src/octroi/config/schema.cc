@@ -365,8 +365,9 @@ Field meter_section() {
             .choices = {"request", "chunk", "token", "byte", "KiB"}},
            {.key = "per",
             .type = Type::integer,
-            .doc = "Units that are counted, or priced, at once, and set aside at once for an answer "
-                   "that goes on.",
+            .doc =
+                "Units that are counted, or priced, at once, and set aside at once for an answer "
+                "that goes on.",
             .fallback = "1",
             .min = 1},
            {.key = "count",
@@ -376,8 +377,9 @@ Field meter_section() {
             .min = 1},
            {.key = "price",
             .type = Type::price,
-            .doc = "Price of `per` units: a token holds what it was sold for divided by this, as it "
-                   "is when the token is sold.",
+            .doc =
+                "Price of `per` units: a token holds what it was sold for divided by this, as it "
+                "is when the token is sold.",
             .derived = "none, with `count`"}},
       .optional = true};
 }
@@ -834,6 +836,35 @@ Field paywall_section() {
       .built = true};
 }
 
+Field retention_section() {
+  return {
+      .key = "retention",
+      .type = Type::section,
+      .doc =
+          "How long the store keeps what is over. What can still be valid is never removed, "
+          "and sums of what was removed stay.",
+      .fields = {{.key = "transactions",
+                  .type = Type::duration,
+                  .doc = "Settled transactions, from their settlement.",
+                  .fallback = "forever",
+                  .choices = {"forever"},
+                  .min = kDay},
+                 {.key = "sessions",
+                  .type = Type::duration,
+                  .doc = "Sessions that are closed and whose refund was paid, or was none, with "
+                         "the claim of their deposit.",
+                  .fallback = "forever",
+                  .choices = {"forever"},
+                  .min = kDay},
+                 {.key = "expired",
+                  .type = Type::duration,
+                  .doc = "Everything else, such as unpaid challenges and used proofs, from the "
+                         "moment at which nothing over it can be valid any more.",
+                  .fallback = "24h",
+                  .min = kHour,
+                  .max = kYear}}};
+}
+
 Field vault_section() {
   return {
       .key = "vault",
@@ -919,6 +950,53 @@ Field wallet_section() {
                                   .fallback = "10 sat"}}}},
           .optional = true,
           .built = true};
+}
+
+Field price_server_section() {
+  return {
+      .key = "price_server",
+      .type = Type::section,
+      .doc = "`octroi price-server`: prices of language models by the token, for the paywall of this "
+             "or another machine (see docs/pricing.md).",
+      .fields = {{.key = "listen",
+                  .type = Type::endpoint,
+                  .doc = "Where it answers, over HTTP and gRPC.",
+                  .fallback = "127.0.0.1:8405",
+                  .restart = true},
+                 {.key = "token",
+                  .type = Type::secret,
+                  .doc = "Bearer token that a paywall must show; needed beyond this machine.",
+                  .derived = "none"},
+                 {.key = "bundle",
+                  .type = Type::bitcoin,
+                  .doc = "What a token buys at least; more where one request may cost more.",
+                  .fallback = "1000 sat"},
+                 {.key = "default_model",
+                  .type = Type::text,
+                  .doc = "Model of requests that name none.",
+                  .derived = "none: they are refused"},
+                 {.key = "models",
+                  .type = Type::map,
+                  .doc = "Models by name.",
+                  .fields = {{.key = "input",
+                              .type = Type::bitcoin,
+                              .doc = "Price of 1,000 tokens that go in.",
+                              .required = true},
+                             {.key = "output",
+                              .type = Type::bitcoin,
+                              .doc = "Price of 1,000 tokens that come out.",
+                              .required = true}},
+                  .item = Type::section,
+                  .required = true},
+                 {.key = "keep_unused",
+                  .type = Type::duration,
+                  .doc = "How long a bundle is kept whose token was never shown. Longer than tokens "
+                         "are valid, or who pays late has paid for nothing.",
+                  .fallback = "31d",
+                  .min = kHour,
+                  .max = 10 * kYear}},
+      .optional = true,
+      .restart = true};
 }
 
 Field log_section() {
@@ -1036,10 +1114,21 @@ Field make_schema() {
            .restart = true},
           {.key = "shared",
            .type = Type::url,
-           .doc = "Redis for limits, replay and revocation across replicas.",
+           .doc = "Redis where replicas count rate limits and unpaid challenges together: "
+                  "`redis://user@host:6379/0`, or `rediss://` over TLS.",
+           .derived = "each process counts by itself",
            .choices = {"redis", "rediss"},
-           .restart = true,
-           .later_choices = {"redis", "rediss"}},
+           .restart = true},
+          {.key = "shared_password",
+           .type = Type::secret,
+           .doc = "The password of the Redis user.",
+           .derived = "none is sent",
+           .restart = true},
+          {.key = "shared_ca",
+           .type = Type::pem,
+           .doc = "The authority that signed the certificate of a `rediss://` server.",
+           .derived = "the system's certificate authorities",
+           .restart = true},
           {.key = "workers",
            .type = Type::integer,
            .doc = "Threads that serve requests; 0 is one a core.",
@@ -1052,9 +1141,11 @@ Field make_schema() {
            .fallback = "30s",
            .max = kHour},
           lightning_section("The seller's node. Needed where the paywall sells.", "merchant"),
+          retention_section(),
           paywall_section(),
           vault_section(),
           wallet_section(),
+          price_server_section(),
           {.key = "rates",
            .type = Type::section,
            .doc = "Price of a bitcoin, for prices in usd. A rate that is too old refuses to price "

@@ -126,7 +126,7 @@ std::uint16_t Url::port_or_default() const {
   if (port != 0) return port;
   if (scheme == "http") return 80;
   if (scheme == "https") return 443;
-  if (scheme == "redis") return 6379;
+  if (scheme == "redis" || scheme == "rediss") return 6379;
   if (scheme == "postgresql" || scheme == "postgres") return 5432;
   return 0;
 }
@@ -231,10 +231,18 @@ Result<std::string> check_postgres_url(std::string_view text) {
   if (slash == std::string_view::npos || slash + 1 == before.size()) {
     return bad("names no database");
   }
-  constexpr std::array<std::string_view, 11> kParameters = {
-      "host",      "port",   "sslmode",         "sslrootcert",     "sslcert",
-      "sslkey",    "sslcrl", "channel_binding", "connect_timeout", "krbsrvname",
-      "gssencmode"};
+  constexpr std::array<std::string_view, 12> kParameters = {"host",
+                                                            "port",
+                                                            "sslmode",
+                                                            "sslrootcert",
+                                                            "sslcert",
+                                                            "sslkey",
+                                                            "sslcrl",
+                                                            "channel_binding",
+                                                            "connect_timeout",
+                                                            "krbsrvname",
+                                                            "gssencmode",
+                                                            "target_session_attrs"};
   std::string_view query =
       question == std::string_view::npos ? std::string_view() : rest.substr(question + 1);
   while (!query.empty()) {
@@ -245,8 +253,37 @@ Result<std::string> check_postgres_url(std::string_view text) {
       return bad(fmt::format("has a parameter that has no place here; there are {}",
                              fmt::join(kParameters, ", ")));
     }
+    // What is chosen anyway, and what people write beside several hosts.
+    if (key == "target_session_attrs" && one != "target_session_attrs=read-write" &&
+        one != "target_session_attrs=primary") {
+      return bad(
+          "asks for a server that need not be one to write to; target_session_attrs is "
+          "read-write (as without it) or primary");
+    }
   }
   return std::string(rest);
+}
+
+Result<RedisPlace> check_redis_url(const Url& url) {
+  const auto bad = [](std::string why) { return fail(Errc::bad_url, std::move(why)); };
+  RedisPlace out;
+  out.host = url.host;
+  out.port = url.port_or_default();
+  out.tls = url.scheme == "rediss";
+  if (url.userinfo.find(':') != std::string::npos) {
+    return bad("holds a password, which everybody who may read this file would know");
+  }
+  out.user = url.userinfo;
+  if (url.path.size() > 1) {
+    const std::string_view number = std::string_view(url.path).substr(1);
+    const auto [end, ec] =
+        std::from_chars(number.data(), number.data() + number.size(), out.database);
+    if (ec != std::errc{} || end != number.data() + number.size() || out.database < 0 ||
+        out.database > 1'000'000) {
+      return bad("must end in the number of a database, or in nothing");
+    }
+  }
+  return out;
 }
 
 std::optional<upstream::StatusRange> parse_status_range(std::string_view text) {

@@ -42,6 +42,16 @@ struct Url {
 /// without a password.
 [[nodiscard]] Result<std::string> check_postgres_url(std::string_view text);
 
+/// `redis://[user@]host[:port][/number]`, without a password.
+struct RedisPlace {
+  std::string host;
+  std::uint16_t port = 6379;
+  std::string user;
+  int database = 0;
+  bool tls = false;
+};
+[[nodiscard]] Result<RedisPlace> check_redis_url(const Url& url);
+
 /// "204" or "200-299", between 100 and 599.
 [[nodiscard]] std::optional<upstream::StatusRange> parse_status_range(std::string_view text);
 

@@ -43,7 +43,8 @@ struct Value {
   Type type = Type::section;    // of the field, or its item type for elements of lists and maps
   Mark mark;                    // of the value
   Mark key_mark;                // of its key, where it has one
-  std::string variable;         // environment variable it came from; empty: the file
+  std::string variable;         // environment variable or stored service (stored.h) it came from;
+                                // empty: the file
   bool given = false;           // written by the user rather than a default
   bool valid = true;            // false: a problem was reported for it
   bool written_secret = false;  // a secret in clear text where a reference should be

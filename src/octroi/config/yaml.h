@@ -3,7 +3,7 @@
 // The subset that a configuration needs: one document of mappings, sequences and scalars. Anchors,
 // aliases, merge keys and tags are refused, because a reader of the file could no longer see what a
 // key is set to; so are keys that are given twice in one mapping, tabs in the indentation, text
-// that is not UTF-8, files over 1 MiB and nesting over 64. yaml-cpp is seen only by yaml.cc.
+// that is not UTF-8, files over 16 MiB and nesting over 64. yaml-cpp is seen only by yaml.cc.
 // Thread: pure.
 #pragma once
 
@@ -32,7 +32,8 @@ struct Node {
   std::string text;            // of a scalar
   std::vector<Node> items;     // of a sequence
   std::vector<Entry> entries;  // of a mapping, in file order
-  std::string variable;        // the environment variable it came from, empty: the file
+  std::string variable;        // the environment variable or stored service it came from,
+                               // empty: the file
 
   [[nodiscard]] const Node* find(std::string_view key) const;
   [[nodiscard]] Node* find(std::string_view key);
@@ -44,7 +45,8 @@ struct Entry {
   Node value;
 };
 
-inline constexpr std::size_t kMaxConfigBytes = std::size_t{1} << 20;
+/// Ten thousand services with a few keys each are two or three.
+inline constexpr std::size_t kMaxConfigBytes = std::size_t{16} << 20;
 inline constexpr std::size_t kMaxDepth = 64;
 
 /// Appends to `problems`; the tree is empty only when nothing could be read at all.
