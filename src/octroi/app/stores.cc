@@ -13,13 +13,6 @@ sqlite::SqliteOptions sqlite_of(const config::Config& config) {
   return options;
 }
 
-postgres::SessionOptions session_of(const config::Config& config) {
-  postgres::SessionOptions options;
-  options.url = config.store;
-  options.password = config.store_password;
-  return options;
-}
-
 tl::unexpected<Error> only_sqlite(std::string_view what, std::string_view tool) {
   return fail(
       StoreErrc::wrong_engine,
@@ -34,6 +27,13 @@ ErrorInfo error_info(StoreErrc e) {
       return {"cli.wrong-engine", ErrorKind::invalid};
   }
   return {"cli.unknown", ErrorKind::internal};
+}
+
+postgres::SessionOptions session_of(const config::Config& config) {
+  postgres::SessionOptions options;
+  options.url = config.store;
+  options.password = config.store_password;
+  return options;
 }
 
 bool is_shared(const config::Config& config) { return config::is_postgres(config); }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "octroi/adapters/postgres/session.h"
 #include "octroi/adapters/sql/migrations.h"
 #include "octroi/base/result.h"
 #include "octroi/config/model.h"
@@ -18,6 +19,8 @@ namespace octroi::app {
 enum class StoreErrc : std::uint8_t { wrong_engine };
 ErrorInfo error_info(StoreErrc e);
 
+/// How one connection to a postgresql:// store is made.
+[[nodiscard]] postgres::SessionOptions session_of(const config::Config& config);
 [[nodiscard]] Result<std::unique_ptr<ledger::Store>> open_store(const config::Config& config);
 /// Whether other processes may write to it too.
 [[nodiscard]] bool is_shared(const config::Config& config);
