@@ -152,12 +152,19 @@ class Connection {
   [[nodiscard]] virtual Result<> commit() = 0;
   virtual void rollback() = 0;
   [[nodiscard]] virtual bool in_transaction() const = 0;
+  /// How many were begun on this connection: what was remembered of an earlier one may have been
+  /// rolled back.
+  [[nodiscard]] std::uint64_t transactions() const { return transactions_; }
 
   /// For migrations: within a transaction, keeps other processes from changing the schema.
   [[nodiscard]] virtual Result<> lock_schema() = 0;
   [[nodiscard]] virtual Result<bool> has_table(std::string_view name) = 0;
   /// Whether there is any table at all.
   [[nodiscard]] virtual Result<bool> is_empty() = 0;
+
+ protected:
+  /// For begin().
+  void note_transaction() { ++transactions_; }
 
  private:
   friend class Savepoint;
@@ -166,6 +173,8 @@ class Connection {
   [[nodiscard]] virtual Result<> nest() = 0;
   [[nodiscard]] virtual Result<> keep_nested() = 0;
   virtual void undo_nested() = 0;
+
+  std::uint64_t transactions_ = 0;
 };
 
 /// All or nothing for an operation of several statements inside a batch of others. Keep it also

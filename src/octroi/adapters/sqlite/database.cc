@@ -145,7 +145,10 @@ std::int64_t Database::changes() { return sqlite3_changes64(handle_); }
 
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
 
-Result<> Database::begin() { return run("BEGIN IMMEDIATE"); }
+Result<> Database::begin() {
+  note_transaction();
+  return run("BEGIN IMMEDIATE");
+}
 
 Result<> Database::commit() { return run("COMMIT"); }
 

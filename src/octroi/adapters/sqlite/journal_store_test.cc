@@ -1,0 +1,109 @@
+// The audit journal in a SQLite file: its contract, what verifying finds when somebody changed the
+// file, and a disk that is full.
+#include <gtest/gtest.h>
+
+#include "octroi/adapters/sqlite/database.h"
+#include "octroi/adapters/sqlite/fault_vfs.h"
+#include "octroi/adapters/sqlite/sqlite_fixture.h"
+#include "octroi/ledger/journal_contract.h"
+
+namespace octroi::ledger {
+namespace {
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, JournalContract,
+                         testing::Values(StoreUnderTest{
+                             "sqlite", [] { return std::make_unique<sqlite::SqliteFixture>(); }}),
+                         store_name);
+
+struct Tampering {
+  const char* name;
+  const char* sql;    // what somebody with the file does
+  const char* found;  // without the writer
+};
+
+class TamperedFile : public testing::TestWithParam<Tampering> {};
+
+/// Issue 6, done-when 5: in the store itself.
+TEST_P(TamperedFile, IsFoundAtTheFirstBadRow) {
+  sqlite::TempFolder folder;
+  ManualClock clock{kStart};
+  const audit::Signer signer = audit::signer_of();
+  sqlite::SqliteOptions options;
+  options.path = folder.file();
+  std::string writer;
+  {
+    auto store = sqlite::open_sqlite_store(options, clock).value();
+    audit::Journal& journal = *store->journal();
+    writer = journal.writer();
+    for (int n = 1; n <= 6; ++n) ASSERT_TRUE(sync(journal.append(audit::call_of(n))));
+    const auto head = sync(journal.heads()).value().at(0);
+    ASSERT_EQ(head.seq, 7);
+    ASSERT_TRUE(
+        sync(journal.keep_checkpoint(signer.sign(head.writer, head.seq, head.hash, clock.now()))));
+  }
+  {
+    auto db = sqlite::Database::open(options.path, sqlite::Access::read_write, "").value();
+    ASSERT_TRUE(db->script(GetParam().sql)) << GetParam().sql;
+  }
+  auto store = sqlite::open_sqlite_store(options, clock).value();
+  audit::Verifier verifier({signer.public_key()});
+  ASSERT_TRUE(sync(audit::verify_store(*store->journal(), verifier)));
+  std::string found = audit::verdict_of(std::move(verifier).finish());
+  if (const auto at = found.find(writer); at != std::string::npos) found.erase(at, writer.size());
+  EXPECT_EQ(found, GetParam().found);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Sqlite, TamperedFile,
+    testing::Values(Tampering{"Nothing", "SELECT 1", "valid"},
+                    Tampering{"AByteOfAText",
+                              "UPDATE audit_rows SET row_text = replace(row_text, '\"amount\":300',"
+                              " '\"amount\":301') WHERE seq = 4",
+                              "changed /4"},
+                    Tampering{"AnAddedMember",
+                              "UPDATE audit_rows SET row_text = replace(row_text, '{', '{\"a\":1,')"
+                              " WHERE seq = 5",
+                              "changed /5"},
+                    Tampering{"ATextThatIsNone",
+                              "UPDATE audit_rows SET row_text = 'x' WHERE seq = 2", "changed /2"},
+                    Tampering{"AHash",
+                              "UPDATE audit_rows SET row_hash = zeroblob(32) WHERE seq = 3",
+                              "changed /3"},
+                    Tampering{"TheHashBefore",
+                              "UPDATE audit_rows SET prev_hash = zeroblob(32) WHERE seq = 3",
+                              "changed /3"},
+                    Tampering{"WhatIsSearchedBy",
+                              "UPDATE audit_rows SET run = 'run-2' WHERE seq = 6", "changed /6"},
+                    Tampering{"TheTimeThatIsSearchedBy",
+                              "UPDATE audit_rows SET at = at + 1 WHERE seq = 6", "changed /6"},
+                    Tampering{"ARemovedRow", "DELETE FROM audit_rows WHERE seq = 4", "removed /4"},
+                    Tampering{"TheFirstRow", "DELETE FROM audit_rows WHERE seq = 1", "removed /1"},
+                    Tampering{"TheTail", "DELETE FROM audit_rows WHERE seq >= 6", "cut_off /6"},
+                    Tampering{"AllRows", "DELETE FROM audit_rows", "cut_off /1"},
+                    Tampering{"TwoSwappedRows",
+                              "UPDATE audit_rows SET seq = 100 WHERE seq = 3;"
+                              "UPDATE audit_rows SET seq = 3 WHERE seq = 5;"
+                              "UPDATE audit_rows SET seq = 5 WHERE seq = 100",
+                              "moved /3"},
+                    Tampering{"AForgedCheckpoint",
+                              "UPDATE audit_checkpoints SET signature = zeroblob(64)", "forged /7"},
+                    Tampering{"ACheckpointOverAnotherRow", "UPDATE audit_checkpoints SET seq = 6",
+                              "forged /6"}),
+    [](const auto& row) { return std::string(row.param.name); });
+
+TEST(SqliteJournal, ARowThatWasChangedIsNotShownAsIfItWereRight) {
+  sqlite::SqliteFixture fixture;
+  for (int n = 1; n <= 3; ++n) {
+    ASSERT_TRUE(sync(fixture.store().journal()->append(audit::call_of(n))));
+  }
+  {
+    auto db = sqlite::Database::open(fixture.path(), sqlite::Access::read_write, "").value();
+    ASSERT_TRUE(db->script("UPDATE audit_rows SET run = 'run-2' WHERE seq = 3"));
+  }
+  audit::Filter f;
+  f.run = "run-2";
+  EXPECT_TRUE(sync(fixture.store().journal()->query(f)).error().is(audit::Errc::broken));
+}
+
+}  // namespace
+}  // namespace octroi::ledger
