@@ -19,7 +19,7 @@ from harness.replica_traffic import Draw
 from harness.session import Client
 from harness.settings import service
 
-PRICE, DEPOSIT = 2, 600
+PRICE, DEPOSIT = 2, 200
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def test_64_clients_of_a_session_while_everything_dies(gateway, upstream, postgr
     client = Client(servers[0], payer, leaks, path="/api/x")
     session = client.open()
     with ThreadPoolExecutor(4) as pool:
-        top_ups = list(pool.map(lambda _: session.top_up_credential(), range(20)))
-    draw = Draw(servers, session, top_ups, PRICE, DEPOSIT)
+        top_ups = list(pool.map(lambda _: session.top_up_credential(), range(60)))  # more than are needed
+    draw = Draw(servers, session, top_ups, PRICE, DEPOSIT, pace=0.15)
 
     draw.wait_for_served(50)
     trouble = Trouble(proxy, seed=5, every=0.3)

@@ -33,12 +33,12 @@ class Draw:
     with a path of its own. Whoever is told that nothing is left tops up, as long as there are top-ups."""
 
     def __init__(self, servers: Sequence[Gateway], session: Session, top_ups: list[str], price: int, deposit: int,
-                 clients: int = 64):
+                 clients: int = 64, pace: float = 0.1):
         self.served: list[str] = []  # paths that were answered with what they asked for
         self.unknown: list[str] = []  # nobody told the client what came of it
         self.topped_up = 0
         self.refused = 0  # told that nothing is left
-        self._servers, self._session, self._price, self._deposit = servers, session, price, deposit
+        self._servers, self._session, self._price, self._deposit, self._pace = servers, session, price, deposit, pace
         self._top_ups = list(top_ups)
         self._bearer = session.bearer()
         self._lock = threading.Lock()
@@ -73,6 +73,7 @@ class Draw:
         if answer.status == 200:
             with self._lock:
                 self.served.append(path)
+            self._may_end.wait(self._pace)
             return False
         assert answer.status == 402 and answer.problem == "lightning/insufficient-balance", (answer, answer.text[:300])
         with self._lock:
@@ -116,13 +117,19 @@ class Draw:
             raise self._failed[0]
         assert not any(one.is_alive() for one in self._threads), "clients do not come to an end"
 
+    def abandon(self) -> None:
+        """The clients go away, wherever they are."""
+        self._failed.append(RuntimeError("abandoned"))
+        for one in self._threads:
+            one.join(60)
+
     def check(self, upstream) -> dict[str, Any]:
         """Call it after finish(). Returns the session's row."""
         server = self._servers[0]
         row = web.request(f"{server.admin_url}/api/v1/sessions/{self._session.id}",
                           headers={"Authorization": f"Bearer {server.admin_token}"}).json()
         deposits = self._deposit * (1 + self.topped_up)
-        assert row["deposit_msat"] == deposits * 1000, "each top-up once"
+        assert row["deposit_msat"] == deposits * 1000, f"{self.topped_up} top-ups, each once: {row}"
         spent = row["spent_msat"] // 1000
         assert spent == deposits, "to the last unit, and not one more"
         reached: dict[str, int] = {}
