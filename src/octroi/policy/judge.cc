@@ -15,10 +15,9 @@ namespace {
 /// A part of a scope, which is stored and listed: what is long or not printable stands there as its
 /// hash.
 std::string scope_part(std::string_view value) {
-  const bool plain =
-      value.size() <= 96 && std::ranges::all_of(value, [](char c) {
-        return static_cast<unsigned char>(c) > 0x20 && c != 0x7f && c != '/' && c != '#';
-      });
+  const bool plain = value.size() <= 96 && std::ranges::all_of(value, [](char c) {
+                       return c > 0x20 && c < 0x7f && c != '/' && c != '#';
+                     });
   if (plain) return std::string(value);
   return "#" + to_hex(crypto::sha256(as_bytes(value)));
 }

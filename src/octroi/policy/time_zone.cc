@@ -317,8 +317,9 @@ std::int64_t TimeZone::rule_second(const RuleDay& day, std::int64_t year) {
 
 std::vector<TimeZone::Change> TimeZone::changes_between(std::int64_t from, std::int64_t to) const {
   std::vector<Change> out;
-  for (const Change& c : changes_) {
-    if (c.at > from && c.at <= to) out.push_back(c);
+  for (auto c = std::ranges::upper_bound(changes_, from, {}, &Change::at);
+       c != changes_.end() && c->at <= to; ++c) {
+    out.push_back(*c);
   }
   if (!has_rule_ || !rule_.has_daylight) return out;
   const std::int64_t last =
