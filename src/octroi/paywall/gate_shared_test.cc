@@ -148,7 +148,8 @@ TEST(UnpaidPlaces, AreToldAsTheyStand) {
   const auto client = net::IpAddress::v4({10, 0, 0, 1});
   net::Loop loop;
   const auto place = *net::run_until(
-      loop, bound.reserve_of_all(client, OfferScheme::l402, clock.now(), clock.now() + Millis(5'000)));
+      loop,
+      bound.reserve_of_all(client, OfferScheme::l402, clock.now(), clock.now() + Millis(5'000)));
   ASSERT_TRUE(place.granted);
   clock.advance(Millis(2'000));
   auto out = bound.places(clock.now());

@@ -25,6 +25,7 @@
 
 namespace octroi::redis {
 
+/// Below those to which a cluster's nodes add 10,000.
 inline std::uint16_t free_port() {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in at{};
@@ -34,7 +35,8 @@ inline std::uint16_t free_port() {
   ::bind(fd, reinterpret_cast<const sockaddr*>(&at), size);
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size);
   ::close(fd);
-  return ntohs(at.sin_port);
+  const std::uint16_t port = ntohs(at.sin_port);
+  return port < 55'000 ? port : free_port();
 }
 
 class TestRedis {

@@ -4,6 +4,7 @@
 
 #include "octroi/adapters/redis/redis_fixture.h"
 #include "octroi/ledger/shared_contract.h"
+#include "octroi/net/tls_identity.h"
 
 namespace octroi::redis {
 namespace {
@@ -302,6 +303,66 @@ TEST(RedisShared, a_user_of_its_own_and_another_database) {
   ASSERT_TRUE(one.comes_up());
   EXPECT_TRUE(run(one.state().take_rates({{"acl", 1, Millis(60'000), 0}}))->granted);
   EXPECT_NE(server.command({"INFO", "keyspace"}).text.find("db3:"), std::string::npos);
+}
+
+TEST(RedisShared, a_cluster_keeps_a_deployment_on_one_node) {
+  const std::vector<std::string> cluster = {"--cluster-enabled", "yes"};
+  TestRedis one(cluster);
+  TestRedis two(cluster);
+  EXPECT_EQ(one.command({"CLUSTER", "ADDSLOTSRANGE", "0", "8191"}).text, "OK");
+  EXPECT_EQ(two.command({"CLUSTER", "ADDSLOTSRANGE", "8192", "16383"}).text, "OK");
+  one.command({"CLUSTER", "MEET", "127.0.0.1", std::to_string(two.port())});
+  for (const TestRedis* node : {&one, &two}) {
+    ASSERT_TRUE(soon([&] {
+      const auto info = node->command({"CLUSTER", "INFO"}).text;
+      return info.find("cluster_state:ok") != std::string::npos &&
+             info.find("cluster_known_nodes:2") != std::string::npos;
+    }));
+  }
+  // Their names are of chance: some lie here, some there.
+  for (int i = 0; i < 8; ++i) {
+    RedisFixture f(one);
+    const RateBucket b{"cluster", 1, Millis(3'600'000), 0};
+    const RateBucket other{"other", 5, Millis(3'600'000), 0};
+    EXPECT_TRUE(f.run(f.state(0).take_rates({b, other}))->granted);
+    EXPECT_FALSE(f.granted(b, 1));
+    EXPECT_TRUE(f.reserved("c", "t", 1));
+    EXPECT_FALSE(f.reserved("c", "u", 1, 1));
+  }
+}
+
+TEST(RedisShared, over_tls_with_a_ca_of_its_own) {
+  const auto identity = net::make_identity(
+      {.common_name = "localhost", .alt_names = "DNS:localhost", .authority = true});
+  ASSERT_TRUE(identity);
+  const auto folder =
+      std::filesystem::temp_directory_path() / fmt::format("octroi-tls-{}", ::getpid());
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "cert.pem") << identity->certificate;
+  std::ofstream(folder / "key.pem") << identity->key.reveal_text();
+  const std::uint16_t port = free_port();
+  {
+    TestRedis server({"--tls-port", std::to_string(port), "--tls-cert-file", folder / "cert.pem",
+                      "--tls-key-file", folder / "key.pem", "--tls-ca-cert-file",
+                      folder / "cert.pem", "--tls-auth-clients", "no"});
+    MemoryStore store;
+    auto options = server.options();
+    options.port = port;
+    options.host = "localhost";
+    options.tls = true;
+    {
+      Replica stranger(options, store);
+      EXPECT_TRUE(soon([&] {
+        return std::string(stranger.state().up().error().message()).find("certificate") !=
+               std::string::npos;
+      })) << stranger.state().up().error().message();
+    }
+    options.ca_pem = identity->certificate;
+    Replica one(options, store);
+    ASSERT_TRUE(one.comes_up()) << one.state().up().error().message();
+    EXPECT_TRUE(run(one.state().take_rates({{"tls", 1, Millis(60'000), 0}}))->granted);
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST(RedisShared, without_the_ledger_there_is_no_start) {
