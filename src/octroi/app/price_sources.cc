@@ -22,8 +22,8 @@ bool same(const paywall::PriceSourceSettings& a, const paywall::PriceSourceSetti
 pricer::RemoteOptions options_of(const paywall::PriceSourceSettings& s) {
   pricer::RemoteOptions out;
   out.name = s.name;
-  out.protocol = s.protocol == paywall::PriceProtocol::grpc ? pricer::Protocol::grpc
-                                                            : pricer::Protocol::http;
+  out.protocol =
+      s.protocol == paywall::PriceProtocol::grpc ? pricer::Protocol::grpc : pricer::Protocol::http;
   out.url = s.url;
   out.ca_pem = s.ca_pem;
   out.server_name = s.server_name;

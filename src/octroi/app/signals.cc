@@ -1,14 +1,20 @@
 #include "octroi/app/signals.h"
 
+#include <utility>
+
 #include <pthread.h>
 
 namespace octroi::app {
 
-SignalThread::SignalThread(Runtime& runtime) {
+SignalThread::SignalThread(Runtime& runtime)
+    : SignalThread([&runtime] { runtime.stop(); }, [&runtime] { runtime.request_reload(); }) {}
+
+SignalThread::SignalThread(std::function<void()> stop, std::function<void()> reload)
+    : stop_(std::move(stop)), reload_(std::move(reload)) {
   sigemptyset(&set_);
   for (const int s : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) sigaddset(&set_, s);
   pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-  thread_ = std::thread([this, &runtime] { wait(runtime); });
+  thread_ = std::thread([this] { wait(); });
 }
 
 SignalThread::~SignalThread() {
@@ -16,15 +22,15 @@ SignalThread::~SignalThread() {
   thread_.join();
 }
 
-void SignalThread::wait(Runtime& runtime) {
+void SignalThread::wait() {
   while (true) {
     int signal = 0;
     if (sigwait(&set_, &signal) != 0) continue;
     if (signal == SIGUSR2) return;
     if (signal == SIGHUP) {
-      runtime.request_reload();
+      reload_();
     } else {
-      runtime.stop();
+      stop_();
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "octroi/app/commands.h"
+#include "octroi/app/policy_commands.h"
 #include "octroi/app/context.h"
 #include "octroi/app/token_commands.h"
 
@@ -36,6 +37,7 @@ void add_price_server(cli::CommandLine& line) {
             .summary = "Answers what language models cost, for a paywall's price_sources.",
             .examples = {{"octroi price-server --config prices.yaml",
                           "until SIGTERM; keeps its books in the store"}},
+            .options = [](OptionSet&) {},
             .run = [](const Invocation& call) {
               return as_exit(price_server_command({call, call.json}));
             }});
@@ -292,8 +294,10 @@ void add_commands(cli::CommandLine& line) {
   add_state(line);
   add_store_commands(line);
   add_session_commands(line);
+  add_audit_commands(line);
   add_token_commands(line);
   add_service_commands(line);
+  add_policy_commands(line);
 }
 
 }  // namespace octroi::app

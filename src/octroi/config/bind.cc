@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "octroi/config/check.h"
+#include "octroi/config/vault_section.h"
 
 namespace octroi::config {
 namespace {
@@ -422,6 +423,7 @@ Config bind(const Value& root, const Context& context) {
   out.shared = shared(root);
   if (root.at("lightning").given) out.lightning = lightning(root.at("lightning"));
   if (root.at("paywall").given) out.paywall = paywall_settings(root);
+  if (root.at("vault").given) out.vault = vault_settings(root);
   if (root.at("wallet").given) out.wallet = wallet_settings(root.at("wallet"));
   if (root.at("price_server").given) out.price_server = price_server(root.at("price_server"));
   out.admin = admin(root, store);

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "octroi/config/check.h"
+#include "octroi/config/vault_section.h"
 
 namespace octroi::config {
 namespace {
@@ -104,8 +105,9 @@ class CrossCheck {
     written_secrets(root_, "");
     if (root_.at("lightning").given) lightning(root_.at("lightning"), "lightning");
     if (root_.at("paywall").given) paywall();
+    if (root_.at("price_server").given) price_server();
     if (root_.at("wallet").given) wallet();
-    if (root_.at("vault").given) vault();
+    if (root_.at("vault").given) check_vault(root_, c_);
     if (root_.at("admin").given) admin();
     telemetry();
     nothing_started();
@@ -1193,25 +1195,6 @@ class CrossCheck {
       c_.error(payer.at("sim.account"), "wallet.lightning.sim.account",
                "is the seller's own account; a node cannot pay itself",
                "give the wallet an account of its own, such as agent");
-    }
-  }
-
-  void vault() {
-    const Value& v = root_.at("vault");
-    if (!v.valid) return;
-    c_.warn(v, "vault", "is not available in this version: it is checked, but not started",
-            "remove it, or keep it for a later version");
-    const Value& vendors = v.at("vendors");
-    for (const auto& [name, policy] : v.at("policies").children) {
-      const Value& vendor = policy.at("vendor");
-      if (!vendor.has_value() || vendors.at(vendor.str()).field != nullptr) continue;
-      std::vector<std::string_view> known;
-      for (const auto& [key, unused] : vendors.children) known.emplace_back(key);
-      const std::string_view close = nearest(vendor.str(), known);
-      c_.error(
-          vendor, fmt::format("vault.policies.{}.vendor", name),
-          fmt::format("\"{}\" is not one of vault.vendors", vendor.str()),
-          close.empty() ? "add it to vault.vendors" : fmt::format("did you mean \"{}\"?", close));
     }
   }
 

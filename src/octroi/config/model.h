@@ -13,6 +13,7 @@
 #include "octroi/money/money.h"
 #include "octroi/net/address.h"
 #include "octroi/paywall/settings.h"
+#include "octroi/vault/settings.h"
 #include "octroi/wallet/settings.h"
 
 namespace octroi::config {
@@ -88,6 +89,7 @@ struct Config {
   std::optional<SharedSettings> shared;          // empty: each process counts by itself
   std::optional<LightningSettings> lightning;
   std::optional<paywall::PaywallSettings> paywall;  // empty: this door is not started
+  std::optional<vault::VaultSettings> vault;        // likewise
   struct Wallet {
     LightningSettings lightning;
     wallet::WalletSettings settings;

@@ -1,5 +1,7 @@
 #include "octroi/config/schema.h"
 
+#include "octroi/config/vault_section.h"
+
 #include <algorithm>
 #include <string>
 
@@ -865,60 +867,6 @@ Field retention_section() {
                   .max = kYear}}};
 }
 
-Field vault_section() {
-  return {
-      .key = "vault",
-      .type = Type::section,
-      .doc = "Keys in between: gives agents limited keys to vendors' APIs.",
-      .fields =
-          {{.key = "listen",
-            .type = Type::list,
-            .doc = "Where agents connect.",
-            .fallback = "127.0.0.1:8403",
-            .item = Type::endpoint},
-           {.key = "vendors",
-            .type = Type::map,
-            .doc = "Vendors by name.",
-            .fields = {{.key = "upstream",
-                        .type = Type::url,
-                        .doc = "The vendor's API.",
-                        .choices = {"https", "http"},
-                        .required = true},
-                       {.key = "credential",
-                        .type = Type::secret,
-                        .doc = "The real key, which agents never see.",
-                        .required = true},
-                       {.key = "auth",
-                        .type = Type::text,
-                        .doc = "How a vendor without a pack wants its key: `bearer`, `basic`, "
-                               "`header:NAME` or `query:NAME`.",
-                        .fallback = "bearer"}},
-            .item = Type::section},
-           {.key = "policies",
-            .type = Type::map,
-            .doc = "What a key may do, by name.",
-            .fields =
-                {{.key = "vendor",
-                  .type = Type::text,
-                  .doc = "One of `vendors`.",
-                  .required = true},
-                 {.key = "daily_cap",
-                  .type = Type::price,
-                  .doc = "Most that may be moved in a day."},
-                 {.key = "max_amount", .type = Type::price, .doc = "Most that one call may move."},
-                 {.key = "endpoints",
-                  .type = Type::list,
-                  .doc = "Operations that are allowed; `customers.*` is all of a kind."},
-                 {.key = "customers", .type = Type::list, .doc = "Customers that may be named."},
-                 {.key = "expires",
-                  .type = Type::timestamp,
-                  .doc = "When keys of this policy end."}},
-            .item = Type::section}},
-      .optional = true,
-      .built = true,
-      .later = true};
-}
-
 Field wallet_section() {
   return {.key = "wallet",
           .type = Type::section,
@@ -995,8 +943,8 @@ Field price_server_section() {
                   .fallback = "31d",
                   .min = kHour,
                   .max = 10 * kYear}},
-      .optional = true,
-      .restart = true};
+      .restart = true,
+      .optional = true};
 }
 
 Field log_section() {

@@ -95,7 +95,9 @@ Intents PaymentAuthenticator::wanted(const RequestContext& context) const {
   std::vector<mpp::Offer> offers;
   for (const PaymentIntent intent : s.intents) {
     // What costs nothing needs no deposit.
-    if (intent == PaymentIntent::session && context.rule.session_price.is_zero()) continue;
+    if (intent == PaymentIntent::session && !s.session_quotes &&
+        context.rule.session_price.is_zero())
+      continue;
     offers.push_back({mpp::lightning::kMethod, name_of(intent)});
   }
   const auto lines = context.headers.all("Accept-Payment");

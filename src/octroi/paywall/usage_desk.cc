@@ -124,8 +124,8 @@ struct UsageDesk::Impl : std::enable_shared_from_this<UsageDesk::Impl> {
     OCTROI_CO_TRY(const PaymentHash session, PaymentHash::from_hex(report.subject));
     const Msat estimate = report.estimate;
     if (report.answer.status == ledger::kNoAnswer) {
-      OCTROI_CO_TRY(const bool booked, co_await reports.end_session_report(
-                                           id, session, estimate, Msat(), clock.now()));
+      OCTROI_CO_TRY(const bool booked, co_await reports.end_session_report(id, session, estimate,
+                                                                           Msat(), clock.now()));
       std::ignore = booked;
       co_return Result<>{};
     }
@@ -225,7 +225,7 @@ struct UsageDesk::Impl : std::enable_shared_from_this<UsageDesk::Impl> {
   Gauge& open;
   Gauge& oldest;
   std::map<std::string, Millis> keep;  // by source
-  std::atomic<bool> rung{false};  // since the last look
+  std::atomic<bool> rung{false};       // since the last look
   std::unique_ptr<Event> wake = std::make_unique<Event>();
   int sending = 0;
   TaskGroup tasks;  // destroyed first

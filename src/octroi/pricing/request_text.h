@@ -1,11 +1,12 @@
-// octroi/pricing/request_text.h: a request as one text, which is how a price source is told about it.
+// octroi/pricing/request_text.h: a request as one text, which is how a price source is told about
+// it.
 //
 //   POST /v1/chat?x=1 HTTP/1.1 · Host · fields · blank line · body, lines ending in CR LF
 //
 // Written  so that nothing in a path, field or name can be taken for another line. Credentials are
 //          taken out by the caller. The text is UTF-8: a byte that is not becomes U+FFFD.
-// Read     strictly, as we write it and as Go's httputil does; Errc::no_price when it is no request.
-// Thread   pure.
+// Read     strictly, as we write it and as Go's httputil does; Errc::no_price when it is no
+// request. Thread   pure.
 #pragma once
 
 #include <optional>
