@@ -72,7 +72,7 @@ Wide divide_up(Wide a, Wide b) { return (a + b - 1) / b; }
 Result<NanoUsd> rate_of(const std::string& code, const Rates& rates, UnixMillis now) {
   const auto rate = rates.per_unit.find(code);
   if (rate == rates.per_unit.end()) {
-    return fail(Errc::no_rate, fmt::format("no rate for {}: add it to rates.currencies", code));
+    return fail(Errc::no_rate, fmt::format("no rate for {}: add it to vault.rates.usd", code));
   }
   if (now - rates.as_of > rates.max_age || rates.as_of - now > kDayAhead) {
     return fail(Errc::stale_rate,
