@@ -2,7 +2,7 @@
 and refunds of prepaid sessions, again and again over the same file: nothing that was acknowledged is
 lost, nothing happens twice, and the books balance.
 
-Runs `octroi_store_crash` and `octroi_session_crash` of the build under test. Also runs without pytest:
+Runs `octroi_store_crash`, `octroi_session_crash` and `octroi_audit_crash` of the build under test. Also runs without pytest:
     python3 tests/faults/test_store_crash.py [build folder] [rounds]
 """
 
@@ -72,6 +72,14 @@ def test_nothing_acknowledged_is_lost_and_nothing_accepted_twice(tmp_path: Path)
     assert found["consumed"] > 100, f"the storm was a breeze: {found}"
     assert found["finished"] > 20, found
     assert (found["lost"], found["twice"], found["wrong"], found["exit"]) == (0, 0, 0, 0), found
+
+
+def test_every_row_of_the_audit_that_was_acknowledged_is_there(tmp_path: Path) -> None:
+    found = run_rounds(tmp_path, crash_program("octroi_audit_crash"), rounds=30, seed=1,
+                       things=1_000_000)
+    assert found["said"] > 200, f"the storm was a breeze: {found}"
+    assert found["writers"] > 5 and found["checkpoints"] > 5, found
+    assert (found["lost"], found["wrong"], found["valid"], found["exit"]) == (0, 0, True, 0), found
 
 
 def test_sessions_keep_every_debit_and_send_each_refund_once(tmp_path: Path) -> None:

@@ -105,5 +105,52 @@ TEST(SqliteJournal, ARowThatWasChangedIsNotShownAsIfItWereRight) {
   EXPECT_TRUE(sync(fixture.store().journal()->query(f)).error().is(audit::Errc::broken));
 }
 
+/// No audit row, no call: whatever the disk does, a row that was acknowledged is there afterwards,
+/// and one that was refused keeps its caller from doing anything.
+TEST(SqliteJournal, OnAFullDiskAppendRefusesAndNothingThatWasAcknowledgedIsLost) {
+  sqlite::FaultVfs& vfs = sqlite::FaultVfs::instance();
+  const LogConfig quiet{LogLevel::off, false, {}, 0, 0, {}};
+  ASSERT_TRUE(configure_log(quiet));
+  using Mode = sqlite::FaultVfs::Mode;
+  int refusals = 0;
+  for (const Mode mode : {Mode::once, Mode::from_there, Mode::torn}) {
+    for (long at = 1; at < 60; at += 2) {
+      sqlite::TempFolder folder;
+      ManualClock clock{kStart};
+      sqlite::SqliteOptions options;
+      options.path = folder.file();
+      ASSERT_TRUE(sqlite::open_sqlite_store(options, clock));  // the schema is there
+      options.vfs = sqlite::FaultVfs::kName;
+      options.checkpoint_frames = 8;
+      std::vector<audit::RowId> kept;
+      vfs.arm(at, mode);
+      if (auto store = sqlite::open_sqlite_store(options, clock)) {
+        bool dead = false;
+        for (int n = 1; n <= 8; ++n) {
+          const auto id = sync((*store)->journal()->append(audit::call_of(n)));
+          if (dead) EXPECT_FALSE(id) << "a store that failed to commit accepted a row";
+          dead = dead || !id;
+          if (id) kept.push_back(*id);
+        }
+        refusals += dead ? 1 : 0;
+      }
+      vfs.arm(0, Mode::once);
+      options.vfs.clear();
+      auto healthy = sqlite::open_sqlite_store(options, clock).value();
+      for (const audit::RowId& id : kept) {
+        const auto rows = sync(healthy->journal()->rows(id.writer, id.seq, 1)).value();
+        ASSERT_EQ(rows.size(), 1U) << at;
+        EXPECT_EQ(rows[0].id, id);
+      }
+      audit::Verifier verifier;
+      ASSERT_TRUE(sync(audit::verify_store(*healthy->journal(), verifier)));
+      EXPECT_EQ(audit::verdict_of(std::move(verifier).finish()), "valid") << at;
+      vfs.forget();
+    }
+  }
+  EXPECT_GT(refusals, 10);
+  ASSERT_TRUE(configure_log({}));
+}
+
 }  // namespace
 }  // namespace octroi::ledger
