@@ -1,11 +1,12 @@
-// Prepaid sessions on a failing disk and after a power cut: the store holds what was acknowledged,
-// or that and the one operation that failed, and nothing in between.
+// Prepaid sessions and a counted token on a failing disk and after a power cut: the store holds
+// what was acknowledged, or that and the one operation that failed, and nothing in between.
 #include <gtest/gtest.h>
 
 #include "octroi/adapters/sqlite/fault_vfs.h"
 #include "octroi/adapters/sqlite/sqlite_fixture.h"
 #include "octroi/adapters/sqlite/store.h"
 #include "octroi/base/log.h"
+#include "octroi/ledger/bundle_testing.h"
 #include "octroi/ledger/memory_store.h"
 #include "octroi/ledger/session_testing.h"
 
@@ -35,7 +36,7 @@ bool done(Task<Result<T>> task) {
   return sync(std::move(task)).has_value();
 }
 
-/// Two sessions, from the deposit to the refund.
+/// Two sessions, from the deposit to the refund, and a token that is used up.
 std::vector<Step> story() {
   const auto debit = [](std::uint32_t n, Msat amount) {
     return [n, amount](Store& s) {
@@ -58,6 +59,15 @@ std::vector<Step> story() {
       {"close 1", [](Store& s) { return done(s.sessions()->close_session(close_with(4, 1))); }},
       {"claim", [](Store& s) { return done(s.sessions()->claim_refund(hash_of(1), kUsed)); }},
       {"close 2", [](Store& s) { return done(s.sessions()->close_session(close_of(2))); }},
+      {"open a token", [](Store& s) { return done(s.bundles()->open_bundle(bundle_of(5))); }},
+      {"count it",
+       [](Store& s) { return done(s.bundles()->debit_bundle(token_of(5), 40, 50, kShown)); }},
+      {"more than is left",
+       [](Store& s) { return done(s.bundles()->debit_bundle(token_of(5), 20, 50, kShown)); }},
+      {"not delivered",
+       [](Store& s) { return done(s.bundles()->return_units(token_of(5), 15, kShown)); }},
+      {"count it again",
+       [](Store& s) { return done(s.bundles()->debit_bundle(token_of(5), 20, 50, kShown)); }},
       {"paid",
        [](Store& s) {
          return done(
@@ -72,6 +82,9 @@ std::string state_of(Store& store) {
   const auto sessions = sync(store.sessions()->list_sessions({}));
   if (!sessions) return "unreadable: " + std::string(sessions.error().message());
   for (const Session& s : *sessions) out += describe(s) + "\n";
+  const auto bundles = sync(store.bundles()->list_bundles({}));
+  if (!bundles) return "unreadable: " + std::string(bundles.error().message());
+  for (const Bundle& b : *bundles) out += describe(b) + "\n";
   for (std::uint32_t n = 1; n <= kHashes; ++n) {
     const auto claimed = sync(store.is_consumed(hash_of(n)));
     out += fmt::format("claimed {}: {}\n", n, claimed ? *claimed : false);
