@@ -209,6 +209,7 @@ Task<Result<std::optional<SpendRecord>>> MemorySpends::find_spend_of(std::string
                                                                      std::string object) {
   const std::scoped_lock lock(mutex_);
   OCTROI_CO_CHECK(begin());
+  if (object.empty()) co_return std::nullopt;
   const Entry* found = nullptr;
   for (const auto& [id, entry] : entries_) {
     if (entry.record.vendor != vendor || entry.record.object != object) continue;

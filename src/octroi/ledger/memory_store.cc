@@ -8,12 +8,16 @@ namespace octroi::ledger {
 void MemoryStore::set_unavailable(bool yes) {
   const std::scoped_lock lock(mutex_);
   unavailable_ = yes;
+  journal_.set_unavailable(yes);
+  spends_.set_unavailable(yes);
+  vault_keys_.set_unavailable(yes);
 }
 
 void MemoryStore::restart() {
   const std::scoped_lock lock(mutex_);
   for (auto& [hash, consumed] : consumed_) consumed.record.delivering_here = false;
   sessions_.restart_locked();
+  journal_.restart("memory-" + std::to_string(++starts_));
   for (auto& [id, row] : reports_.rows_) row.ours = false;
 }
 

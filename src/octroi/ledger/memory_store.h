@@ -15,11 +15,14 @@
 #include <tuple>
 #include <utility>
 
+#include "octroi/audit/memory_journal.h"
 #include "octroi/ledger/consumption.h"
 #include "octroi/ledger/memory_bundles.h"
 #include "octroi/ledger/memory_reports.h"
 #include "octroi/ledger/memory_services.h"
 #include "octroi/ledger/memory_sessions.h"
+#include "octroi/ledger/memory_spends.h"
+#include "octroi/ledger/memory_vault_keys.h"
 #include "octroi/ledger/store.h"
 
 namespace octroi::ledger {
@@ -38,6 +41,9 @@ class MemoryStore final : public Store {
   [[nodiscard]] ServiceCatalog* services() override { return &services_; }
   [[nodiscard]] BundleStore* bundles() override { return &bundles_; }
   [[nodiscard]] UsageReports* usage_reports() override { return &reports_; }
+  [[nodiscard]] audit::Journal* journal() override { return &journal_; }
+  [[nodiscard]] SpendLedger* spends() override { return &spends_; }
+  [[nodiscard]] VaultKeys* vault_keys() override { return &vault_keys_; }
   [[nodiscard]] Allowances* allowances() override { return &allowances_; }
   Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) override;
   Task<Result<std::optional<InvoiceRecord>>> find_invoice(PaymentHash hash) override;
@@ -119,6 +125,10 @@ class MemoryStore final : public Store {
   MemorySessions sessions_{*this};
   MemoryBundles bundles_{*this};
   MemoryReports reports_{*this};
+  MemorySpends spends_;
+  MemoryVaultKeys vault_keys_;
+  audit::MemoryJournal journal_{system_clock(), "memory"};
+  int starts_ = 1;
   MemoryAllowances allowances_{*this};
 };
 

@@ -6,11 +6,11 @@
 
 namespace octroi::ledger {
 
-ErrorInfo error_info(SpendErrc e) {
+ErrorInfo error_info(HoldErrc e) {
   switch (e) {
-    case SpendErrc::bad_reservation:
+    case HoldErrc::bad_reservation:
       return {"ledger.bad_reservation", ErrorKind::internal};
-    case SpendErrc::bad_amount:
+    case HoldErrc::bad_amount:
       return {"ledger.bad_spend", ErrorKind::invalid};
   }
   return {"ledger.unknown", ErrorKind::internal};
@@ -92,16 +92,16 @@ bool is_printable(std::string_view text, std::size_t least, std::size_t most) {
 
 Result<> check_hold(const Reservation& r, const Hold& h) {
   if (!is_printable(h.scope, 1, 512)) {
-    return fail(SpendErrc::bad_reservation, "scope: 1 to 512 printable bytes");
+    return fail(HoldErrc::bad_reservation, "scope: 1 to 512 printable bytes");
   }
-  if (h.amount < 0 || h.amount > kMaxSpend) return fail(SpendErrc::bad_amount);
-  if (h.limit < 0) return fail(SpendErrc::bad_amount, "limit: below zero");
+  if (h.amount < 0 || h.amount > kMaxSpend) return fail(HoldErrc::bad_amount);
+  if (h.limit < 0) return fail(HoldErrc::bad_amount, "limit: below zero");
   const bool dollars = h.unit == SpendUnit::micro_usd;
   if (dollars && h.amount != r.amount.count() /* raw: counted */) {
-    return fail(SpendErrc::bad_reservation, "a hold in dollars counts the call's whole amount");
+    return fail(HoldErrc::bad_reservation, "a hold in dollars counts the call's whole amount");
   }
   if (r.now < h.starts || h.ends <= r.now) {
-    return fail(SpendErrc::bad_reservation, "the window of a hold contains the moment of the call");
+    return fail(HoldErrc::bad_reservation, "the window of a hold contains the moment of the call");
   }
   return {};
 }
@@ -110,30 +110,30 @@ Result<> check_hold(const Reservation& r, const Hold& h) {
 
 Result<> check_reservation(const Reservation& r) {
   if (!is_printable(r.id, 1, 128)) {
-    return fail(SpendErrc::bad_reservation, "id: 1 to 128 printable bytes");
+    return fail(HoldErrc::bad_reservation, "id: 1 to 128 printable bytes");
   }
   for (const std::string* text :
        {&r.vendor, &r.operation, &r.policy, &r.key_id, &r.run, &r.object}) {
     if (!is_printable(*text, 0, 512)) {
-      return fail(SpendErrc::bad_reservation, "at most 512 printable bytes in each text");
+      return fail(HoldErrc::bad_reservation, "at most 512 printable bytes in each text");
     }
   }
-  if (r.amount.count() > kMaxSpend) return fail(SpendErrc::bad_amount); /* raw: bounded */
-  if (r.holds.size() > kMaxHolds) return fail(SpendErrc::bad_reservation, "at most 64 holds");
+  if (r.amount.count() > kMaxSpend) return fail(HoldErrc::bad_amount); /* raw: bounded */
+  if (r.holds.size() > kMaxHolds) return fail(HoldErrc::bad_reservation, "at most 64 holds");
   std::set<std::string_view> scopes;
   for (const Hold& h : r.holds) {
     OCTROI_CHECK(check_hold(r, h));
     if (!scopes.insert(h.scope).second) {
-      return fail(SpendErrc::bad_reservation, "two holds in one scope");
+      return fail(HoldErrc::bad_reservation, "two holds in one scope");
     }
   }
   return {};
 }
 
 Result<> check_settlement(MicroUsd actual, std::string_view object) {
-  if (actual.count() > kMaxSpend) return fail(SpendErrc::bad_amount); /* raw: bounded */
+  if (actual.count() > kMaxSpend) return fail(HoldErrc::bad_amount); /* raw: bounded */
   if (!is_printable(object, 0, 512)) {
-    return fail(SpendErrc::bad_reservation, "object: at most 512 printable bytes");
+    return fail(HoldErrc::bad_reservation, "object: at most 512 printable bytes");
   }
   return {};
 }

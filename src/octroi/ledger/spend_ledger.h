@@ -21,8 +21,8 @@
 //          have begun, because clocks differ, counts in the new one.
 // Amounts  raw integers of the hold's unit, since a scope may count dollars or calls.
 // Thread   callable from any loop's thread; resumes on the caller's loop.
-// Errors   Errc::unavailable (nothing happened that may be relied upon), Errc::bad_amount, and
-//          Errc::bad_reservation for what could never be counted.
+// Errors   Errc::unavailable (nothing happened that may be relied upon), and HoldErrc for what could
+//          never be counted.
 // Source   issue 6 "Money"; architecture 3.6, guarantee 3.
 #pragma once
 
@@ -42,11 +42,11 @@
 
 namespace octroi::ledger {
 
-enum class SpendErrc : std::uint8_t {
+enum class HoldErrc : std::uint8_t {
   bad_reservation,  // an id, scope or window that cannot be stored: a fault of the caller
   bad_amount,       // an amount below zero or beyond kMaxSpend
 };
-ErrorInfo error_info(SpendErrc e);
+ErrorInfo error_info(HoldErrc e);
 
 /// Most that one hold may count: a billion dollars, or as many calls.
 inline constexpr std::int64_t kMaxSpend = 1'000'000'000'000'000;

@@ -23,6 +23,10 @@
 #include "octroi/money/money.h"
 #include "octroi/task/task.h"
 
+namespace octroi::audit {
+class Journal;
+}
+
 namespace octroi::ledger {
 
 enum class Errc : std::uint8_t {
@@ -152,6 +156,8 @@ class ServiceCatalog;
 class BundleStore;
 class UsageReports;
 class Allowances;
+class SpendLedger;
+class VaultKeys;
 
 class Store {
  public:
@@ -171,6 +177,12 @@ class Store {
   /// The services that were added while octroi ran (services.h), as long as the store itself. Null:
   /// this store keeps none.
   [[nodiscard]] virtual ServiceCatalog* services() { return nullptr; }
+  /// The audit (audit/journal.h), likewise.
+  [[nodiscard]] virtual audit::Journal* journal() { return nullptr; }
+  /// What vault keys spend (spend_ledger.h), likewise.
+  [[nodiscard]] virtual SpendLedger* spends() { return nullptr; }
+  /// The keys of the vault door (vault_keys.h), likewise.
+  [[nodiscard]] virtual VaultKeys* vault_keys() { return nullptr; }
 
   // --- invoices and transactions -------------------------------------------------------------
   virtual Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) = 0;

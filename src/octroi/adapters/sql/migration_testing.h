@@ -10,6 +10,7 @@
 #include "octroi/adapters/sql/migrations.h"
 #include "octroi/ledger/services.h"
 #include "octroi/ledger/sessions.h"
+#include "octroi/ledger/spend_ledger.h"
 #include "octroi/ledger/store_testing.h"
 
 namespace octroi::sql {
@@ -49,6 +50,38 @@ inline Result<> populate_services_and_sums(Connection& db, std::int64_t version)
       " refund_msat, refunded_msat, fee_msat, rounding_msat)"
       " VALUES (0, 'weather', 0, 1, 10000, 3500, 6000, 6000, 7, 500)");
 }
+/// A call of a vault key that was settled, and one that is open.
+inline Result<> populate_spends(Connection& db, std::int64_t version) {
+  if (version < 10) return {};
+  OCTROI_CHECK(
+      db.run("INSERT INTO spend_windows (scope, unit, starts_at, ends_at, held, settled, seen_at)"
+             " VALUES ('policy/bot/lifetime/all/micro_usd', 'micro_usd', 0, 9223372036854775807,"
+             " 30, 12, 5)"));
+  for (const std::string_view id : {"open", "settled"}) {
+    OCTROI_CHECK(db.run(
+        "INSERT INTO spends (id, fingerprint, state, amount, settled, assumed, attempt,"
+        " created_at, changed_at, answer_by, give_up_at, replay_until, vendor, operation, policy,"
+        " key_id, run, object, holds) VALUES (?1, ?2, CASE WHEN ?1 = 'open' THEN 'unknown' ELSE"
+        " 'settled' END, 30, CASE WHEN ?1 = 'open' THEN 0 ELSE 12 END, 0, 1, 4, 5, 6, 7, 8,"
+        " 'stripe', 'charges.create', 'bot', 'k1', 'run-1', '', '1u30r')",
+        id, ByteView(ledger::digest_of(1))));
+  }
+  return {};
+}
+/// What populate_spends() wrote, with whatever the schema kept of it.
+inline void expect_spends(ledger::Store& store, std::int64_t version) {
+  using namespace ledger;  // NOLINT(google-build-using-namespace): the port's words
+  const auto usage = sync(store.spends()->usage("policy/bot/", UnixMillis{5}));
+  ASSERT_TRUE(usage) << usage.error().message();
+  ASSERT_EQ(usage->size(), version >= 10 ? 1U : 0U);
+  if (version < 10) return;
+  EXPECT_EQ((*usage)[0].held, 30);
+  const auto released = sync(store.spends()->release("open", UnixMillis{9}));
+  ASSERT_TRUE(released) << released.error().message();
+  ASSERT_EQ(released->usage.size(), 1U);
+  EXPECT_EQ(released->usage[0].total(), 12);
+}
+
 /// Rows as an octroi of schema `version` wrote them: invoices 1 and 2, of which 1 was paid; a
 /// challenge over each; a claim with its answer; a revocation and a secret. From schema 4 on a
 /// session that ended, from 6 on a service.
@@ -89,6 +122,7 @@ inline Result<> populate(Connection& db, std::int64_t version) {
              ledger::token_of(7).bytes()));
   if (version >= 4) OCTROI_CHECK(populate_session(db));
   OCTROI_CHECK(populate_services_and_sums(db, version));
+  OCTROI_CHECK(populate_spends(db, version));
   return db.run("INSERT INTO secrets (name, value, created_at) VALUES ('ring', ?, 1)",
                 as_bytes("kept"));
 }
@@ -117,6 +151,7 @@ inline void expect_sums(ledger::Store& store, std::int64_t version) {
   EXPECT_EQ(services->version, version >= 6 ? 1 : 0);
   ASSERT_EQ(services->services.size(), version >= 6 ? 1U : 0U);
   if (version >= 6) EXPECT_EQ(services->services[0].auth_scheme, "l402");
+  expect_spends(store, version);
 }
 
 /// What populate() wrote, as a store on the newest schema tells it.

@@ -35,6 +35,9 @@ SqlStore::SqlStore(std::unique_ptr<Lanes> lanes, Clock& clock, std::string boot)
       services_(*lanes_),
       bundles_(*lanes_, boot_),
       reports_(*lanes_, boot_),
+      journal_(*lanes_, clock_, *boot_),
+      spends_(*lanes_),
+      vault_keys_(*lanes_),
       allowances_(*lanes_) {}
 
 // --- invoices and transactions

@@ -9,11 +9,14 @@
 #include <memory>
 #include <string>
 
+#include "octroi/adapters/sql/audit_store.h"
 #include "octroi/adapters/sql/bundle_store.h"
 #include "octroi/adapters/sql/lane.h"
 #include "octroi/adapters/sql/report_store.h"
 #include "octroi/adapters/sql/service_store.h"
 #include "octroi/adapters/sql/session_store.h"
+#include "octroi/adapters/sql/spend_store.h"
+#include "octroi/adapters/sql/vault_key_store.h"
 #include "octroi/base/clock.h"
 #include "octroi/ledger/store.h"
 
@@ -43,6 +46,9 @@ class SqlStore : public ledger::Store {
   [[nodiscard]] ledger::ServiceCatalog* services() override { return &services_; }
   [[nodiscard]] ledger::BundleStore* bundles() override { return &bundles_; }
   [[nodiscard]] ledger::UsageReports* usage_reports() override { return &reports_; }
+  [[nodiscard]] audit::Journal* journal() override { return &journal_; }
+  [[nodiscard]] ledger::SpendLedger* spends() override { return &spends_; }
+  [[nodiscard]] ledger::VaultKeys* vault_keys() override { return &vault_keys_; }
   [[nodiscard]] ledger::Allowances* allowances() override { return &allowances_; }
 
   Task<Result<>> record_invoices(std::vector<ledger::InvoiceRecord> invoices) override;
@@ -104,6 +110,9 @@ class SqlStore : public ledger::Store {
   SqlServices services_;
   SqlBundles bundles_;
   SqlReports reports_;
+  SqlJournal journal_;
+  SqlSpends spends_;
+  SqlVaultKeys vault_keys_;
   SqlAllowances allowances_;
 };
 

@@ -1,0 +1,3 @@
+DROP TABLE spend_dedupe;
+DROP TABLE spends;
+DROP TABLE spend_windows;

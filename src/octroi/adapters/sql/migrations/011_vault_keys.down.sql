@@ -1,0 +1,3 @@
+DROP TABLE vault_credentials;
+DROP TABLE vault_key_list;
+DROP TABLE vault_keys;

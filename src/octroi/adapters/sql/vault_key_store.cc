@@ -1,0 +1,54 @@
+#include "octroi/adapters/sql/vault_key_store.h"
+
+#include <utility>
+
+#include "octroi/adapters/sql/store.h"
+#include "octroi/adapters/sql/vault_key_operations.h"
+
+namespace octroi::sql {
+
+using namespace octroi::ledger;  // NOLINT(google-build-using-namespace): the port's words
+
+namespace {
+/// All changes of the list stand in one lane.
+constexpr std::uint64_t kKey = 0x7a017e95;
+}  // namespace
+
+Task<Result<bool>> SqlVaultKeys::add_vault_key(VaultKey key) {
+  return lanes_.writer(kKey).call<bool>(
+      kKey, [k = std::move(key)](Connection& db) { return sql::add_vault_key(db, k); });
+}
+
+Task<Result<VaultKeyList>> SqlVaultKeys::list_vault_keys() {
+  return lanes_.reader().call<VaultKeyList>(
+      0, [](Connection& db) { return sql::list_vault_keys(db); });
+}
+
+Task<Result<std::int64_t>> SqlVaultKeys::vault_keys_version() {
+  return lanes_.reader().call<std::int64_t>(
+      0, [](Connection& db) { return sql::vault_keys_version(db); });
+}
+
+Task<Result<std::vector<std::string>>> SqlVaultKeys::change_vault_keys(VaultKeyFilter which,
+                                                                       VaultKeyState state,
+                                                                       UnixMillis now) {
+  return lanes_.writer(kKey).call<std::vector<std::string>>(
+      kKey, [w = std::move(which), state, now](Connection& db) {
+        return sql::change_vault_keys(db, w, state, now);
+      });
+}
+
+Task<Result<>> SqlVaultKeys::put_credential(std::string vendor, std::string sealed_base64,
+                                            UnixMillis now) {
+  return lanes_.writer(kKey).call<void>(
+      kKey, [v = std::move(vendor), s = std::move(sealed_base64), now](Connection& db) {
+        return sql::put_credential(db, v, s, now);
+      });
+}
+
+Task<Result<std::optional<std::string>>> SqlVaultKeys::find_credential(std::string vendor) {
+  return lanes_.reader().call<std::optional<std::string>>(
+      0, [v = std::move(vendor)](Connection& db) { return sql::find_credential(db, v); });
+}
+
+}  // namespace octroi::sql

@@ -1,0 +1,35 @@
+// octroi/adapters/sql/vault_key_store.h: ledger::VaultKeys over the lanes of a SqlStore.
+//
+// Thread   as SqlStore.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "octroi/adapters/sql/lane.h"
+#include "octroi/ledger/vault_keys.h"
+
+namespace octroi::sql {
+
+class Lanes;
+
+class SqlVaultKeys final : public ledger::VaultKeys {
+ public:
+  /// `lanes` must outlive it.
+  explicit SqlVaultKeys(Lanes& lanes) : lanes_(lanes) {}
+
+  Task<Result<bool>> add_vault_key(ledger::VaultKey key) override;
+  Task<Result<ledger::VaultKeyList>> list_vault_keys() override;
+  Task<Result<std::int64_t>> vault_keys_version() override;
+  Task<Result<std::vector<std::string>>> change_vault_keys(ledger::VaultKeyFilter which,
+                                                           ledger::VaultKeyState state,
+                                                           UnixMillis now) override;
+  Task<Result<>> put_credential(std::string vendor, std::string sealed_base64,
+                                UnixMillis now) override;
+  Task<Result<std::optional<std::string>>> find_credential(std::string vendor) override;
+
+ private:
+  Lanes& lanes_;
+};
+
+}  // namespace octroi::sql

@@ -1,0 +1,76 @@
+#include "octroi/ledger/memory_vault_keys.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace octroi::ledger {
+
+void MemoryVaultKeys::set_unavailable(bool yes) {
+  const std::scoped_lock lock(mutex_);
+  unavailable_ = yes;
+}
+
+Result<> MemoryVaultKeys::begin() const {
+  if (unavailable_) return fail(Errc::unavailable, "the store was told to fail");
+  return {};
+}
+
+Task<Result<bool>> MemoryVaultKeys::add_vault_key(VaultKey key) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  const bool taken = std::any_of(list_.keys.begin(), list_.keys.end(), [&](const VaultKey& k) {
+    return k.id == key.id || k.pair_id == key.pair_id;
+  });
+  if (taken) co_return false;
+  list_.keys.push_back(std::move(key));
+  ++list_.version;
+  co_return true;
+}
+
+Task<Result<VaultKeyList>> MemoryVaultKeys::list_vault_keys() {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  co_return list_;
+}
+
+Task<Result<std::int64_t>> MemoryVaultKeys::vault_keys_version() {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  co_return list_.version;
+}
+
+Task<Result<std::vector<std::string>>> MemoryVaultKeys::change_vault_keys(VaultKeyFilter which,
+                                                                          VaultKeyState state,
+                                                                          UnixMillis now) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  std::vector<std::string> changed;
+  for (VaultKey& k : list_.keys) {
+    if (!which.matches(k) || k.state == VaultKeyState::revoked) continue;
+    k.state = state;
+    k.changed = now;
+    changed.push_back(k.id);
+  }
+  if (!changed.empty()) ++list_.version;
+  co_return changed;
+}
+
+Task<Result<>> MemoryVaultKeys::put_credential(std::string vendor, std::string sealed_base64,
+                                               UnixMillis now) {
+  std::ignore = now;
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  credentials_[std::move(vendor)] = std::move(sealed_base64);
+  ++list_.version;
+  co_return Result<>{};
+}
+
+Task<Result<std::optional<std::string>>> MemoryVaultKeys::find_credential(std::string vendor) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  const auto found = credentials_.find(vendor);
+  if (found == credentials_.end()) co_return std::optional<std::string>{};
+  co_return std::optional<std::string>(found->second);
+}
+
+}  // namespace octroi::ledger
