@@ -1,7 +1,8 @@
 // The messages as protocol buffers. The one file that sees libprotobuf.
+#include <prices.pb.h>
+
 #include "octroi/adapters/pricer/wire.h"
 #include "octroi/pricing/currency.h"
-#include "prices.pb.h"
 
 namespace octroi::pricer {
 
