@@ -143,7 +143,7 @@ ExitCode run_migrate(const Migrate& m, const Invocation& call) {
 void add_store_commands(cli::CommandLine& line) {
   auto to = std::make_shared<std::string>();
   line.add({.name = "store backup",
-            .summary = "Writes a copy of the store to a new file, while no server runs on it.",
+            .summary = "Writes a copy of the store to a new file, also while a server runs on it.",
             .examples = {{"octroi store backup /backup/octroi.db", "a file that is not there yet"}},
             .options = [to](OptionSet& set) { set.positional("FILE", *to, "Must not exist."); },
             .run = [to](const Invocation& call) { return as_exit(backup({call, call.json}, *to)); },

@@ -134,9 +134,12 @@ Result<int> migrate_sqlite(const SqliteOptions& options, std::int64_t target, Cl
   return sql::migrate_to(*db, known, target, clock.now());
 }
 
+// A connection of its own reads one moment of the database, whoever writes meanwhile, and holds up
+// no commit: only the log grows until it is done. So it does not take the lock, which is the
+// servers'. It may write all the same, because it may be the one that recovers what a crash left in
+// the log.
 Result<> backup_sqlite(const SqliteOptions& options, const std::string& to) {
-  OCTROI_TRY(StoreFile file, StoreFile::open(options.path));
-  OCTROI_TRY(auto db, open_for_writing(file.path(), options.vfs));
+  OCTROI_TRY(auto db, Database::open(options.path, Access::read_write, options.vfs));
   return copy_into(*db, to);
 }
 

@@ -47,7 +47,7 @@ struct SqliteOptions {
 inline constexpr std::int64_t kLatestSchema = -1;
 [[nodiscard]] Result<int> migrate_sqlite(const SqliteOptions& options, std::int64_t target,
                                          Clock& clock);
-/// A consistent copy at `to`, which must not exist (0600). Under the same lock as a server.
+/// A consistent copy at `to`, which must not exist (0600), also while a server runs.
 [[nodiscard]] Result<> backup_sqlite(const SqliteOptions& options, const std::string& to);
 /// From such a copy, which is checked as a whole, to options.path, where nothing may be yet. A copy
 /// of an older octroi is brought up to date at the next start.

@@ -119,7 +119,6 @@ TEST(SqliteFile, ASecondServerIsRefusedAndNamesTheFile) {
     EXPECT_THAT(std::string(second.error().message()),
                 HasSubstr("process " + std::to_string(::getpid())));
     EXPECT_TRUE(sqlite_migration_status(options).error().is(Errc::locked));
-    EXPECT_TRUE(backup_sqlite(options, folder.file("copy")).error().is(Errc::locked));
   }
   first.reset();
   EXPECT_TRUE(open_or_fail(folder.file(), clock));
@@ -138,6 +137,63 @@ TEST(SqliteFile, ABackupIsAWholeStore) {
   EXPECT_FALSE(backup_sqlite(options, folder.file("copy.db"))) << "it must not overwrite";
   store = open_or_fail(folder.file("copy.db"), clock);
   EXPECT_EQ(sync(store->consume(consume_of(1)))->state, ConsumeState::fresh);
+}
+
+TEST(SqliteFile, ABackupUnderWritersHasWhatWasAcknowledgedBefore) {
+  constexpr std::uint32_t kThreads = 4;
+  constexpr std::uint32_t kEach = 200;
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  auto store = open_or_fail(folder.file(), clock);
+  std::vector<InvoiceRecord> invoices;
+  for (std::uint32_t n = 0; n < kThreads * kEach; ++n) invoices.push_back(invoice_of(n));
+  ASSERT_TRUE(sync(store->record_invoices(invoices)));
+  std::atomic<std::uint32_t> done{0};
+  std::vector<std::thread> threads;
+  for (std::uint32_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (std::uint32_t n = 0; n < kEach; ++n, ++done) {
+        EXPECT_EQ(sync(store->consume(consume_of(t * kEach + n)))->state, ConsumeState::fresh);
+      }
+    });
+  }
+  SqliteOptions options;
+  options.path = folder.file();
+  for (int copy = 0; copy < 3; ++copy) {
+    while (done < static_cast<std::uint32_t>(copy + 1) * 100) std::this_thread::yield();
+    const std::uint32_t before = done;
+    const std::string to = folder.file("copy" + std::to_string(copy));
+    const auto made = backup_sqlite(options, to);
+    ASSERT_TRUE(made) << made.error().message();
+    auto copied = open_or_fail(to, clock);
+    std::uint32_t there = 0;
+    for (std::uint32_t n = 0; n < kThreads * kEach; ++n) {
+      if (*sync(copied->is_consumed(hash_of(n)))) ++there;
+    }
+    EXPECT_GE(there, before);
+  }
+  for (std::thread& t : threads) t.join();
+}
+
+// What a killed server left is in its log only.
+TEST(SqliteFile, ABackupOfWhatACrashLeftIsWhole) {
+  const TempFolder folder;
+  ManualClock clock(kStart);
+  auto store = open_or_fail(folder.file(), clock);
+  ASSERT_TRUE(sync(store->record_invoices({invoice_of(1)})));
+  ASSERT_EQ(sync(store->consume(consume_of(1)))->state, ConsumeState::fresh);
+  std::filesystem::create_directory(folder.file("crashed"));
+  for (const char* suffix : {"", "-wal"}) {
+    std::filesystem::copy_file(folder.file() + suffix, folder.file("crashed/octroi.db") + suffix);
+  }
+  SqliteOptions options;
+  options.path = folder.file("crashed/octroi.db");
+  ASSERT_TRUE(backup_sqlite(options, folder.file("copy.db")));
+  auto copied = open_or_fail(folder.file("copy.db"), clock);
+  EXPECT_TRUE(*sync(copied->is_consumed(hash_of(1))));
+  options.path = folder.file("nowhere.db");
+  EXPECT_FALSE(backup_sqlite(options, folder.file("none.db")));
+  EXPECT_FALSE(std::filesystem::exists(folder.file("none.db")));
 }
 
 TEST(SqliteFile, ARestoreIsCheckedAndOverwritesNothing) {
