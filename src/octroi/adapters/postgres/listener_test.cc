@@ -23,6 +23,12 @@ bool soon(Holds holds) {
 
 /// A listener and what it was told.
 class Ear {
+  template <class F>
+  auto with(F f) {
+    const std::lock_guard lock(mutex_);
+    return f();
+  }
+
  public:
   explicit Ear(SessionOptions session, Millis every = Millis(50))
       : listener_({std::move(session), std::string(sql::kRevocationsMark), every},
@@ -58,11 +64,6 @@ class Ear {
   }
 
  private:
-  template <class F>
-  auto with(F f) {
-    const std::lock_guard lock(mutex_);
-    return f();
-  }
   std::mutex mutex_;
   int looks_ = 0;
   int firsts_ = 0;
