@@ -98,22 +98,20 @@ TEST_F(VerifyTest, LinesMayBeInterleavedAndEndWithCrLf) {
 
 // --- issue 6, done-when 5: the first bad row is named
 
-TEST_F(VerifyTest, EveryFlippedBitOfEveryRowIsFoundAtItsRow) {
+TEST_F(VerifyTest, AFlippedBitInEveryByteOfEveryRowIsFoundAtItsRow) {
   const Lines whole = rows_only(4);
   for (std::size_t row = 0; row < whole.size(); ++row) {
     for (std::size_t byte = 0; byte < whole[row].size(); ++byte) {
-      for (const unsigned bit : {0U, 3U, 5U, 7U}) {
-        Lines lines = whole;
-        lines[row][byte] =
-            static_cast<char>(static_cast<unsigned char>(lines[row][byte]) ^ (1U << bit));
-        const Report r = verified(lines);
-        ASSERT_FALSE(r.valid()) << row << " " << byte << " " << bit << "\n" << lines[row];
-        // A flip may make a row tell another writer or number; its place is then what is wrong.
-        if (r.first_bad->fault == Fault::changed && r.first_bad->row.writer == "w1") {
-          EXPECT_EQ(r.first_bad->row.seq, static_cast<std::int64_t>(row) + 1) << lines[row];
-        }
-        EXPECT_LE(r.first_bad->line, static_cast<std::int64_t>(row) + 2);
+      Lines lines = whole;
+      lines[row][byte] =
+          static_cast<char>(static_cast<unsigned char>(lines[row][byte]) ^ (1U << byte % 8));
+      const Report r = verified(lines);
+      ASSERT_FALSE(r.valid()) << row << " " << byte << "\n" << lines[row];
+      // A flip may make a row tell another writer or number; its place is then what is wrong.
+      if (r.first_bad->fault == Fault::changed && r.first_bad->row.writer == "w1") {
+        EXPECT_EQ(r.first_bad->row.seq, static_cast<std::int64_t>(row) + 1) << lines[row];
       }
+      EXPECT_LE(r.first_bad->line, static_cast<std::int64_t>(row) + 2);
     }
   }
 }
