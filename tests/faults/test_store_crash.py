@@ -2,7 +2,7 @@
 and refunds of prepaid sessions, again and again over the same file: nothing that was acknowledged is
 lost, nothing happens twice, and the books balance.
 
-Runs `octroi_store_crash`, `octroi_session_crash` and `octroi_audit_crash` of the build under test. Also runs without pytest:
+Runs `octroi_store_crash`, `octroi_session_crash`, `octroi_audit_crash` and `octroi_spend_crash` of the build under test. Also runs without pytest:
     python3 tests/faults/test_store_crash.py [build folder] [rounds]
 """
 
@@ -88,6 +88,12 @@ def test_sessions_keep_every_debit_and_send_each_refund_once(tmp_path: Path) -> 
     assert found["debited"] > 50, f"the storm was a breeze: {found}"
     assert found["closed"] > 20 and found["paid"] > 20, found
     assert (found["lost"], found["twice"], found["wrong"], found["exit"]) == (0, 0, 0, 0), found
+
+
+def test_what_vault_keys_spend_is_counted_and_no_cap_is_passed(tmp_path: Path) -> None:
+    found = run_rounds(tmp_path, crash_program("octroi_spend_crash"), rounds=40, seed=1)
+    assert found["held"] > 100 and found["settled"] > 20, f"the storm was a breeze: {found}"
+    assert (found["lost"], found["wrong"], found["exit"]) == (0, 0, 0), found
 
 
 def test_a_second_process_is_refused_while_the_first_lives(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ struct Check {
 struct Explanation {
   Decision decision;
   std::vector<Check> checks;  // all of them, also after the first that failed
+  // `decision.counted` is what the call would count, also when it is refused.
 };
 /// As decide, and why. `usage` (of ledger::SpendLedger::usage) tells what the caps have left.
 [[nodiscard]] Explanation explain(const Policy& policy, const Call& call, const Context& context,

@@ -128,9 +128,14 @@ Decision Judge::run() {
   decision_.dedupe = is_read() ? Millis{} : policy_.dedupe;
   if (policy_.mode == Mode::shadow) return shadowed();
   if (decision_.verdict == Verdict::deny || decision_.verdict == Verdict::lookup) {
-    decision_.counted.clear();
+    forget_counted();
   }
   return std::move(decision_);
+}
+
+/// Nothing is reserved for what does not pass; who explains it looks at the caps all the same.
+void Judge::forget_counted() {
+  if (trace_ == nullptr) decision_.counted.clear();
 }
 
 /// What a policy that is only tried out says. A key that has ended and a call that nobody
@@ -140,13 +145,13 @@ Decision Judge::shadowed() {
                     decision_.reason == Reason::wrong_vendor ||
                     decision_.reason == Reason::operation_unknown;
   if (decision_.verdict == Verdict::lookup || (decision_.verdict == Verdict::deny && hard)) {
-    decision_.counted.clear();
+    forget_counted();
     return std::move(decision_);
   }
   if (decision_.verdict != Verdict::allow) {
     decision_.shadow = decision_.reason;
     decision_.shadow_message = std::exchange(decision_.message, {});
-    if (decision_.verdict == Verdict::deny) decision_.counted.clear();
+    if (decision_.verdict == Verdict::deny) forget_counted();
     decision_.verdict = Verdict::allow;
     decision_.reason = Reason::none;
   }
@@ -333,6 +338,7 @@ void Judge::amount() {
   }
   if (call_.usd) {
     decision_.amount = *call_.usd;
+    priced_ = true;
     return passed("amount", octroi::format(decision_.amount));
   }
   static const Rates kNoRates;
@@ -345,6 +351,7 @@ void Judge::amount() {
     return refused("amount", Reason::currency_refused, std::string(usd.error().message()));
   }
   decision_.amount = *usd;
+  priced_ = true;
   if (trace_ != nullptr) {
     passed("amount",
            fmt::format("{} count as {}", format(*call_.minor), octroi::format(decision_.amount)));
@@ -358,6 +365,7 @@ void Judge::unknown_amount() {
       for (const DirectionLimit& limit : policy_.max_amounts) {
         if (limit.direction == call_.direction) decision_.amount = limit.usd;
       }
+      priced_ = true;
       return passed("amount", "unknown; counts as " + octroi::format(decision_.amount));
     case WhenUnknown::lookup:
       if (call_.looked_up) break;
@@ -371,7 +379,7 @@ void Judge::unknown_amount() {
 }
 
 void Judge::max_amount() {
-  if (call_.amount == AmountState::none || is_read()) return;
+  if (call_.amount == AmountState::none || is_read() || !priced_) return;
   std::optional<MicroUsd> most = policy_.max_amount;
   std::string_view name = "max_amount";
   for (const DirectionLimit& limit : policy_.max_amounts) {

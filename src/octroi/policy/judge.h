@@ -40,6 +40,7 @@ class Judge {
   void brake();
   void approval();
   [[nodiscard]] Decision shadowed();
+  void forget_counted();
 
   void passed(std::string_view name, std::string detail);
   void refused(std::string_view name, Reason reason, std::string detail);
@@ -67,6 +68,7 @@ class Judge {
   std::vector<Check>* trace_;
   Decision decision_;
   bool decided_ = false;  // a step refused
+  bool priced_ = false;   // `amount` is known
 };
 
 }  // namespace octroi::policy
