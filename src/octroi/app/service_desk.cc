@@ -227,7 +227,7 @@ Task<ServiceAnswer<ServiceDesk::Judged>> ServiceDesk::judge(ServiceChange change
   if (!removal) {
     auto place = std::find_if(after.services.begin(), after.services.end(),
                               [&](const auto& s) { return s.name == name; });
-    if (place == after.services.end()) place = after.services.insert(place, {});
+    if (place == after.services.end()) place = after.services.emplace(place);
     place->name = name;
     place->document = document.text;
     place->enabled = change.enabled;

@@ -45,7 +45,7 @@ class LeafParser {
       embedded(written);
       return;
     }
-    if (!is_reference(written)) {
+    if (v_.field->literal || !is_reference(written)) {
       typed(written, /*quote=*/true);
       return;
     }

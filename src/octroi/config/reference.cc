@@ -131,6 +131,12 @@ A variable that begins with `OCTROI_` and names no key gives a warning.
 SIGHUP and a changed file load the configuration anew. Keys marked *reload* take effect at once for new requests; those marked
 *restart* are reported and wait. When the new file has errors the old configuration stays.
 
+## Services in the store
+
+`octroi service add` and the admin API put services into the store, with the keys of `paywall.services[]`. They follow those of
+the file in the order in which they were added; of two with one name the file's counts. Environment variables change the
+file's only, and `octroi check` and `config print` show the file's only: see operations.md.
+
 ## Keys
 )";
   section(out, schema(), "", 2, false);

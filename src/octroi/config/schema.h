@@ -56,6 +56,7 @@ struct Field {
   bool embedded = false;  // text: ${reference} inside is replaced, and the value is a secret then
   bool later = false;     // understood and checked, but not available in this version
   std::vector<std::string_view> later_choices{};  // choices of which the same is true
+  bool literal = false;                           // a reference written here stands for itself
 };
 
 /// The whole file.

@@ -65,11 +65,32 @@ struct Prices {
   Price session;
 };
 
+/// What the amount of a session buys, and its deposit where no rate and no source decides it.
+void write_unit(json::Writer& w, const ServiceSettings& s, const Price& price) {
+  w.field("unitType", s.session.unit).field("per", std::uint64_t{s.session.per});
+  const Price deposit = s.session.deposit.value_or(price);
+  if (deposit.usd || !s.price_source.empty()) return;
+  const std::int64_t times = s.session.deposit ? 1 : s.session.deposit_multiplier;
+  if (const auto whole = deposit.msat.times(times)) {
+    w.field("depositAmount", fmt::format("{}", to_sat_ceil(*whole).count() /* raw: wire */));
+  }
+}
+
+/// "2 sat for 1000 tokens, from a deposit"
+std::string told_session(const ServiceSettings& s, const Price& price) {
+  if (!s.price_source.empty()) return "quoted, from a deposit";
+  const bool many = s.session.per != 1;
+  return fmt::format("{} for {}{}{}, from a deposit", format(price),
+                     many ? fmt::format("{} ", s.session.per) : std::string("each "),
+                     s.session.unit, many && s.session.unit != "KiB" ? "s" : "");
+}
+
 void write_offer(json::Writer& w, const ServiceSettings& s, std::string_view intent,
                  const Price& price) {
   w.begin_object().field("intent", intent).field("method", "lightning");
   write_amount(w, s, price);
   w.field("currency", "sat");
+  if (intent == "session") write_unit(w, s, price);
   if (!s.description.empty()) w.field("description", s.description);
   w.end_object();
 }
@@ -160,16 +181,40 @@ std::string make_openapi(const PaywallSettings& settings) {
   return std::move(w).take();
 }
 
+bool has_intent(const ServiceSettings& s, PaymentIntent intent) {
+  return offers(s, OfferScheme::payment) &&
+         std::find(s.intents.begin(), s.intents.end(), intent) != s.intents.end();
+}
+bool sells_sessions(const ServiceSettings& s) { return has_intent(s, PaymentIntent::session); }
+/// One request at a time, or as many as a token lives.
+bool sells_singly(const ServiceSettings& s) {
+  return offers(s, OfferScheme::l402) || has_intent(s, PaymentIntent::charge);
+}
+
+std::string told_units(std::uint64_t number, const std::string& unit) {
+  return fmt::format("{} {}{}", number, unit, number != 1 && unit != "KiB" ? "s" : "");
+}
+
+/// "L402", and what a counted token holds.
+std::string told_token(const ServiceSettings& s) {
+  if (!s.token.meter) return "L402";
+  const MeterSettings& m = *s.token.meter;
+  if (m.count) {
+    return fmt::format("L402 (a token holds {})",
+                       told_units(static_cast<std::uint64_t>(*m.count) * m.per, m.unit));
+  }
+  return fmt::format("L402 (a token holds {} for each {})", told_units(m.per, m.unit),
+                     format(m.price.value_or(Price())));
+}
+
+/// Those that are not sessions.
 std::string scheme_names(const ServiceSettings& s) {
   std::string out;
   const auto add = [&out](std::string_view name) {
     out.append(out.empty() ? "" : ", ").append(name);
   };
-  if (offers(s, OfferScheme::l402)) add("L402");
-  if (!offers(s, OfferScheme::payment)) return out;
-  for (const PaymentIntent intent : s.intents)
-    add(intent == PaymentIntent::session ? "Payment (lightning/session)"
-                                         : "Payment (lightning/charge)");
+  if (offers(s, OfferScheme::l402)) add(told_token(s));
+  if (has_intent(s, PaymentIntent::charge)) add("Payment (lightning/charge)");
   return out;
 }
 
@@ -189,8 +234,14 @@ std::string make_llms(const PaywallSettings& settings) {
       out += fmt::format("  - {}: {}\n", openapi_path(s.path, rule.path), told(s, rule.price));
     }
     if (s.auth) {
-      out += fmt::format("  - {}: {} by {}\n", openapi_path(s.path, ""), told(s, s.price),
-                         scheme_names(s));
+      const std::string path = openapi_path(s.path, "");
+      if (sells_singly(s)) {
+        out += fmt::format("  - {}: {} by {}\n", path, told(s, s.price), scheme_names(s));
+      }
+      if (sells_sessions(s)) {
+        out += fmt::format("  - {}: {} by Payment (lightning/session)\n", path,
+                           told_session(s, s.session.price.value_or(s.price)));
+      }
     } else {
       out += fmt::format("  - {}: free\n", openapi_path(s.path, ""));
     }

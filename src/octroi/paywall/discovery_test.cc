@@ -105,6 +105,44 @@ TEST(Discovery, SessionsAreOffersWithThePriceOfAUnit) {
   EXPECT_NE(Discovery(with({s})).llms().find("Payment (lightning/session)"), std::string::npos);
 }
 
+TEST(Discovery, ASessionTellsWhatItsAmountBuys) {
+  struct Row {
+    const char* name;
+    const char* unit;
+    std::uint64_t per;
+    std::optional<Price> deposit;
+    const char* told;  // unitType per depositAmount
+    const char* llms;
+  };
+  const Price forty{to_msat(40_sat), std::nullopt};
+  const std::vector<Row> rows = {
+      {"requests", "request", 1, std::nullopt, "request 1 40", "2 sat for each request, from"},
+      {"tokens", "token", 1000, std::nullopt, "token 1000 40", "2 sat for 1000 tokens, from"},
+      {"a deposit", "chunk", 10, forty, "chunk 10 40", "2 sat for 10 chunks, from a deposit"},
+      {"KiB", "KiB", 64, forty, "KiB 64 40", "2 sat for 64 KiB, from a deposit"},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    auto s = service("prepaid", "^/prepaid$");
+    s.intents = {PaymentIntent::session};
+    s.schemes = {OfferScheme::payment};
+    s.session.price = Price{to_msat(2_sat), std::nullopt};
+    s.session.unit = row.unit;
+    s.session.per = row.per;
+    s.session.deposit = row.deposit;
+    const auto d = openapi(with({s}));
+    const auto get = d.root().object("paths")->object("/prepaid")->object("get");
+    for (const auto& offer : get->object("x-payment-info")->array("offers")->elements()) {
+      EXPECT_EQ(fmt::format("{} {} {}", *offer.string("unitType"), *offer.uint64("per"),
+                            *offer.string("depositAmount")),
+                row.told);
+    }
+    const std::string llms = Discovery(with({s})).llms();
+    EXPECT_NE(llms.find(row.llms), std::string::npos) << llms;
+    EXPECT_EQ(llms.find("lightning/charge"), std::string::npos) << "it sells no single requests";
+  }
+}
+
 // Nothing is to be paid, but a proof is asked for.
 TEST(Discovery, AZeroPriceIsAnOffer) {
   auto zero = service("zero", "^/zero$");
@@ -182,6 +220,21 @@ TEST(Discovery, LlmsTextNamesPricesAndSchemes) {
   EXPECT_TRUE(d.llms().starts_with("# api.example\n"));
   for (const char* part :
        {"weather: Forecasts", "50 sat", "10 sat by L402, Payment", "/status: free"}) {
+    EXPECT_NE(d.llms().find(part), std::string::npos) << part << "\n" << d.llms();
+  }
+}
+
+TEST(Discovery, LlmsTextSaysWhatACountedTokenHolds) {
+  auto chat = service("chat", "^/v1/");
+  chat.token.meter = MeterSettings{"token", 1000, 100, std::nullopt};
+  auto files = service("files", "^/files/");
+  files.token.meter = MeterSettings{"KiB", 1024, std::nullopt, Price{to_msat(10_sat), {}}};
+  auto one = service("one", "^/one/");
+  one.token.meter = MeterSettings{"request", 1, 1, std::nullopt};
+  const Discovery d(with({chat, files, one}));
+  for (const char* part :
+       {"by L402 (a token holds 100000 tokens), Payment",
+        "by L402 (a token holds 1024 KiB for each 10 sat)", "by L402 (a token holds 1 request)"}) {
     EXPECT_NE(d.llms().find(part), std::string::npos) << part << "\n" << d.llms();
   }
 }
