@@ -100,6 +100,7 @@ Task<void> Runtime::main(std::function<Task<void>(const Addresses&)> ready) {
     background.start(upkeep());
     background.start(watch_files());
     background.start(tick_upstreams());
+    if (services_ && is_shared(loaded_.config)) background.start(watch_services());
     background.start(transactions_->run(loop_));
     if (ready) co_await ready(addresses_);
     co_await stopping_.wait();
