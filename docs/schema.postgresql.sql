@@ -204,4 +204,322 @@ CREATE INDEX sessions_unfinished ON sessions (refund_at) WHERE refund_stage IN (
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
 VALUES (4, 'sessions', '3f7d6bbd8d6e0a1b60ccf76d9bd606ac39930b4f6fa59124563e436797c6fef3', 0);
 
+-- 005 bundles
+
+-- Counted L402 tokens: one row each, from the first time that the paid token was shown until no
+-- copy of it can be good any more.
+
+CREATE TABLE bundles (
+  -- The order in which they were opened.
+  seq           BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  token_id      BYTEA   NOT NULL UNIQUE CHECK (length(token_id) = 32),
+  -- Of the payment: one payment, one token, one count.
+  hash          BYTEA   NOT NULL UNIQUE CHECK (length(hash) = 32),
+  service       TEXT   NOT NULL,
+  unit          TEXT   NOT NULL,
+  granted       BIGINT NOT NULL CHECK (granted > 0),
+  used          BIGINT NOT NULL CHECK (used >= 0),
+  sold_msat     BIGINT NOT NULL CHECK (sold_msat >= 0),
+  opened_at     BIGINT NOT NULL,
+  last_used_at  BIGINT NOT NULL,
+  keep_until    BIGINT NOT NULL,
+  CHECK (used <= granted)
+);
+CREATE INDEX bundles_service ON bundles (service, seq);
+CREATE INDEX bundles_keep_until ON bundles (keep_until);
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (5, 'bundles', '69f777631cc98ee54a1ba77629806aff0bbb2481c1cc6f67fdc3f385560dc261', 0);
+
+-- 006 services
+
+-- Services that were added while octroi ran. The document is what the service's section of the
+-- configuration file would hold, as canonical JSON: nothing can be lost between the two. The other
+-- columns are what is looked for without reading it.
+
+CREATE TABLE services (
+  -- The order in which they were made, which is the order in which they are matched.
+  seq          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name         TEXT   NOT NULL UNIQUE,
+  document     TEXT   NOT NULL,
+  enabled      BIGINT NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+  auth_scheme  TEXT   NOT NULL DEFAULT 'l402'
+               CHECK (auth_scheme IN ('l402', 'payment', 'l402+payment')),
+  -- Of the list as a whole when this service was changed last.
+  version      BIGINT NOT NULL CHECK (version > 0),
+  created_at   BIGINT NOT NULL,
+  updated_at   BIGINT NOT NULL
+);
+
+-- One row: counts the changes. A change is made only from the version that it was judged against.
+CREATE TABLE service_list (
+  id       BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+  version  BIGINT NOT NULL CHECK (version >= 0)
+);
+INSERT INTO service_list (id, version) VALUES (1, 0);
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (6, 'services', '703e2a73efa0693fd049d4f6f7b40dc575d9454875ac4de0caf4627c297732a6', 0);
+
+-- 007 sums
+
+-- Sums that are kept with each settlement and each close, in its transaction, so that reading them
+-- costs the same after a year, and so that old rows may go and their money stays in the books.
+--
+-- `lane`: each connection of PostgreSQL adds to rows of its own and waits for no other; what was
+-- added on earlier days is brought together in lane 0. A sum is that over all lanes.
+
+CREATE TABLE revenue (
+  day          BIGINT NOT NULL,  -- days since the Unix epoch, of settlement
+  service      TEXT   NOT NULL,
+  auth_type    TEXT   NOT NULL CHECK (auth_type IN ('l402', 'mpp_charge', 'mpp_session')),
+  lane         BIGINT NOT NULL,
+  sales        BIGINT NOT NULL CHECK (sales >= 0),
+  amount_msat  BIGINT NOT NULL CHECK (amount_msat >= 0),
+  PRIMARY KEY (day, service, auth_type, lane)
+);
+INSERT INTO revenue (day, service, auth_type, lane, sales, amount_msat)
+SELECT settled_at / 86400000, service, auth_type, 0, COUNT(*), CAST(SUM(amount_msat) AS BIGINT)
+FROM transactions WHERE settled_at IS NOT NULL
+GROUP BY settled_at / 86400000, service, auth_type;
+
+-- Sessions that have ended; those that are open are summed when somebody asks.
+CREATE TABLE session_sums (
+  day            BIGINT NOT NULL,  -- of the close, and of the refund's success
+  service        TEXT   NOT NULL,
+  lane           BIGINT NOT NULL,
+  sessions       BIGINT NOT NULL CHECK (sessions >= 0),
+  deposit_msat   BIGINT NOT NULL CHECK (deposit_msat >= 0),
+  spent_msat     BIGINT NOT NULL CHECK (spent_msat >= 0),
+  refund_msat    BIGINT NOT NULL CHECK (refund_msat >= 0),    -- to be given back
+  refunded_msat  BIGINT NOT NULL CHECK (refunded_msat >= 0),  -- of that, paid
+  fee_msat       BIGINT NOT NULL CHECK (fee_msat >= 0),
+  rounding_msat  BIGINT NOT NULL CHECK (rounding_msat >= 0),
+  PRIMARY KEY (day, service, lane)
+);
+INSERT INTO session_sums (day, service, lane, sessions, deposit_msat, spent_msat, refund_msat,
+                          refunded_msat, fee_msat, rounding_msat)
+SELECT closed_at / 86400000, service, 0, COUNT(*), CAST(SUM(deposit_msat) AS BIGINT),
+       CAST(SUM(spent_msat) AS BIGINT), CAST(SUM(refund_msat) AS BIGINT),
+       CAST(SUM(CASE WHEN refund_stage = 'succeeded' THEN refund_msat ELSE 0 END) AS BIGINT),
+       CAST(SUM(refund_fee_msat) AS BIGINT), CAST(SUM(rounding_msat) AS BIGINT)
+FROM sessions WHERE state = 'closed' GROUP BY closed_at / 86400000, service;
+
+-- Its settled rows are summed and gone: nothing that comes over this hash later is booked again.
+ALTER TABLE invoices ADD COLUMN booked BIGINT NOT NULL DEFAULT 0 CHECK (booked IN (0, 1));
+
+-- Of sessions that were pruned: one return invoice, one refund, for good.
+CREATE TABLE past_return_invoices (
+  return_hash  BYTEA NOT NULL PRIMARY KEY CHECK (length(return_hash) = 32)
+);
+
+CREATE INDEX sessions_over ON sessions (closed_at)
+  WHERE refund_stage IN ('skipped', 'succeeded');
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (7, 'sums', '1528586dd021f256ee3ca7f930d407fe6e84cf0b5bf78c9576f68baf4b51db3b', 0);
+
+-- 008 pricing
+
+-- Reports to price sources, each until it was taken, and what the reference price server keeps.
+
+CREATE TABLE usage_reports (
+  id               TEXT   NOT NULL PRIMARY KEY,
+  source           TEXT   NOT NULL,
+  kind             TEXT   NOT NULL CHECK (kind IN ('token', 'session')),
+  subject          TEXT   NOT NULL,
+  service          TEXT   NOT NULL,
+  path             TEXT   NOT NULL,
+  reserved         BIGINT NOT NULL,
+  estimate_msat    BIGINT NOT NULL CHECK (estimate_msat >= 0),
+  request_text     BYTEA   NOT NULL,
+  created_at       BIGINT NOT NULL,
+  -- The process that serves the request while it is open.
+  boot             TEXT   NOT NULL,
+  state            TEXT   NOT NULL CHECK (state IN ('open', 'due')),
+  -- due: when it is told, or told again; open: when nobody serves its request any more.
+  due_at           BIGINT NOT NULL,
+  attempts         BIGINT NOT NULL CHECK (attempts >= 0),
+  status           BIGINT NOT NULL,
+  content_type     TEXT   NOT NULL,
+  content_encoding TEXT   NOT NULL,
+  complete         BIGINT NOT NULL CHECK (complete IN (0, 1)),
+  tail             BYTEA   NOT NULL
+);
+CREATE INDEX usage_reports_due ON usage_reports (due_at);
+CREATE INDEX usage_reports_subject ON usage_reports (subject);
+
+-- Of the reference price server: what is left of the bundle that a token bought.
+CREATE TABLE allowances (
+  token_id      BYTEA   NOT NULL PRIMARY KEY CHECK (length(token_id) = 32),
+  service       TEXT   NOT NULL,
+  model         TEXT   NOT NULL,
+  funds_msat    BIGINT NOT NULL CHECK (funds_msat > 0),
+  spent_msat    BIGINT NOT NULL CHECK (spent_msat >= 0),
+  held_msat     BIGINT NOT NULL CHECK (held_msat >= 0),
+  created_at    BIGINT NOT NULL,
+  first_used_at BIGINT,
+  CHECK (spent_msat + held_msat <= funds_msat)
+);
+CREATE INDEX allowances_unused ON allowances (created_at) WHERE first_used_at IS NULL;
+
+-- Reports that were settled, so that one which comes again is not settled again.
+CREATE TABLE settled_reports (
+  id         TEXT   NOT NULL PRIMARY KEY,
+  settled_at BIGINT NOT NULL
+);
+CREATE INDEX settled_reports_at ON settled_reports (settled_at);
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (8, 'pricing', '0edda72c4c7ee0633cff7d59e327bd4dac562f8c3697e203500c8698c8583d35', 0);
+
+-- 009 audit
+
+-- The audit: rows that are only ever added. The text is what counts; the other columns repeat parts
+-- of it, or of its chain, to be searched by, and `octroi audit verify` compares them.
+
+CREATE TABLE audit_writers (
+  writer      TEXT   NOT NULL PRIMARY KEY,
+  started_at  BIGINT NOT NULL
+);
+
+CREATE TABLE audit_rows (
+  writer     TEXT   NOT NULL,
+  seq        BIGINT NOT NULL CHECK (seq > 0),
+  at         BIGINT NOT NULL,
+  kind       TEXT   NOT NULL,
+  call_id    TEXT   NOT NULL,
+  run        TEXT   NOT NULL,
+  agent      TEXT   NOT NULL,
+  key_id     TEXT   NOT NULL,
+  vendor     TEXT   NOT NULL,
+  operation  TEXT   NOT NULL,
+  policy     TEXT   NOT NULL,
+  verdict    TEXT   NOT NULL,
+  row_text   TEXT   NOT NULL,
+  prev_hash  BYTEA   NOT NULL CHECK (length(prev_hash) = 32),
+  row_hash   BYTEA   NOT NULL CHECK (length(row_hash) = 32),
+  PRIMARY KEY (writer, seq)
+);
+CREATE INDEX audit_rows_at ON audit_rows (at, writer, seq);
+CREATE INDEX audit_rows_run ON audit_rows (run, at, writer, seq) WHERE run <> '';
+
+CREATE TABLE audit_checkpoints (
+  writer      TEXT   NOT NULL,
+  seq         BIGINT NOT NULL CHECK (seq > 0),
+  row_hash    BYTEA   NOT NULL CHECK (length(row_hash) = 32),
+  at          BIGINT NOT NULL,
+  public_key  BYTEA   NOT NULL CHECK (length(public_key) = 32),
+  signature   BYTEA   NOT NULL CHECK (length(signature) = 64),
+  PRIMARY KEY (writer, seq)
+);
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (9, 'audit', '6048f45f094c3b8eff75dd94fd9046d806493bd8511ba37b4befa784b11b26a2', 0);
+
+-- 010 spends
+
+-- What vault keys spend. A reservation counts in one window of each scope that it is held against;
+-- `settled + held` of a window never passes its limit by a reservation, and only the vendor's truth
+-- can bring it over. The limit is not here: it is that of the policy which asks.
+
+CREATE TABLE spend_windows (
+  id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  scope      TEXT  COLLATE "C" NOT NULL,
+  unit       TEXT   NOT NULL CHECK (unit IN ('micro_usd', 'calls')),
+  starts_at  BIGINT NOT NULL,
+  ends_at    BIGINT NOT NULL CHECK (ends_at > starts_at),
+  -- Far below the end of the numbers, so that no sum of the two overflows.
+  held       BIGINT NOT NULL CHECK (held >= 0 AND held <= 4000000000000000000),
+  settled    BIGINT NOT NULL CHECK (settled >= 0 AND settled <= 4000000000000000000),
+  -- The latest call that it counted: a clock that is behind it went back.
+  seen_at    BIGINT NOT NULL,
+  UNIQUE (scope, starts_at)
+);
+CREATE INDEX spend_windows_by_end ON spend_windows (ends_at);
+
+CREATE TABLE spends (
+  id            TEXT  COLLATE "C" NOT NULL PRIMARY KEY,
+  fingerprint   BYTEA   NOT NULL,
+  state         TEXT   NOT NULL CHECK (state IN ('held', 'unknown', 'settled', 'released')),
+  amount        BIGINT NOT NULL CHECK (amount >= 0),
+  settled       BIGINT NOT NULL CHECK (settled >= 0),
+  -- 1: counted as spent because nobody found out.
+  assumed       BIGINT NOT NULL CHECK (assumed IN (0, 1)),
+  attempt       BIGINT NOT NULL CHECK (attempt > 0),
+  created_at    BIGINT NOT NULL,
+  changed_at    BIGINT NOT NULL,
+  answer_by     BIGINT NOT NULL,
+  give_up_at    BIGINT NOT NULL,
+  replay_until  BIGINT NOT NULL,
+  vendor        TEXT   NOT NULL,
+  operation     TEXT   NOT NULL,
+  policy        TEXT   NOT NULL,
+  key_id        TEXT   NOT NULL,
+  run           TEXT   NOT NULL,
+  -- What the vendor made of it (ch_…, SM…), once that is known.
+  object        TEXT   NOT NULL,
+  -- In the order of their scopes: window, unit (u: micro-dollars, c: calls), amount, and what a
+  -- release does with it (r: returns it, k: keeps it), as in "12u500000r,13c1k".
+  holds         TEXT   NOT NULL,
+  -- The row of spend_dedupe that it owns.
+  dedupe        BYTEA
+);
+CREATE INDEX spends_open ON spends (state, answer_by) WHERE state IN ('held', 'unknown');
+CREATE INDEX spends_by_object ON spends (vendor, object) WHERE object <> '';
+CREATE INDEX spends_by_change ON spends (changed_at);
+
+-- What was done a moment ago, by the hash of its content.
+CREATE TABLE spend_dedupe (
+  content   BYTEA   NOT NULL PRIMARY KEY,
+  spend     TEXT  COLLATE "C" NOT NULL,
+  until_at  BIGINT NOT NULL
+);
+CREATE INDEX spend_dedupe_by_end ON spend_dedupe (until_at);
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (10, 'spends', '580a8a2950682762ba15300ad3cccc832b9a230f8f8557c26c9620ee74aeb757', 0);
+
+-- 011 vault_keys
+
+-- Keys of the vault door. Of a key only digests are here: whoever reads them can neither use nor
+-- guess one.
+
+CREATE TABLE vault_keys (
+  -- The order in which they were made.
+  seq          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id           TEXT   NOT NULL UNIQUE,
+  secret_hash  BYTEA   NOT NULL,
+  pair_id      TEXT   NOT NULL UNIQUE,
+  pair_hash    BYTEA   NOT NULL,
+  live         BIGINT NOT NULL CHECK (live IN (0, 1)),
+  vendor       TEXT   NOT NULL,
+  policy       TEXT   NOT NULL,
+  name         TEXT   NOT NULL,
+  server       TEXT   NOT NULL,
+  agent        TEXT   NOT NULL,
+  run          TEXT   NOT NULL,
+  expires_at   BIGINT,
+  state        TEXT   NOT NULL CHECK (state IN ('active', 'paused', 'revoked')),
+  created_at   BIGINT NOT NULL,
+  changed_at   BIGINT NOT NULL
+);
+
+-- One row: counts the changes, so that every server notices what another process changed.
+CREATE TABLE vault_key_list (
+  id       BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+  version  BIGINT NOT NULL CHECK (version >= 0)
+);
+INSERT INTO vault_key_list (id, version) VALUES (1, 0);
+
+-- The real keys of vendors, sealed (AES-256-GCM) under a key that is not in this database.
+CREATE TABLE vault_credentials (
+  vendor      TEXT   NOT NULL PRIMARY KEY,
+  sealed      TEXT   NOT NULL,
+  updated_at  BIGINT NOT NULL
+);
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (11, 'vault_keys', 'bf2877c0001aeb5bece2c26eb03c942de5bba483507b1e370ccd98d94d294854', 0);
+
 COMMIT;
