@@ -7,6 +7,7 @@
 #include "octroi/admin/revenue_json.h"
 #include "octroi/admin/service_api.h"
 #include "octroi/admin/session_api.h"
+#include "octroi/audit/journal.h"
 #include "octroi/json/writer.h"
 
 namespace octroi::admin {
@@ -77,6 +78,19 @@ void write_transaction(json::Writer& w, const ledger::Transaction& t) {
   w.end_object();
 }
 
+/// A path with what could be taken for a preimage cut short: the audit would not show it at all.
+std::string shortened(std::string_view path) {
+  constexpr std::size_t kLong = 32;
+  std::string out;
+  while (!path.empty()) {
+    const std::size_t end = std::min(path.find('/', 1), path.size());
+    const std::string_view part = path.substr(0, end);
+    out += part.size() > kLong ? std::string(part.substr(0, kLong / 2)) + "…" : std::string(part);
+    path.remove_prefix(end);
+  }
+  return out;
+}
+
 constexpr std::string_view kOpenApi =
     R"({"openapi":"3.1.0","info":{"title":"octroi admin","version":"1"},
 "components":{"securitySchemes":{"token":{"type":"http","scheme":"bearer"}}},"security":[{"token":[]}],
@@ -124,6 +138,33 @@ constexpr std::string_view kOpenApi =
 {"name":"from","in":"query","description":"the first day","schema":{"type":"string","format":"date"}},
 {"name":"to","in":"query","description":"the day after the last","schema":{"type":"string","format":"date"}}],
 "responses":{"200":{"description":"what was settled, by day, service and scheme, with its total; rows that retention removed are in it"},"400":{"description":"names the parameter"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/audit":{"get":{"parameters":[
+{"name":"run","in":"query","schema":{"type":"string"}},
+{"name":"agent","in":"query","schema":{"type":"string"}},
+{"name":"key","in":"query","description":"the id of a vault key","schema":{"type":"string"}},
+{"name":"vendor","in":"query","schema":{"type":"string"}},
+{"name":"operation","in":"query","schema":{"type":"string"}},
+{"name":"policy","in":"query","schema":{"type":"string"}},
+{"name":"kind","in":"query","schema":{"type":"string"}},
+{"name":"call","in":"query","schema":{"type":"string"}},
+{"name":"verdict","in":"query","schema":{"enum":["allowed","denied","failed","unknown","revoked_inflight"]}},
+{"name":"from","in":"query","schema":{"type":"string","format":"date-time"}},
+{"name":"to","in":"query","schema":{"type":"string","format":"date-time"}},
+{"name":"cursor","in":"query","description":"next of the page before","schema":{"type":"string"}},
+{"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":1000}}],
+"responses":{"200":{"description":"rows, newest first, and the cursor of the rest"},"400":{"description":"names the parameter"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/audit/writers":{"get":{"responses":{"200":{"description":"the chains, how far each has come, and the public key of the checkpoints"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/audit/rows":{"get":{"parameters":[
+{"name":"writer","in":"query","required":true,"schema":{"type":"string"}},
+{"name":"from","in":"query","schema":{"type":"integer","minimum":1}},
+{"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":1000}}],
+"responses":{"200":{"description":"JSON Lines, as an export has them"},"400":{"description":"names the parameter"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/audit/checkpoints":{"get":{"parameters":[
+{"name":"writer","in":"query","required":true,"schema":{"type":"string"}},
+{"name":"after","in":"query","schema":{"type":"integer","minimum":1}},
+{"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":1000}}],
+"responses":{"200":{"description":"JSON Lines, as an export has them"},"400":{"description":"names the parameter"},"401":{"description":"no or wrong token"}}}},
+"/api/v1/audit/verify":{"get":{"responses":{"200":{"description":"rows, valid, and the first bad row"},"401":{"description":"no or wrong token"}}}},
 "/api/v1/services":{"get":{"responses":{"200":{"description":"those of the file and those of the store, in the order of matching"},"401":{"description":"no or wrong token"}}},
 "post":{"requestBody":{"required":true,"content":{"application/json":{"schema":{"type":"object","required":["service"],"properties":{"enabled":{"type":"boolean","default":true},"service":{"type":"object","description":"the keys of paywall.services[] in the configuration"}}}}}},
 "responses":{"201":{"description":"served by every worker; ETag is its version"},"400":{"description":"not such a body"},"401":{"description":"no or wrong token"},"409":{"description":"the name is taken"},"422":{"description":"errors: field, message and fix of each"}}}},
@@ -187,6 +228,12 @@ Task<void> Api::route(http::Exchange& exchange) {
   const bool reading = request.method == "GET" || request.method == "HEAD";
   const std::string below_tokens = std::string(kTokens) + "/";
   constexpr std::string_view kRevoke = "/revoke";
+  if (!reading) {
+    if (const auto noted = co_await audited(exchange); !noted) {
+      co_await send_problem(exchange, 503, std::string(noted.error().message()));
+      co_return;
+    }
+  }
   if (path == "/api/v1/info" && reading) {
     co_await send_json(exchange, co_await wiring_.info());
   } else if (path == "/api/v1/openapi.json" && reading) {
@@ -205,8 +252,12 @@ Task<void> Api::route(http::Exchange& exchange) {
     co_await SessionApi(wiring_.store.sessions(), wiring_.sessions).route(exchange);
   } else if (path == kServices || path.starts_with(std::string(kServices) + "/")) {
     co_await ServiceApi(wiring_.services).route(exchange);
+  } else if ((path == kAudit || path.starts_with(std::string(kAudit) + "/")) && reading) {
+    co_await AuditApi(wiring_.store.journal(), wiring_.audit).route(exchange);
   } else if (path == "/api/v1/revenue" && reading) {
     co_await revenue(exchange);
+  } else if (path.starts_with(std::string(kVault) + "/")) {
+    co_await VaultApi(wiring_.vault).route(exchange);
   } else if (path == "/api/v1/reload" && request.method == "POST") {
     auto report = co_await wiring_.reload();
     if (report) {
@@ -217,6 +268,20 @@ Task<void> Api::route(http::Exchange& exchange) {
   } else {
     co_await send_problem(exchange, 404, "no such resource; see /api/v1/openapi.json");
   }
+}
+
+Task<Result<>> Api::audited(http::Exchange& exchange) {
+  audit::Journal* const journal = wiring_.store.journal();
+  if (journal == nullptr) co_return Result<>{};
+  const http::RequestHead& request = exchange.request();
+  audit::Event event;
+  event.kind = audit::kAdminChange;
+  event.method = request.method;
+  event.path = shortened(request.path());
+  event.client = exchange.peer().address.str();
+  event.user_agent = request.headers.get("User-Agent").value_or("");
+  OCTROI_CO_CHECK(co_await journal->append(std::move(event)));
+  co_return Result<>{};
 }
 
 Task<void> Api::transactions(http::Exchange& exchange) {

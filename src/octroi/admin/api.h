@@ -13,10 +13,12 @@
 //   GET  /api/v1/sessions/{session id}
 //   POST /api/v1/sessions/{session id}/close, …/retry-refund
 //   …    /api/v1/services, …/{name}        see service_api.h
+//   GET  /api/v1/audit, …                  see audit_api.h
 //   GET  /api/v1/revenue                   ?service= &from= &to=  what was settled, by day
 //   POST /api/v1/reload                    reads the configuration again
 //   GET  /api/v1/openapi.json
 //
+// Whatever is no GET is written to the audit first (admin.change); 503 when that cannot be done.
 // Authentication: Authorization: Bearer <admin token>, compared in constant time. Errors are
 // RFC 9457 problem documents.
 // Thread  the control loop.
@@ -27,8 +29,10 @@
 #include <string>
 #include <vector>
 
+#include "octroi/admin/audit_api.h"
 #include "octroi/admin/service_api.h"
 #include "octroi/admin/session_api.h"
+#include "octroi/admin/vault_api.h"
 #include "octroi/base/clock.h"
 #include "octroi/base/metrics.h"
 #include "octroi/base/secret.h"
@@ -57,7 +61,9 @@ struct Wiring {
   std::function<Task<Result<>>(TokenId)> revoke;
   std::function<Task<Result<std::string>>()> reload;
   SessionActions sessions = {};
+  VaultActions vault = {};
   ServiceActions services = {};
+  AuditActions audit = {};
 };
 
 class Api {
@@ -67,6 +73,8 @@ class Api {
 
  private:
   Task<void> ready(http::Exchange& exchange);
+  /// Writes down what is about to be changed, and by whom: without that nothing is.
+  Task<Result<>> audited(http::Exchange& exchange);
   Task<void> route(http::Exchange& exchange);
   Task<void> transactions(http::Exchange& exchange);
   Task<void> revenue(http::Exchange& exchange);

@@ -19,7 +19,7 @@ struct Common {
 };
 
 struct ServeOptions {
-  std::string only;  // --only paywall|admin
+  std::string only;  // --only paywall|vault
 };
 int serve_command(const Common& common, const ServeOptions& options);
 
@@ -113,6 +113,7 @@ void add_service_commands(cli::CommandLine& line);
 void add_store_commands(cli::CommandLine& line);
 
 void add_session_commands(cli::CommandLine& line);
+void add_vault_commands(cli::CommandLine& line);
 void add_audit_commands(cli::CommandLine& line);
 /// All of them, with the words they take.
 void add_commands(cli::CommandLine& line);

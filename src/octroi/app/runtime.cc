@@ -68,6 +68,7 @@ Result<> Runtime::run(std::function<Task<void>(const Addresses&)> ready) {
   workers_.clear();
   admin_server_.reset();
   admin_.reset();
+  vault_.reset();
   refunds_.reset();
   usage_.reset();
   lightning_.reset();
@@ -101,7 +102,9 @@ Task<void> Runtime::main(std::function<Task<void>(const Addresses&)> ready) {
     background.start(watch_files());
     background.start(tick_upstreams());
     if (services_ && is_shared(loaded_.config)) background.start(watch_services());
+    if (audit_) background.start(audit_->run(loop_));
     background.start(transactions_->run(loop_));
+    if (vault_) background.start(vault_->watch());
     if (ready) co_await ready(addresses_);
     co_await stopping_.wait();
     background.cancel();
@@ -120,6 +123,7 @@ Task<Result<>> Runtime::boot() {
                    "the configuration has no paywall section: there is nothing to serve");
   }
   OCTROI_CO_TRY(store_, open_store(config));
+  OCTROI_CO_TRY(audit_, co_await AuditKeeper::open(&config, store_.get()));
   OCTROI_CO_CHECK(co_await load_stored_services());
   OCTROI_CO_CHECK(co_await fill_secrets(*config.paywall));
   OCTROI_CO_CHECK(co_await load_revocations());
@@ -151,7 +155,19 @@ Task<Result<>> Runtime::boot() {
   shared_->fresh = replicas_->fresh();
   shared_->usage = usage_.get();
   OCTROI_CO_CHECK(start_workers());
+  OCTROI_CO_CHECK(co_await start_vault());
   OCTROI_CO_CHECK(co_await start_admin());
+  co_return Result<>{};
+}
+
+/// The other door of this process, over the same store.
+Task<Result<>> Runtime::start_vault() {
+  if (!loaded_.config.vault) co_return Result<>{};
+  if (store_->vault_keys() == nullptr || store_->spends() == nullptr ||
+      store_->journal() == nullptr)
+    co_return fail(RuntimeErrc::unsupported, "store: keeps no vault keys");
+  vault_ = std::make_unique<VaultDoor>(loop_, *store_, metrics_);
+  OCTROI_CO_TRY(addresses_.vault, co_await vault_->start(loaded_.config));
   co_return Result<>{};
 }
 
@@ -323,11 +339,13 @@ Task<Result<>> Runtime::start_admin() {
                        [this] { return Info::tell(this); },
                        [this](TokenId id) { return revoke(id); },
                        [this] { return reload(); }};
+  if (vault_) wiring.vault = vault_->actions();
   if (refunds_) {
     wiring.sessions = {[this](PaymentHash id) { return refunds_->close(id); },
                        [this](PaymentHash id) { return refunds_->retry_refund(id); }};
   }
   wiring.services = service_actions();
+  if (audit_) wiring.audit = audit_->actions();
   admin_ = std::make_unique<admin::Api>(std::move(wiring));
   http::ServerConfig server;
   server.listen = *settings.listen;
@@ -384,6 +402,7 @@ Task<Result<std::string>> Runtime::reload() {
   if (!fresh) co_return fail(config::Errc::invalid_config, config::to_text(fresh.error()));
   const auto changes = config::diff(loaded_, *fresh);
   OCTROI_CO_TRY(auto next, co_await prepare(std::move(*fresh)));
+  if (vault_) OCTROI_CO_CHECK(co_await vault_->reload(next.loaded.config));
   co_await adopt(std::move(next), version);
   json::Writer w;
   w.begin_object().key("changed").begin_array();
@@ -438,17 +457,20 @@ Task<void> Runtime::shut_down() {
   OCTROI_LOG(info, kModule, "draining");
   const Millis grace = loaded_.config.shutdown_grace;
   for (auto& worker : workers_) worker->drain(grace);
+  if (vault_) vault_->drain(grace);
   if (admin_server_) co_await admin_server_->drain(Millis(1'000));
   // Joining blocks this thread, but requests in flight may still need the store (a thread of its
   // own) and invoices from the pool; so the loop keeps turning until the workers are done.
   struct Join {
-    static void wait(std::vector<std::unique_ptr<Worker>>* workers, net::Remote<bool>::Giver give) {
+    static void wait(std::vector<std::unique_ptr<Worker>>* workers, VaultDoor* vault,
+                     net::Remote<bool>::Giver give) {
       for (auto& worker : *workers) worker->join();
+      if (vault != nullptr) vault->join();
       give(true);
     }
   };
   net::Remote<bool> joined(loop_);
-  std::thread joiner(Join::wait, &workers_, joined.giver());
+  std::thread joiner(Join::wait, &workers_, vault_.get(), joined.giver());
   co_await joined.get();
   joiner.join();
   if (shared_ && store_->sessions() != nullptr) {
@@ -460,6 +482,11 @@ Task<void> Runtime::shut_down() {
   if (usage_) co_await usage_->drain(std::min(grace, kUsageGrace));
   if (refunds_) co_await refunds_->drain(grace);
   co_await transactions_->flush();
+  if (audit_) {
+    if (const auto last = co_await audit_->checkpoint(); !last) {
+      OCTROI_LOG(error, kModule, "no last checkpoint", {{"error", last.error().message()}});
+    }
+  }
 }
 
 }  // namespace octroi::app

@@ -13,12 +13,14 @@
 
 #include "octroi/admin/api.h"
 #include "octroi/app/access_log.h"
+#include "octroi/app/audit_keeper.h"
 #include "octroi/app/lightning_stack.h"
 #include "octroi/app/price_sources.h"
 #include "octroi/app/replicas.h"
 #include "octroi/app/service_desk.h"
 #include "octroi/app/transaction_writer.h"
 #include "octroi/app/upstreams.h"
+#include "octroi/app/vault_door.h"
 #include "octroi/app/worker.h"
 #include "octroi/config/load.h"
 #include "octroi/config/model.h"
@@ -40,6 +42,7 @@ ErrorInfo error_info(RuntimeErrc e);
 
 struct Addresses {
   std::vector<net::Endpoint> paywall;
+  std::vector<net::Endpoint> vault;
   std::optional<net::Endpoint> admin;
 };
 
@@ -71,6 +74,7 @@ class Runtime {
   Result<> start_refunds();
   Result<> start_usage();
   Result<> start_workers();
+  Task<Result<>> start_vault();
   Task<Result<>> start_admin();
   Task<Result<std::string>> reload();
   // In runtime_services.cc.
@@ -108,6 +112,7 @@ class Runtime {
   Upstreams probing_{loop_, 0};  // the connections of the health checks
   std::unique_ptr<upstream::HealthChecker> checker_;
   std::unique_ptr<ledger::Store> store_;
+  std::unique_ptr<AuditKeeper> audit_;  // null: the store keeps none
   std::unique_ptr<LightningStack> lightning_;
   std::unique_ptr<paywall::UnpaidBound> unpaid_;
   paywall::RateLimiter rates_;
@@ -123,6 +128,7 @@ class Runtime {
   std::unique_ptr<admin::Api> admin_;
   std::unique_ptr<http::Server> admin_server_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<VaultDoor> vault_;  // null: this door is not started
   Addresses addresses_;
   Result<> outcome_;
   std::unique_ptr<ServiceDesk> services_;  // null: this store keeps none, or nothing is read again

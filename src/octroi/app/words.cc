@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "octroi/app/commands.h"
-#include "octroi/app/policy_commands.h"
 #include "octroi/app/context.h"
+#include "octroi/app/policy_commands.h"
 #include "octroi/app/token_commands.h"
 
 namespace octroi::app {
@@ -26,7 +26,7 @@ void add_serve(cli::CommandLine& line) {
                      "until SIGTERM; SIGHUP reads the configuration again"}},
        .options =
            [o](OptionSet& set) {
-             set.choice("--only", o->only, {"paywall"}, "Run one door in this process.");
+             set.choice("--only", o->only, {"paywall", "vault"}, "Run one door in this process.");
            },
        .run =
            [o](const Invocation& call) { return as_exit(serve_command({call, call.json}, *o)); }});
@@ -38,9 +38,10 @@ void add_price_server(cli::CommandLine& line) {
             .examples = {{"octroi price-server --config prices.yaml",
                           "until SIGTERM; keeps its books in the store"}},
             .options = [](OptionSet&) {},
-            .run = [](const Invocation& call) {
-              return as_exit(price_server_command({call, call.json}));
-            }});
+            .run =
+                [](const Invocation& call) {
+                  return as_exit(price_server_command({call, call.json}));
+                }});
 }
 
 void add_demo(cli::CommandLine& line) {
@@ -294,6 +295,7 @@ void add_commands(cli::CommandLine& line) {
   add_state(line);
   add_store_commands(line);
   add_session_commands(line);
+  add_vault_commands(line);
   add_audit_commands(line);
   add_token_commands(line);
   add_service_commands(line);

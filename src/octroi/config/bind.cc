@@ -421,6 +421,7 @@ Config bind(const Value& root, const Context& context) {
   out.store = store.scheme + "://" + store.path;
   out.store_password = root.at("store_password").secret;
   out.shared = shared(root);
+  out.audit_checkpoints = root.at("audit_checkpoints").str();
   if (root.at("lightning").given) out.lightning = lightning(root.at("lightning"));
   if (root.at("paywall").given) out.paywall = paywall_settings(root);
   if (root.at("vault").given) out.vault = vault_settings(root);

@@ -87,6 +87,7 @@ struct Config {
   std::string store = "sqlite:///var/lib/octroi/octroi.db";
   std::shared_ptr<const Secret> store_password;  // of a postgresql:// store; may be null
   std::optional<SharedSettings> shared;          // empty: each process counts by itself
+  std::string audit_checkpoints;                 // a file; empty: the usual place, if there is one
   std::optional<LightningSettings> lightning;
   std::optional<paywall::PaywallSettings> paywall;  // empty: this door is not started
   std::optional<vault::VaultSettings> vault;        // likewise

@@ -1,9 +1,9 @@
 #include "octroi/config/schema.h"
 
-#include "octroi/config/vault_section.h"
-
 #include <algorithm>
 #include <string>
+
+#include "octroi/config/vault_section.h"
 
 namespace octroi::config {
 namespace {
@@ -833,7 +833,8 @@ Field paywall_section() {
                   .doc = "What references to secrets in services of the store may begin with: "
                          "`[env://UPSTREAM_, file:///etc/octroi/upstreams/]`. Whoever holds the "
                          "admin token can have what they point to sent to an upstream. Left out: "
-                         "such services hold no references."}},
+                         "such services hold no references.",
+                  .literal = true}},
       .optional = true,
       .built = true};
 }
@@ -904,8 +905,9 @@ Field price_server_section() {
   return {
       .key = "price_server",
       .type = Type::section,
-      .doc = "`octroi price-server`: prices of language models by the token, for the paywall of this "
-             "or another machine (see docs/pricing.md).",
+      .doc =
+          "`octroi price-server`: prices of language models by the token, for the paywall of this "
+          "or another machine (see docs/pricing.md).",
       .fields = {{.key = "listen",
                   .type = Type::endpoint,
                   .doc = "Where it answers, over HTTP and gRPC.",
@@ -938,8 +940,9 @@ Field price_server_section() {
                   .required = true},
                  {.key = "keep_unused",
                   .type = Type::duration,
-                  .doc = "How long a bundle is kept whose token was never shown. Longer than tokens "
-                         "are valid, or who pays late has paid for nothing.",
+                  .doc =
+                      "How long a bundle is kept whose token was never shown. Longer than tokens "
+                      "are valid, or who pays late has paid for nothing.",
                   .fallback = "31d",
                   .min = kHour,
                   .max = 10 * kYear}},
@@ -1076,6 +1079,12 @@ Field make_schema() {
            .type = Type::pem,
            .doc = "The authority that signed the certificate of a `rediss://` server.",
            .derived = "the system's certificate authorities",
+           .restart = true},
+          {.key = "audit_checkpoints",
+           .type = Type::path,
+           .doc = "The file to which the audit's signed checkpoints are added, best on another "
+                  "machine's disk: it finds a store whose audit was cut off or put back.",
+           .derived = "beside a `sqlite://` store; none with PostgreSQL",
            .restart = true},
           {.key = "workers",
            .type = Type::integer,

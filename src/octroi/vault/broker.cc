@@ -165,7 +165,9 @@ void Broker::publish(std::shared_ptr<const Snapshot> snapshot) {
 void Broker::publish(std::shared_ptr<const KeyBook> book) {
   book_ = std::move(book);
   for (Visit* visit : visits_) {
-    if (visit->revoked || visit->key == nullptr || check_still_open(*visit)) continue;
+    if (visit->revoked || visit->key == nullptr) continue;
+    const ledger::VaultKey* now = book_->by_id(visit->key->id);
+    if (now != nullptr && check_key(*now, shared_.clock.now())) continue;
     visit->revoked = true;
     visit->exchange.loop().timers().start(visit->revoked_timer, kStreamGrace);
   }
@@ -245,6 +247,7 @@ Result<> Broker::find_key(Visit& visit) {
 
 /// By the newest book: a key that was revoked a moment ago opens nothing.
 Result<> Broker::check_still_open(const Visit& visit) const {
+  if (stale_) return fail(Errc::unavailable, "the state of vault keys cannot be confirmed now");
   const ledger::VaultKey* now = book_->by_id(visit.key->id);
   if (now == nullptr) return fail(Errc::unknown_key, "this vault key is not known here any more");
   return check_key(*now, shared_.clock.now());
@@ -642,6 +645,10 @@ Task<void> Broker::refuse(Visit& visit, Error error) {
   denial.message = error.is(code) ? std::string(error.message())
                                   : std::string("the vault cannot work now; nothing was sent");
   denial.resets_at = visit.resets_at;
+  // With its idempotency key a call is counted once and done once, however often it is sent.
+  denial.retry = code == Errc::unavailable || code == Errc::upstream_failed ||
+                 (!visit.idempotency_key.empty() &&
+                  (code == Errc::unknown_outcome || (code == Errc::in_flight && visit.before)));
   visit.reason = denial.reason;
   const bool ours = code == Errc::upstream_failed || code == Errc::unknown_outcome ||
                     code == Errc::encoded_answer;

@@ -60,6 +60,9 @@ class Broker {
   /// answers to them end within a second.
   void publish(std::shared_ptr<const KeyBook> book);
 
+  /// Whether what is known of keys is too old to rely on: nothing is forwarded then.
+  void set_stale(bool yes) { stale_ = yes; }
+
   /// How long an answer may go on after its key was revoked.
   static constexpr Millis kStreamGrace{800};
 
@@ -92,6 +95,7 @@ class Broker {
   std::shared_ptr<const KeyBook> book_;
   std::unordered_map<std::string, std::shared_ptr<const Needles>> needles_;
   std::unordered_set<Visit*> visits_;
+  bool stale_ = false;
 };
 
 }  // namespace octroi::vault

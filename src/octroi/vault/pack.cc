@@ -115,10 +115,8 @@ http::ResponseHead refusal_head(const Denial& denial) {
   head.headers.add("Content-Type", "application/json");
   head.headers.add("Cache-Control", "no-store");
   // What the SDKs of vendors look at before they try again.
-  const bool temporary = denial.code == Errc::unavailable || denial.code == Errc::upstream_failed;
-  head.headers.add("X-Should-Retry", temporary ? "true" : "false");
-  if (temporary) head.headers.add("Retry-After", "1");
-  if (denial.code == Errc::in_flight) head.headers.add("Retry-After", "2");
+  head.headers.add("X-Should-Retry", denial.retry ? "true" : "false");
+  if (denial.retry) head.headers.add("Retry-After", "1");
   return head;
 }
 

@@ -68,6 +68,7 @@ struct Denial {
   std::string reason;   // a stable word: that of the policy, or of the code
   std::string message;  // a sentence for an agent
   std::optional<UnixMillis> resets_at;
+  bool retry = false;  // the very same request may be sent again
 };
 
 struct Refusal {

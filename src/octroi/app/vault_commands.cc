@@ -1,0 +1,415 @@
+// Commands about the vault door: key issue, list, show, pause, resume, revoke; vault register.
+//
+// A running server is asked, because it alone may write its store and its workers have to learn of
+// the change; without one the store is opened here.
+
+#include <cstdio>
+#include <memory>
+
+#include <termios.h>
+#include <unistd.h>
+
+#include "octroi/app/commands.h"
+#include "octroi/app/server_state.h"
+#include "octroi/app/vault_keys.h"
+#include "octroi/vault/pack.h"
+
+namespace octroi::app {
+
+using cli::Invocation;
+using cli::OptionSet;
+
+namespace {
+
+constexpr std::size_t kLongestCredential = 16 * 1024;
+
+Result<const vault::VaultSettings*> settings_of(const config::Config& config) {
+  if (!config.vault) return fail(VaultKeyErrc::no_vault, "the configuration has no vault section");
+  return &*config.vault;
+}
+
+Result<std::unique_ptr<ledger::Store>> open_keys(const config::Config& config) {
+  OCTROI_TRY(auto store, open_store(config));
+  if (store->vault_keys() == nullptr)
+    return fail(VaultKeyErrc::no_vault, "this store keeps no vault keys");
+  return store;
+}
+
+std::string text_of(const json::Value& v, std::string_view name) {
+  return std::string(v.string(name).value_or(""));
+}
+
+void finish(Call* call, const Result<std::string>& answer,
+            const std::function<void(const json::Value&)>& print) {
+  if (!answer) {
+    tell(call, answer.error());
+    return;
+  }
+  call->code = kDone;
+  if (call->common.json) {
+    std::printf("%s\n", answer->c_str());
+  } else if (const auto doc = json::parse(*answer, {64, 64U << 20, false})) {
+    print(doc->root());
+  }
+}
+
+// --- key issue
+
+Task<Result<std::string>> issue_in_store(const config::Config* config, KeyRequest request) {
+  OCTROI_CO_TRY(const auto* settings, settings_of(*config));
+  OCTROI_CO_TRY(auto store, open_keys(*config));
+  co_return co_await issue_key(*store, *settings, std::move(request), system_clock().now());
+}
+
+Task<void> issue(Call* call, KeyRequest request) {
+  AdminAsk ask;
+  ask.method = "POST";
+  ask.target = "/api/v1/vault/keys";
+  ask.body = request.to_json();
+  auto answer = co_await ask_admin(&call->loop, &call->config, std::move(ask));
+  if (!answer && answer.error().is(StateErrc::no_admin))
+    answer = co_await issue_in_store(&call->config, std::move(request));
+  finish(call, answer, [](const json::Value& root) {
+    std::printf("%s\n", text_of(root, "key").c_str());
+    std::fprintf(stderr, "key %s; its text is not shown again\n", text_of(root, "id").c_str());
+  });
+}
+
+// --- key list, show
+
+void print_keys(const json::Value& root) {
+  const auto rows = root.array("keys");
+  if (!rows) return;
+  std::printf("%-13s %-8s %-5s %-14s %-18s %-14s %s\n", "ID", "STATE", "MODE", "VENDOR", "POLICY",
+              "AGENT", "NAME");
+  for (const json::Value k : rows->elements()) {
+    std::printf("%-13s %-8s %-5s %-14s %-18s %-14s %s\n", text_of(k, "id").c_str(),
+                text_of(k, "state").c_str(), text_of(k, "mode").c_str(),
+                text_of(k, "vendor").c_str(), text_of(k, "policy").c_str(),
+                text_of(k, "agent").c_str(), text_of(k, "name").c_str());
+  }
+}
+
+void print_key(const json::Value& k) {
+  for (const char* name : {"id", "state", "mode", "vendor", "policy", "name", "server", "agent",
+                           "run", "created_at", "changed_at", "expires_at"}) {
+    std::printf("%-11s %s\n", name, text_of(k, name).c_str());
+  }
+}
+
+Task<Result<std::string>> list_in_store(const config::Config* config,
+                                        ledger::VaultKeyFilter filter) {
+  OCTROI_CO_TRY(auto store, open_keys(*config));
+  OCTROI_CO_TRY(const auto list, co_await store->vault_keys()->list_vault_keys());
+  if (filter.id.empty()) co_return keys_json(list, filter);
+  for (const auto& key : list.keys) {
+    if (key.id == filter.id) co_return key_json(key);
+  }
+  co_return fail(StateErrc::not_found, "there is no such vault key");
+}
+
+std::string query_of(const ledger::VaultKeyFilter& filter) {
+  std::string out;
+  for (const auto& [name, value] :
+       {std::pair<std::string_view, const std::string&>{"vendor", filter.vendor},
+        {"policy", filter.policy},
+        {"agent", filter.agent},
+        {"run", filter.run}}) {
+    if (value.empty()) continue;
+    out += out.empty() ? '?' : '&';
+    out += std::string(name) + "=" + percent_encode(value);
+  }
+  return out;
+}
+
+Task<void> list(Call* call, ledger::VaultKeyFilter filter) {
+  const bool one = !filter.id.empty();
+  const std::string target =
+      "/api/v1/vault/keys" + (one ? "/" + percent_encode(filter.id) : query_of(filter));
+  auto answer = co_await ask_admin(&call->loop, &call->config, "GET", target);
+  if (!answer && answer.error().is(StateErrc::no_admin))
+    answer = co_await list_in_store(&call->config, std::move(filter));
+  finish(call, answer, one ? print_key : print_keys);
+}
+
+// --- key pause, resume, revoke
+
+std::string_view verb_of(ledger::VaultKeyState state) {
+  switch (state) {
+    case ledger::VaultKeyState::active:
+      return "resume";
+    case ledger::VaultKeyState::paused:
+      return "pause";
+    case ledger::VaultKeyState::revoked:
+      return "revoke";
+  }
+  return "";
+}
+
+Task<Result<std::string>> change_in_store(const config::Config* config,
+                                          ledger::VaultKeyFilter which,
+                                          ledger::VaultKeyState state) {
+  OCTROI_CO_TRY(auto store, open_keys(*config));
+  const UnixMillis now = system_clock().now();
+  const bool one = !which.id.empty();
+  OCTROI_CO_TRY(const auto ids,
+                co_await store->vault_keys()->change_vault_keys(std::move(which), state, now));
+  if (one && ids.empty())
+    co_return fail(StateErrc::not_found, "there is no such vault key, or it was revoked before");
+  for (const std::string& id : ids)
+    OCTROI_CO_CHECK(
+        co_await audit_change(*store, "key." + std::string(ledger::to_string(state)), id, ""));
+  co_return changed_json(ids, state, now, one);
+}
+
+struct Change {
+  ledger::VaultKeyFilter which;
+  ledger::VaultKeyState state = ledger::VaultKeyState::revoked;
+  bool all = false;
+};
+
+Task<void> change(Call* call, Change wanted) {
+  const ledger::VaultKeyFilter& w = wanted.which;
+  const bool group = !w.run.empty() || !w.agent.empty() || !w.policy.empty() || !w.vendor.empty();
+  if ((w.id.empty() ? 0 : 1) + (group ? 1 : 0) + (wanted.all ? 1 : 0) != 1) {
+    tell(call, Error(StateErrc::bad_argument,
+                     "name one key, or --run, --agent, --policy or --vendor, or --all"));
+    co_return;
+  }
+  std::string target = "/api/v1/vault/revoke" + (wanted.all ? "?all=yes" : query_of(w));
+  if (!w.id.empty())
+    target = fmt::format("/api/v1/vault/keys/{}/{}", percent_encode(w.id), verb_of(wanted.state));
+  auto answer = co_await ask_admin(&call->loop, &call->config, "POST", target);
+  if (!answer && answer.error().is(StateErrc::no_admin))
+    answer = co_await change_in_store(&call->config, wanted.which, wanted.state);
+  finish(call, answer, [](const json::Value& root) {
+    if (const auto ids = root.array("ids")) {
+      for (const json::Value id : ids->elements())
+        std::printf("%s\n", std::string(id.as_string().value_or("")).c_str());
+    } else {
+      std::printf("%s\n", text_of(root, "id").c_str());
+    }
+  });
+}
+
+// --- vault register
+
+/// One line of standard input; on a terminal without showing it.
+Result<Secret> read_credential() {
+  termios before{};
+  const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::tcgetattr(STDIN_FILENO, &before) == 0;
+  if (terminal) {
+    std::fprintf(stderr, "real key: ");
+    termios quiet = before;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+  }
+  std::string text;
+  char c = 0;
+  while (text.size() < kLongestCredential && ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n')
+    text += c;
+  if (terminal) {
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    std::fprintf(stderr, "\n");
+  }
+  if (text.ends_with('\r')) text.pop_back();
+  if (text.empty()) return fail(StateErrc::bad_argument, "no key came on standard input");
+  return Secret::take(std::move(text));
+}
+
+Task<Result<std::string>> register_in_store(const config::Config* config, std::string vendor,
+                                            std::string sealed) {
+  OCTROI_CO_TRY(auto store, open_keys(*config));
+  OCTROI_CO_CHECK(co_await audit_change(*store, "credential.register", "", vendor));
+  OCTROI_CO_CHECK(co_await store->vault_keys()->put_credential(vendor, std::move(sealed),
+                                                               system_clock().now()));
+  co_return "{\"vendor\":\"" + vendor + "\",\"registered\":true}";
+}
+
+Result<std::string> seal_for(const config::Config& config, const std::string& name,
+                             const Secret& real) {
+  OCTROI_TRY(const auto* settings, settings_of(config));
+  for (const auto& vendor : settings->vendors) {
+    if (vendor.name != name) continue;
+    if (vendor.credential != nullptr)
+      return fail(StateErrc::bad_argument,
+                  "vault.vendors." + name + ".credential names a key already; remove it first");
+    const auto pack = vault::make_pack(vendor);
+    if (pack != nullptr) OCTROI_CHECK(pack->check_credential(real));
+    OCTROI_TRY(const auto seal, CredentialSeal::open(settings->key_file));
+    return seal.seal(real, name);
+  }
+  return fail(StateErrc::bad_argument, "\"" + name + "\" is not one of vault.vendors");
+}
+
+Task<void> register_credential(Call* call, std::string vendor) {
+  auto real = read_credential();
+  if (!real) {
+    tell(call, real.error());
+    co_return;
+  }
+  redactor().add(*real);
+  auto sealed = seal_for(call->config, vendor, *real);
+  if (!sealed) {
+    tell(call, sealed.error());
+    co_return;
+  }
+  AdminAsk ask;
+  ask.method = "POST";
+  ask.target = "/api/v1/vault/credentials/" + percent_encode(vendor);
+  ask.body = *sealed;
+  auto answer = co_await ask_admin(&call->loop, &call->config, std::move(ask));
+  if (!answer && answer.error().is(StateErrc::no_admin))
+    answer = co_await register_in_store(&call->config, vendor, std::move(*sealed));
+  finish(call, answer, [](const json::Value& root) {
+    std::printf("the key of %s is sealed\n", text_of(root, "vendor").c_str());
+  });
+}
+
+// --- words
+
+template <class Work>
+cli::ExitCode run_with(const Invocation& call, Work work) {
+  const Common common{call, call.json};
+  return static_cast<cli::ExitCode>(with_config(common, work));
+}
+
+void add_issue(cli::CommandLine& line) {
+  struct Wanted {
+    KeyRequest request;
+    std::string expires;
+  };
+  auto w = std::make_shared<Wanted>();
+  line.add({.name = "key issue",
+            .summary = "Makes a vault key: an agent spends with it under a policy. Shown once.",
+            .examples = {{"octroi key issue --vendor stripe --policy support-bot --agent helper",
+                          "one for an agent"},
+                         {"octroi key issue --vendor stripe --policy support-bot --shape vendor",
+                          "one that looks like the vendor's own"}},
+            .options =
+                [w](OptionSet& set) {
+                  set.option("--vendor", w->request.vendor, "One of vault.vendors.");
+                  set.option("--policy", w->request.policy, "One of vault.policies.");
+                  set.option("--name", w->request.name, "What it is for.");
+                  set.option("--server", w->request.server, "The MCP server that holds it.");
+                  set.option("--agent", w->request.agent, "The agent that uses it.");
+                  set.option("--run", w->request.run, "Bind it to this run.");
+                  set.option("--expires", w->expires, "RFC 3339: when it ends.");
+                  set.flag("--test", w->request.test, "Opens test accounts only.");
+                  set.choice("--shape", w->request.shape,
+                             {"vault", "vendor", "stripe", "restricted", "resend", "openai",
+                              "anthropic", "twilio"},
+                             "What it looks like.");
+                },
+            .run =
+                [w](const Invocation& call) {
+                  return run_with(call, [&](Call* c) -> Task<void> {
+                    struct Bad {
+                      static Task<void> expires(Call* to) {
+                        tell(to, Error(StateErrc::bad_argument,
+                                       "--expires: write a moment such as 2026-12-31T00:00:00Z"));
+                        co_return;
+                      }
+                    };
+                    KeyRequest request = w->request;
+                    if (!w->expires.empty()) {
+                      const auto when = from_rfc3339(w->expires);
+                      if (!when) return Bad::expires(c);
+                      request.expires = *when;
+                    }
+                    return issue(c, std::move(request));
+                  });
+                },
+            .json_when_piped = true});
+}
+
+void group_options(OptionSet& set, ledger::VaultKeyFilter& filter) {
+  set.option("--vendor", filter.vendor, "Only keys for this vendor.");
+  set.option("--policy", filter.policy, "Only keys of this policy.");
+  set.option("--agent", filter.agent, "Only keys of this agent.");
+  set.option("--run", filter.run, "Only keys bound to this run.");
+}
+
+void add_list(cli::CommandLine& line) {
+  auto filter = std::make_shared<ledger::VaultKeyFilter>();
+  line.add({.name = "key list",
+            .summary = "Lists vault keys, without what opens.",
+            .examples = {{"octroi key list --agent helper", "those of one agent"}},
+            .options = [filter](OptionSet& set) { group_options(set, *filter); },
+            .run =
+                [filter](const Invocation& call) {
+                  return run_with(call, [&](Call* c) { return list(c, *filter); });
+                },
+            .json_when_piped = true});
+}
+
+void add_show(cli::CommandLine& line) {
+  auto filter = std::make_shared<ledger::VaultKeyFilter>();
+  line.add({.name = "key show",
+            .summary = "Shows one vault key, without what opens.",
+            .examples = {{"octroi key show lAbc123xyz45", "the id as key list shows it"}},
+            .options = [filter](OptionSet& set) { set.positional("ID", filter->id, "Its id."); },
+            .run =
+                [filter](const Invocation& call) {
+                  return run_with(call, [&](Call* c) { return list(c, *filter); });
+                },
+            .json_when_piped = true});
+}
+
+void add_change(cli::CommandLine& line, ledger::VaultKeyState state, const char* name,
+                const char* summary, const char* example) {
+  auto wanted = std::make_shared<Change>();
+  wanted->state = state;
+  const bool revokes = state == ledger::VaultKeyState::revoked;
+  line.add({.name = name,
+            .summary = summary,
+            .examples = {{example, "the id as key list shows it"}},
+            .options =
+                [wanted, revokes](OptionSet& set) {
+                  set.positional("ID", wanted->which.id, "Its id.", !revokes);
+                  if (!revokes) return;
+                  group_options(set, wanted->which);
+                  set.flag("--all", wanted->all, "Every key there is.");
+                },
+            .run =
+                [wanted](const Invocation& call) {
+                  return run_with(call, [&](Call* c) { return change(c, *wanted); });
+                },
+            .json_when_piped = true});
+}
+
+void add_register(cli::CommandLine& line) {
+  auto vendor = std::make_shared<std::string>();
+  line.add(
+      {.name = "vault register",
+       .summary = "Reads a vendor's real key from the terminal or standard input and seals it.",
+       .examples = {{"octroi vault register stripe", "asks for the key without showing it"}},
+       .options =
+           [vendor](OptionSet& set) { set.positional("VENDOR", *vendor, "One of vault.vendors."); },
+       .run =
+           [vendor](const Invocation& call) {
+             return run_with(call, [&](Call* c) { return register_credential(c, *vendor); });
+           },
+       .json_when_piped = true});
+}
+
+}  // namespace
+
+void add_vault_commands(cli::CommandLine& line) {
+  line.describe_group("key", "Vault keys: what agents have instead of real keys.");
+  line.describe_group("vault", "The vault door.");
+  add_issue(line);
+  add_list(line);
+  add_show(line);
+  add_change(line, ledger::VaultKeyState::paused, "key pause",
+             "Makes a vault key open nothing until it is resumed.",
+             "octroi key pause lAbc123xyz45");
+  add_change(line, ledger::VaultKeyState::active, "key resume", "Ends a pause.",
+             "octroi key resume lAbc123xyz45");
+  add_change(line, ledger::VaultKeyState::revoked, "key revoke",
+             "Ends vault keys for good; when it returns, no further call is forwarded.",
+             "octroi key revoke lAbc123xyz45");
+  add_register(line);
+}
+
+}  // namespace octroi::app

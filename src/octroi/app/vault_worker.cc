@@ -1,0 +1,131 @@
+#include "octroi/app/vault_worker.h"
+
+#include <map>
+#include <utility>
+
+#include "octroi/base/log.h"
+
+namespace octroi::app {
+
+namespace {
+
+constexpr std::size_t kLeastBodyRate = 32;  // of a request body, over ten seconds
+
+/// Connections to vendors, apart by the CA that they are trusted by.
+class Clients final : public vault::VendorClients {
+ public:
+  explicit Clients(net::Loop& loop) : loop_(loop) {}
+  http::Client& client_for(const vault::Vendor& vendor) override {
+    auto& client = by_ca_[vendor.settings.ca_pem];
+    if (client == nullptr) client = make(vendor);
+    return *client;
+  }
+
+ private:
+  std::unique_ptr<http::Client> make(const vault::Vendor& vendor) {
+    http::ClientConfig config;
+    if (!vendor.settings.ca_pem.empty()) {
+      net::TlsClientOptions options;
+      options.ca_pem = vendor.settings.ca_pem;
+      auto context = net::make_tls_client(std::move(options));
+      if (context) {
+        config.tls = std::move(*context);
+      } else {
+        // The system's store is used then, which does not trust it: unreachable, never untrusted.
+        OCTROI_LOG(error, "vault", "vendor CA unusable",
+                   {{"vendor", vendor.settings.name}, {"error", context.error().message()}});
+      }
+    }
+    return http::make_client(loop_, std::move(config));
+  }
+
+  net::Loop& loop_;
+  std::map<std::string, std::unique_ptr<http::Client>> by_ca_;
+};
+
+Task<void> drain_all(std::vector<std::unique_ptr<http::Server>>* servers, Millis grace,
+                     net::Loop* loop) {
+  TaskGroup group;
+  for (auto& server : *servers) group.start(server->drain(grace));
+  co_await group.join();
+  loop->stop();
+}
+
+}  // namespace
+
+struct VaultWorker::State {
+  State(net::Loop& loop, vault::Shared& shared, std::shared_ptr<const vault::Snapshot> snapshot,
+        std::shared_ptr<const vault::KeyBook> book)
+      : clients(loop), broker(shared, clients, std::move(snapshot), std::move(book)) {}
+  Clients clients;
+  vault::Broker broker;
+  std::vector<std::unique_ptr<http::Server>> servers;  // destroyed first: they use the broker
+};
+
+VaultWorker::VaultWorker(std::vector<net::Endpoint> listen, vault::Shared& shared,
+                         std::shared_ptr<const vault::Snapshot> snapshot,
+                         std::shared_ptr<const vault::KeyBook> book)
+    : listen_(std::move(listen)),
+      shared_(shared),
+      snapshot_(std::move(snapshot)),
+      book_(std::move(book)) {}
+
+VaultWorker::~VaultWorker() { join(); }
+
+Result<std::vector<net::Endpoint>> VaultWorker::start() {
+  std::promise<Result<std::vector<net::Endpoint>>> ready;
+  auto outcome = ready.get_future();
+  thread_ = std::thread([this, p = std::move(ready)]() mutable { run(std::move(p)); });
+  auto bound = outcome.get();
+  if (!bound) join();
+  return bound;
+}
+
+void VaultWorker::run(std::promise<Result<std::vector<net::Endpoint>>> ready) {
+  net::Loop loop;
+  State state(loop, shared_, std::move(snapshot_), std::move(book_));
+  std::vector<net::Endpoint> bound;
+  for (const auto& endpoint : listen_) {
+    http::ServerConfig config;
+    config.listen = endpoint;
+    config.limits.min_bytes_per_second = kLeastBodyRate;
+    auto server = http::listen(
+        loop, config, [broker = &state.broker](http::Exchange& e) { return broker->handle(e); });
+    if (!server) {
+      ready.set_value(fail(std::move(server).error().within("vault.listen " + endpoint.str())));
+      return;
+    }
+    bound.push_back((*server)->local());
+    state.servers.push_back(std::move(*server));
+  }
+  loop_ = &loop;
+  state_ = &state;
+  ready.set_value(std::move(bound));
+  loop.run();
+}
+
+void VaultWorker::publish(std::shared_ptr<const vault::Snapshot> snapshot) {
+  loop_->post([this, s = std::move(snapshot)]() mutable { state_->broker.publish(std::move(s)); });
+}
+
+void VaultWorker::publish(std::shared_ptr<const vault::KeyBook> book, UniqueFunction<void()> done) {
+  loop_->post([this, b = std::move(book), d = std::move(done)]() mutable {
+    state_->broker.publish(std::move(b));
+    d();
+  });
+}
+
+void VaultWorker::set_stale(bool yes) {
+  loop_->post([this, yes] { state_->broker.set_stale(yes); });
+}
+
+void VaultWorker::drain(Millis grace) {
+  if (loop_ == nullptr) return;
+  loop_->post([this, grace] { loop_->tasks().start(drain_all(&state_->servers, grace, loop_)); });
+}
+
+void VaultWorker::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace octroi::app

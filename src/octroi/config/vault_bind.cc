@@ -1,0 +1,223 @@
+// From the vault's checked values to the settings of its door, and the rules between its keys.
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "octroi/config/load.h"
+#include "octroi/config/vault_section.h"
+#include "octroi/json/writer.h"
+#include "octroi/policy/policy.h"
+
+namespace octroi::config {
+
+namespace {
+
+constexpr std::array<std::string_view, 3> kPacks = {"stripe", "twilio", "resend"};
+
+bool has_pack(std::string_view name) {
+  return std::find(kPacks.begin(), kPacks.end(), name) != kPacks.end();
+}
+
+std::string upper(std::string text) {
+  for (char& c : text) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return text;
+}
+
+void write_value(json::Writer& w, const Value& v) {
+  if (!v.children.empty() || v.type == Type::list) {
+    if (v.type == Type::list) {
+      w.begin_array();
+      for (const auto& [key, child] : v.children) write_value(w, child);
+      w.end_array();
+      return;
+    }
+    w.begin_object();
+    for (const auto& [key, child] : v.children) {
+      if (!child.given) continue;
+      w.key(key);
+      write_value(w, child);
+    }
+    w.end_object();
+    return;
+  }
+  if (const auto* n = std::get_if<std::int64_t>(&v.data)) {
+    w.integer(*n);
+  } else if (const auto* b = std::get_if<bool>(&v.data)) {
+    w.boolean(*b);
+  } else if (const auto* t = std::get_if<UnixMillis>(&v.data)) {
+    w.string(to_rfc3339(*t));
+  } else if (const auto* p = std::get_if<Price>(&v.data)) {
+    w.string(format(*p));
+  } else {
+    w.string(v.text);
+  }
+}
+
+/// The value that a message of octroi/policy speaks of: "caps[0].usd: write …".
+const Value& spoken_of(const Value& policy, std::string_view message) {
+  std::string path(message.substr(0, message.find(':')));
+  path = path.substr(0, path.find('['));
+  const Value& at = policy.at(path);
+  return at.field != nullptr && at.given ? at : policy;
+}
+
+vault::OperationSettings operation(const Value& v) {
+  vault::OperationSettings out;
+  out.name = v.at("name").str();
+  out.method = upper(v.at("method").str());
+  out.path = v.at("path").str();
+  out.direction = v.at("direction").str();
+  out.amount = v.at("amount").str();
+  out.currency = v.at("currency").str();
+  out.major = v.at("unit").str() == "major";
+  out.customer = v.at("customer").str();
+  out.answer_amount = v.at("answer_amount").str();
+  out.answer_id = v.at("answer_id").str();
+  return out;
+}
+
+vault::VendorSettings vendor(const std::string& name, const Value& v) {
+  vault::VendorSettings out;
+  out.name = name;
+  out.pack = v.at("pack").str();
+  if (out.pack.empty()) out.pack = has_pack(name) ? name : "generic";
+  const Url& url = v.at("upstream").url();
+  out.scheme = url.scheme;
+  out.host = url.host;
+  out.port = url.port_or_default();
+  out.base_path = url.path;
+  while (out.base_path.ends_with('/')) out.base_path.pop_back();
+  if (v.at("ca").secret) out.ca_pem = std::string(v.at("ca").secret->reveal_text());
+  out.auth = v.at("auth").str();
+  out.credential = v.at("credential").secret;
+  if (v.at("mode").given) out.live = v.at("mode").str() == "live";
+  out.hosts = v.at("hosts").strings();
+  for (const auto& [key, child] : v.at("operations").children)
+    out.operations.push_back(operation(child));
+  out.timeout = v.at("timeout").duration();
+  return out;
+}
+
+class VaultCheck {
+ public:
+  VaultCheck(const Value& root, Context& context) : vault_(root.at("vault")), c_(context) {}
+
+  void run() {
+    if (!vault_.valid) return;
+    for (const auto& [name, v] : vault_.at("vendors").children) check_vendor(name, v);
+    for (const auto& [name, v] : vault_.at("policies").children) check_policy(name, v);
+    check_rates(vault_.at("rates.usd"));
+  }
+
+ private:
+  void check_vendor(const std::string& name, const Value& v) {
+    const std::string path = "vault.vendors." + name;
+    const std::string& auth = v.at("auth").str();
+    const bool known = auth == "bearer" || auth == "basic" ||
+                       (auth.starts_with("header:") && auth.size() > 7) ||
+                       (auth.starts_with("query:") && auth.size() > 6);
+    if (v.at("auth").given && !known) {
+      c_.error(v.at("auth"), path + ".auth", fmt::format("\"{}\" is no way to send a key", auth),
+               "write bearer, basic, header:NAME or query:NAME");
+    }
+    const Value& upstream = v.at("upstream");
+    const auto* url = std::get_if<Url>(&upstream.data);
+    if (url != nullptr && url->scheme == "http" && url->host != "127.0.0.1" && url->host != "::1" &&
+        url->host != "localhost") {
+      c_.error(upstream, path + ".upstream", "would send the real key without TLS",
+               "write https://");
+    }
+    if (!name.empty() && name[0] == 'v' &&
+        name.find_first_not_of("0123456789", 1) == std::string::npos) {
+      c_.error(v, path, "looks like the version in a vendor's path",
+               "give the vendor another name");
+    }
+    // What a whole Stripe key opens is more than any policy needs.
+    const Value& credential = v.at("credential");
+    if (credential.secret && credential.secret->reveal_text().starts_with("sk_live_")) {
+      c_.warn(credential, path + ".credential", "is a key that opens the whole account",
+              "make a Restricted Key (rk_live_…) with write access to what the policies' endpoints "
+              "name, and read access to the rest of them");
+    }
+  }
+
+  void check_policy(const std::string& name, const Value& policy) {
+    const Value& vendor = policy.at("vendor");
+    const Value& vendors = vault_.at("vendors");
+    if (vendor.has_value() && vendors.at(vendor.str()).field == nullptr) {
+      std::vector<std::string_view> known;
+      for (const auto& [key, unused] : vendors.children) known.emplace_back(key);
+      const std::string_view close = nearest(vendor.str(), known);
+      c_.error(
+          vendor, fmt::format("vault.policies.{}.vendor", name),
+          fmt::format("\"{}\" is not one of vault.vendors", vendor.str()),
+          close.empty() ? "add it to vault.vendors" : fmt::format("did you mean \"{}\"?", close));
+      return;
+    }
+    if (!policy.valid || !vendor.has_value()) return;
+    const auto parsed =
+        policy::parse_policy(name, policy_json(policy),
+                             [](const std::string& zone) { return policy::TimeZone::load(zone); });
+    const std::string path = "vault.policies." + name;
+    if (!parsed) {
+      const std::string message(parsed.error().message());
+      c_.error(spoken_of(policy, message), path, message, "see docs/policy.md");
+      return;
+    }
+    for (const std::string& advice : policy::advice(*parsed))
+      c_.warn(policy, path, advice, "see docs/policy.md");
+  }
+
+  void check_rates(const Value& rates) {
+    for (const auto& [code, v] : rates.children) {
+      if (!policy::minor_digits(code, policy::MinorUnits::iso))
+        c_.error(v, "vault.rates.usd." + code, "is no currency that is known here",
+                 "write three letters, such as EUR");
+      if (v.has_value() && !policy::parse_nano_usd(v.str()))
+        c_.error(v, "vault.rates.usd." + code, fmt::format("\"{}\" is no rate", v.str()),
+                 "write dollars for one unit, such as 1.085 usd");
+    }
+  }
+
+  const Value& vault_;
+  Context& c_;
+};
+
+}  // namespace
+
+std::string policy_json(const Value& policy) {
+  json::Writer w;
+  write_value(w, policy);
+  return std::move(w).take();
+}
+
+void check_vault(const Value& root, Context& context) { VaultCheck(root, context).run(); }
+
+vault::VaultSettings vault_settings(const Value& root) {
+  const Value& v = root.at("vault");
+  vault::VaultSettings out;
+  out.listen = v.at("listen").all<net::Endpoint>();
+  out.max_body = static_cast<std::uint64_t>(v.at("max_body").number());
+  out.key_file = v.at("key_file").str();
+  const auto* store = std::get_if<Url>(&root.at("store").data);
+  if (out.key_file.empty() && store != nullptr && store->scheme == "sqlite")
+    out.key_file = (std::filesystem::path(store->path).parent_path() / "vault.key").string();
+  if (v.at("rates").given) {
+    out.rates_as_of = v.at("rates.as_of").time();
+    out.rates_max_age = v.at("rates.max_age").duration();
+    out.haircut_percent = static_cast<int>(v.at("rates.haircut").number());
+    for (const auto& [code, rate] : v.at("rates.usd").children) out.rates.emplace(code, rate.str());
+  }
+  for (const auto& [name, child] : v.at("vendors").children)
+    out.vendors.push_back(vendor(name, child));
+  for (const auto& [name, child] : v.at("policies").children)
+    out.policies.push_back({name, child.at("vendor").str(), policy_json(child)});
+  return out;
+}
+
+}  // namespace octroi::config

@@ -1,0 +1,289 @@
+// The keys of the vault door. What a policy may say is octroi/policy's to judge: here is only what
+// its keys are called and what kind of value they hold.
+
+#include "octroi/config/vault_section.h"
+
+namespace octroi::config {
+
+namespace {
+
+using Words = std::vector<std::string_view>;
+
+const Words& directions() {
+  static const Words words{"read", "write", "charge", "refund", "payout", "message", "usage"};
+  return words;
+}
+const Words& counted_by() {
+  static const Words words{"policy", "key", "agent", "run", "customer"};
+  return words;
+}
+
+std::vector<Field> operation_fields() {
+  return {
+      {.key = "name",
+       .type = Type::text,
+       .doc = "What policies call it: `orders.create`.",
+       .required = true},
+      {.key = "method", .type = Type::text, .doc = "Its method.", .fallback = "POST"},
+      {.key = "path",
+       .type = Type::text,
+       .doc = "Its path below `upstream`; `*` is one segment, `**` the rest.",
+       .required = true},
+      {.key = "direction",
+       .type = Type::choice,
+       .doc = "What it does with money or in the world.",
+       .fallback = "write",
+       .choices = directions()},
+      {.key = "amount",
+       .type = Type::text,
+       .doc = "Field that says how much: `order.total`, `amount`. Left out: it spends nothing."},
+      {.key = "currency",
+       .type = Type::text,
+       .doc = "Field that says in what, or `=USD` when it is always the same.",
+       .fallback = "=USD"},
+      {.key = "unit",
+       .type = Type::choice,
+       .doc = "Whether the amount is `12.34` or `1234`.",
+       .fallback = "minor",
+       .choices = {"minor", "major"}},
+      {.key = "customer", .type = Type::text, .doc = "Field that says from whom."},
+      {.key = "answer_amount",
+       .type = Type::text,
+       .doc = "Field of the answer that says what it cost in the end."},
+      {.key = "answer_id",
+       .type = Type::text,
+       .doc = "Field of the answer that names what was made."},
+  };
+}
+
+std::vector<Field> vendor_fields() {
+  return {
+      {.key = "upstream",
+       .type = Type::url,
+       .doc = "The vendor's API.",
+       .choices = {"https", "http"},
+       .required = true},
+      {.key = "pack",
+       .type = Type::choice,
+       .doc = "What knows its operations.",
+       .derived = "the vendor's name, where there is a pack of that name, else `generic`",
+       .choices = {"stripe", "twilio", "resend", "generic"}},
+      {.key = "credential",
+       .type = Type::secret,
+       .doc = "The real key, which agents never see.",
+       .derived = "what `octroi vault register` sealed"},
+      {.key = "mode",
+       .type = Type::choice,
+       .doc = "Which vault keys may open it: live keys or test keys.",
+       .derived = "what the real key looks like, else `live`",
+       .choices = {"live", "test"}},
+      {.key = "auth",
+       .type = Type::text,
+       .doc = "How a vendor without a pack wants its key: `bearer`, `basic`, `header:NAME` or "
+              "`query:NAME`.",
+       .fallback = "bearer"},
+      {.key = "hosts",
+       .type = Type::list,
+       .doc = "Names by which agents may address it beside its own."},
+      {.key = "ca", .type = Type::pem, .doc = "CA that signs its certificate."},
+      {.key = "timeout",
+       .type = Type::duration,
+       .doc = "How long it may take to answer.",
+       .fallback = "80s",
+       .min = 1'000,
+       .max = 600'000},
+      {.key = "operations",
+       .type = Type::list,
+       .doc = "What a vendor without a pack can do.",
+       .fields = operation_fields(),
+       .item = Type::section},
+  };
+}
+
+std::vector<Field> cap_fields() {
+  return {
+      {.key = "per",
+       .type = Type::choice,
+       .doc = "How long it counts.",
+       .choices = {"hour", "day", "month", "run", "lifetime"},
+       .required = true},
+      {.key = "usd", .type = Type::usd, .doc = "Most that may be moved."},
+      {.key = "calls", .type = Type::integer, .doc = "Most calls."},
+      {.key = "direction", .type = Type::choice, .doc = "Only of these.", .choices = directions()},
+      {.key = "by",
+       .type = Type::choice,
+       .doc = "Whose calls count together.",
+       .fallback = "policy",
+       .choices = counted_by()},
+      {.key = "budget",
+       .type = Type::text,
+       .doc = "A name: caps of several policies with the same one count together."},
+  };
+}
+
+std::vector<Field> field_rule_fields() {
+  return {
+      {.key = "field",
+       .type = Type::text,
+       .doc = "As it is sent: `metadata[order]`.",
+       .required = true},
+      {.key = "one_of", .type = Type::list, .doc = "It must be one of these."},
+      {.key = "none_of", .type = Type::list, .doc = "It must be none of these."},
+      {.key = "like", .type = Type::list, .doc = "It must match one of these; `*` is anything."},
+      {.key = "at_most", .type = Type::integer, .doc = "A number up to this."},
+      {.key = "at_least", .type = Type::integer, .doc = "A number from this on."},
+      {.key = "present", .type = Type::boolean, .doc = "It must be there."},
+      {.key = "absent", .type = Type::boolean, .doc = "It must not be there."},
+      {.key = "endpoints", .type = Type::list, .doc = "Only there."},
+  };
+}
+
+std::vector<Field> policy_fields() {
+  return {
+      {.key = "vendor", .type = Type::text, .doc = "One of `vendors`.", .required = true},
+      {.key = "mode",
+       .type = Type::choice,
+       .doc = "`shadow` lets everything pass and says what it would have refused.",
+       .fallback = "enforce",
+       .choices = {"enforce", "shadow"}},
+      {.key = "endpoints",
+       .type = Type::list,
+       .doc = "Operations that are allowed: `charges.create`, `customers.*`, "
+              "`GET /v1/charges/**`. Left out: none."},
+      {.key = "max_amount", .type = Type::usd, .doc = "Most that one call may move."},
+      {.key = "max_amounts",
+       .type = Type::section,
+       .doc = "The same of one direction.",
+       .fields = {{.key = "charge", .type = Type::usd, .doc = "Of a charge."},
+                  {.key = "refund", .type = Type::usd, .doc = "Of a refund."},
+                  {.key = "payout", .type = Type::usd, .doc = "Of a payout."},
+                  {.key = "message", .type = Type::usd, .doc = "Of a message."},
+                  {.key = "usage", .type = Type::usd, .doc = "Of a model's answer."}},
+       .optional = true},
+      {.key = "hourly_cap", .type = Type::usd, .doc = "Most in an hour."},
+      {.key = "daily_cap", .type = Type::usd, .doc = "Most in a day."},
+      {.key = "monthly_cap", .type = Type::usd, .doc = "Most in a month."},
+      {.key = "run_cap", .type = Type::usd, .doc = "Most in a run."},
+      {.key = "lifetime_cap", .type = Type::usd, .doc = "Most ever."},
+      {.key = "caps",
+       .type = Type::list,
+       .doc = "More of them, in dollars and in calls.",
+       .fields = cap_fields(),
+       .item = Type::section},
+      {.key = "time_zone",
+       .type = Type::text,
+       .doc = "Where days and months begin: `Europe/Berlin`.",
+       .fallback = "UTC"},
+      {.key = "customers", .type = Type::list, .doc = "Customers that may be named."},
+      {.key = "recipients",
+       .type = Type::list,
+       .doc = "Addresses and numbers that may be reached."},
+      {.key = "countries", .type = Type::list, .doc = "Countries that may be reached: `US`."},
+      {.key = "senders", .type = Type::list, .doc = "Domains that mail may come from."},
+      {.key = "fields",
+       .type = Type::list,
+       .doc = "What fields of the request must be.",
+       .fields = field_rule_fields(),
+       .item = Type::section},
+      {.key = "velocity",
+       .type = Type::section,
+       .doc = "A brake for loops.",
+       .fields = {{.key = "calls", .type = Type::integer, .doc = "Most calls."},
+                  {.key = "usd", .type = Type::usd, .doc = "Most dollars."},
+                  {.key = "per", .type = Type::duration, .doc = "In which time.", .required = true},
+                  {.key = "then",
+                   .type = Type::choice,
+                   .doc = "What happens then.",
+                   .fallback = "deny",
+                   .choices = {"deny", "pause"}},
+                  {.key = "by",
+                   .type = Type::choice,
+                   .doc = "Whose calls count together.",
+                   .fallback = "key",
+                   .choices = counted_by()}},
+       .optional = true},
+      {.key = "approve_over", .type = Type::usd, .doc = "More than this waits for a human."},
+      {.key = "approve", .type = Type::list, .doc = "Operations that always wait for a human."},
+      {.key = "dedupe",
+       .type = Type::duration,
+       .doc = "The same call twice within this time is one.",
+       .min = 1'000},
+      {.key = "unknown_amount",
+       .type = Type::choice,
+       .doc = "When the request does not say how much.",
+       .fallback = "deny",
+       .choices = {"deny", "lookup", "assume_max"}},
+      {.key = "unknown_customer",
+       .type = Type::choice,
+       .doc = "When the request does not say from whom.",
+       .fallback = "deny",
+       .choices = {"deny", "lookup"}},
+      {.key = "expires", .type = Type::timestamp, .doc = "When keys of this policy end."},
+  };
+}
+
+}  // namespace
+
+Field vault_section() {
+  return {
+      .key = "vault",
+      .type = Type::section,
+      .doc =
+          "Keys in between: gives agents limited keys to vendors' APIs. Left out: this door is "
+          "not started.",
+      .fields = {{.key = "listen",
+                  .type = Type::list,
+                  .doc = "Where agents connect.",
+                  .fallback = "127.0.0.1:8403",
+                  .item = Type::endpoint,
+                  .restart = true},
+                 {.key = "max_body",
+                  .type = Type::size,
+                  .doc = "Largest request body; bodies are read before they are judged.",
+                  .fallback = "1MiB",
+                  .min = 1024,
+                  .max = 64LL << 20},
+                 {.key = "key_file",
+                  .type = Type::path,
+                  .doc = "Key of what `octroi vault register` seals; made on the first use.",
+                  .derived = "`vault.key` beside the store"},
+                 {.key = "rates",
+                  .type = Type::section,
+                  .doc =
+                      "Dollars for a unit of other currencies. Without a fresh one, calls in that "
+                      "currency are refused.",
+                  .fields = {{.key = "as_of",
+                              .type = Type::timestamp,
+                              .doc = "When they were true.",
+                              .required = true},
+                             {.key = "max_age",
+                              .type = Type::duration,
+                              .doc = "How long they may be used.",
+                              .fallback = "24h",
+                              .min = 60'000},
+                             {.key = "haircut",
+                              .type = Type::integer,
+                              .doc = "Percent that a converted amount counts more.",
+                              .fallback = "2",
+                              .max = 100},
+                             {.key = "usd",
+                              .type = Type::map,
+                              .doc = "By currency: `{ EUR: 1.085 usd }`.",
+                              .item = Type::text,
+                              .required = true}},
+                  .optional = true},
+                 {.key = "vendors",
+                  .type = Type::map,
+                  .doc = "Vendors by name.",
+                  .fields = vendor_fields(),
+                  .item = Type::section},
+                 {.key = "policies",
+                  .type = Type::map,
+                  .doc = "What a key may do, by name; see docs/policy.md.",
+                  .fields = policy_fields(),
+                  .item = Type::section}},
+      .optional = true,
+      .built = true};
+}
+
+}  // namespace octroi::config

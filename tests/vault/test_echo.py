@@ -1,0 +1,76 @@
+"""A vendor that answers with the real key never shows it to the agent, however it writes it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import json
+import urllib.parse
+import zlib
+
+from harness.vault import REAL_STRIPE_KEY as KEY
+from harness.vault import Reply
+
+SPELLINGS = {
+    "raw": KEY,
+    "upper": KEY.upper(),
+    "lower": KEY.lower(),
+    "base64_0": base64.b64encode(KEY.encode()).decode(),
+    "base64_1": base64.b64encode(b"x" + KEY.encode()).decode(),
+    "base64_2": base64.b64encode(b"xx" + KEY.encode()).decode(),
+    "base64_basic": base64.b64encode(KEY.encode() + b":").decode(),
+    "base64url": base64.urlsafe_b64encode(b"?" + KEY.encode()).decode(),
+    "hex": KEY.encode().hex(),
+    "percent": "".join(f"%{ord(c):02X}" for c in KEY),
+    "some_percent": "".join(f"%{ord(c):02x}" if i % 3 else c for i, c in enumerate(KEY)),
+    "json": "".join(f"\\u{ord(c):04x}" for c in KEY),
+    "html_decimal": "".join(f"&#{ord(c)};" for c in KEY),
+    "html_hex": "".join(f"&#x{ord(c):X};" for c in KEY),
+    "html_named": KEY.replace("_", "&lowbar;"),
+}
+
+
+def readings(text: str) -> list[str]:
+    """Whatever somebody who looks for the key would try."""
+    out = [text, urllib.parse.unquote(text), html.unescape(text)]
+    try:
+        out.append(json.loads('"' + text.replace('"', '\\"') + '"'))
+    except ValueError:
+        pass
+    return out
+
+
+def test_no_spelling_in_body_or_header_in_any_coding(stripe_vault, capture):
+    vault = stripe_vault()
+    key = vault.issue("stripe", "bot")
+    codings = {
+        None: lambda b: b,
+        "gzip": gzip.compress,
+        "deflate": zlib.compress,
+    }
+    shown = []
+    for name, spelling in SPELLINGS.items():
+        for coding, pack in codings.items():
+            body = pack(("before " + spelling + " after").encode())
+            headers = [("Content-Type", "text/plain"), ("X-Echo", spelling)]
+            if coding:
+                headers.append(("Content-Encoding", coding))
+            capture.reply = lambda call, b=body, h=tuple(headers): Reply(headers=h, body=b)
+            answer = vault.request("/stripe/v1/customers", key)
+            assert answer.status == 200, answer
+            assert "before " in answer.text and answer.text.endswith(" after"), (name, coding, answer.text)
+            for where in (answer.text, " ".join(answer.all("X-Echo"))):
+                if "vault_redacted" not in where or any(KEY.lower() in r.lower() for r in readings(where)):
+                    shown.append((name, coding, where))
+                if base64.b64encode(KEY.encode()).decode()[4:24] in where or KEY.encode().hex() in where.lower():
+                    shown.append((name, coding, where))
+    assert not shown, shown
+
+
+def test_an_answer_that_cannot_be_searched_is_withheld(stripe_vault, capture):
+    vault = stripe_vault()
+    key = vault.issue("stripe", "bot")
+    capture.reply = lambda call: Reply(headers=(("Content-Encoding", "zstd"),), body=b"\x28\xb5\x2f\xfd")
+    answer = vault.request("/stripe/v1/customers", key)
+    assert answer.status == 502 and "withheld" in answer.text
