@@ -1,0 +1,270 @@
+#include "octroi/app/policy_commands.h"
+
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <utility>
+
+#include "octroi/app/server_state.h"
+#include "octroi/app/stores.h"
+#include "octroi/base/file.h"
+#include "octroi/json/writer.h"
+#include "octroi/ledger/spend_ledger.h"
+#include "octroi/policy/decide.h"
+#include "octroi/vault/snapshot.h"
+
+namespace octroi::app {
+
+namespace {
+
+using policy::Policy;
+
+constexpr std::size_t kMaxPolicyFile = 1U << 20;
+
+Result<Policy> parse(const std::string& name, std::string_view document) {
+  return policy::parse_policy(name, document,
+                              [](const std::string& zone) { return policy::TimeZone::load(zone); });
+}
+
+Result<std::string> read_document(const std::string& file) {
+  if (file != "-") return read_file(file, kMaxPolicyFile);
+  std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+  if (text.size() > kMaxPolicyFile) return fail(StateErrc::bad_argument, "--file: too large");
+  return text;
+}
+
+Result<Policy> parse_file(const std::string& name, const std::string& file) {
+  OCTROI_TRY(const std::string document, read_document(file));
+  return parse(name, document);
+}
+
+Result<const vault::VaultSettings*> vault_of(const config::Config& config) {
+  if (!config.vault) return fail(StateErrc::not_found, "the configuration has no vault section");
+  return &*config.vault;
+}
+
+Result<std::vector<Policy>> policies_of(const config::Config& config, const std::string& only) {
+  OCTROI_TRY(const auto* settings, vault_of(config));
+  std::vector<Policy> out;
+  for (const vault::PolicySettings& p : settings->policies) {
+    if (!only.empty() && p.name != only) continue;
+    OCTROI_TRY(Policy parsed, parse(p.name, p.document));
+    out.push_back(std::move(parsed));
+  }
+  if (out.empty() && !only.empty()) {
+    return fail(StateErrc::not_found, fmt::format("there is no policy \"{}\"", only));
+  }
+  return out;
+}
+
+// --- check and show
+
+void print_checked(const Common& common, const std::vector<Policy>& policies) {
+  if (!common.json) {
+    for (const Policy& p : policies) {
+      std::printf("%s: ok, for %s, %s\n", p.name.c_str(), p.vendor.c_str(),
+                  to_hex(p.hash).substr(0, 8).c_str());
+      for (const std::string& line : policy::advice(p)) std::printf("  %s\n", line.c_str());
+    }
+    return;
+  }
+  json::Writer w;
+  w.begin_object().key("policies").begin_array();
+  for (const Policy& p : policies) {
+    w.begin_object().field("name", p.name).field("vendor", p.vendor);
+    w.field("hash", to_hex(p.hash)).key("policy").raw(p.text).key("advice").begin_array();
+    for (const std::string& line : policy::advice(p)) w.string(line);
+    w.end_array().end_object();
+  }
+  w.end_array().end_object();
+  std::printf("%s\n", std::move(w).take().c_str());
+}
+
+Task<void> check(Call* call, PolicyQuery query) {
+  const auto policies = policies_of(call->config, query.name);
+  if (!policies) {
+    tell(call, policies.error());
+    co_return;
+  }
+  print_checked(call->common, *policies);
+  call->code = kDone;
+}
+
+Task<void> show(Call* call, PolicyQuery query) {
+  const auto policies = policies_of(call->config, query.name);
+  if (!policies) {
+    tell(call, policies.error());
+    co_return;
+  }
+  std::printf("%s\n", policies->front().text.c_str());
+  call->code = kDone;
+}
+
+// --- explain
+
+Result<vault::Input> input_of(const ExplainQuery& query, const vault::VendorPack& pack) {
+  vault::Input in;
+  const std::size_t space = query.request.find(' ');
+  if (space == std::string::npos) {
+    return fail(StateErrc::bad_argument, "REQUEST: write a method and a path: 'POST /v1/charges'");
+  }
+  in.method = query.request.substr(0, space);
+  const std::string target = query.request.substr(space + 1);
+  const std::size_t mark = target.find('?');
+  OCTROI_TRY(in.path, vault::canonical_path(target.substr(0, mark)));
+  if (mark != std::string::npos) {
+    OCTROI_TRY(in.query, vault::Form::parse(target.substr(mark + 1), pack.query_rules()));
+  }
+  if (!query.data.empty()) {
+    in.body_kind = vault::BodyKind::form;
+    OCTROI_TRY(in.form, vault::Form::parse(query.data, pack.form_rules()));
+    in.body = in.form.text();
+    in.content_type = "application/x-www-form-urlencoded";
+  } else if (!query.json.empty()) {
+    in.body_kind = vault::BodyKind::json;
+    OCTROI_TRY(auto document, json::parse(query.json));
+    in.document = std::move(document);
+    in.body = query.json;
+    in.content_type = "application/json";
+  }
+  return in;
+}
+
+Result<policy::Call> call_of(const ExplainQuery& query, const vault::Vendor& vendor) {
+  OCTROI_TRY(const vault::Input in, input_of(query, *vendor.pack));
+  const vault::Operation operation = vendor.pack->route(in.method, in.path);
+  if (!operation.name.empty() && !vendor.pack->takes(operation, in)) {
+    return fail(StateErrc::bad_argument, "this operation does not take a body of that kind");
+  }
+  OCTROI_TRY(policy::Call out, vendor.pack->extract(operation, in));
+  out.vendor = vendor.settings.name;
+  out.run = query.run;
+  out.agent = query.agent;
+  out.key_id = query.key.empty() ? "any" : query.key;
+  return out;
+}
+
+/// What is counted already; nothing where a server holds the store.
+Task<Result<std::vector<ledger::SpendUsage>>> usage_of(const config::Config* config,
+                                                       UnixMillis now) {
+  OCTROI_CO_TRY(const auto store, open_store(*config));
+  ledger::SpendLedger* const spends = store->spends();
+  if (spends == nullptr) co_return std::vector<ledger::SpendUsage>{};
+  OCTROI_CO_TRY(auto usage, co_await spends->usage("policy/", now));
+  OCTROI_CO_TRY(auto shared, co_await spends->usage("budget/", now));
+  std::move(shared.begin(), shared.end(), std::back_inserter(usage));
+  co_return usage;
+}
+
+void print_explained(const Common& common, const Policy& p, const policy::Call& asked,
+                     const policy::Explanation& out) {
+  const policy::Decision& d = out.decision;
+  if (!common.json) {
+    for (const policy::Check& c : out.checks) {
+      std::printf("%-4s %-14s %s\n", c.passed ? "ok" : "NO", c.name.c_str(), c.detail.c_str());
+    }
+    std::printf("%s%s%s\n", std::string(to_string(d.verdict)).c_str(),
+                d.message.empty() ? "" : ": ", d.message.c_str());
+    if (d.shadow) std::printf("in shadow mode; else: %s\n", d.shadow_message.c_str());
+    return;
+  }
+  json::Writer w;
+  w.begin_object().field("policy", p.name).field("hash", to_hex(p.hash));
+  w.field("operation", asked.operation).field("direction", to_string(asked.direction));
+  w.field("verdict", to_string(d.verdict)).field("reason", to_string(d.reason));
+  w.field("message", d.message).field("amount", format(d.amount));
+  if (d.shadow) w.field("shadow", to_string(*d.shadow)).field("shadow_message", d.shadow_message);
+  w.key("checks").begin_array();
+  for (const policy::Check& c : out.checks) {
+    w.begin_object().field("name", c.name).field("passed", c.passed).field("detail", c.detail);
+    w.end_object();
+  }
+  w.end_array().end_object();
+  std::printf("%s\n", std::move(w).take().c_str());
+}
+
+int code_of(policy::Verdict verdict) {
+  switch (verdict) {
+    case policy::Verdict::allow:
+    case policy::Verdict::lookup:
+      return kDone;
+    case policy::Verdict::deny:
+      return cli::to_int(cli::ExitCode::policy_refused);
+    case policy::Verdict::approve:
+      return cli::to_int(cli::ExitCode::approval);
+  }
+  return kFailed;
+}
+
+struct Explained {
+  Policy policy;
+  policy::Call call;
+  policy::Explanation explanation;
+};
+
+Task<Result<Explained>> explain_one(Call* call, ExplainQuery query) {
+  OCTROI_CO_TRY(const auto* settings, vault_of(call->config));
+  OCTROI_CO_TRY(const auto snapshot, vault::Snapshot::build(*settings, {}));
+  Explained out;
+  if (query.file.empty()) {
+    OCTROI_CO_TRY(auto found, policies_of(call->config, query.policy));
+    out.policy = std::move(found.front());
+  } else {
+    OCTROI_CO_TRY(out.policy, parse_file(query.policy, query.file));
+  }
+  const vault::Vendor* const vendor = snapshot->by_name(out.policy.vendor);
+  if (vendor == nullptr) {
+    co_return fail(StateErrc::not_found,
+                   fmt::format("\"{}\" is not one of vault.vendors", out.policy.vendor));
+  }
+  OCTROI_CO_TRY(out.call, call_of(query, *vendor));
+  UnixMillis now = call->common.call.host.clock->now();
+  if (!query.at.empty()) {
+    OCTROI_CO_TRY(now, from_rfc3339(query.at));
+  }
+  std::vector<ledger::SpendUsage> usage;
+  if (!query.unused) {
+    auto used = co_await usage_of(&call->config, now);
+    if (used) {
+      usage = *std::move(used);
+    } else {
+      std::fprintf(stderr, "caps are shown as if nothing were spent: %s\n",
+                   std::string(used.error().message()).c_str());
+    }
+  }
+  const policy::Context context{now, snapshot->rates ? &*snapshot->rates : nullptr};
+  out.explanation = policy::explain(out.policy, out.call, context, usage);
+  co_return out;
+}
+
+Task<void> explain(Call* call, ExplainQuery query) {
+  const auto out = co_await explain_one(call, std::move(query));
+  if (!out) {
+    tell(call, out.error());
+    co_return;
+  }
+  print_explained(call->common, out->policy, out->call, out->explanation);
+  call->code = code_of(out->explanation.decision.verdict);
+}
+
+}  // namespace
+
+int policy_check_command(const Common& common, const PolicyQuery& query) {
+  if (query.file.empty()) {
+    return with_config(common, [&](Call* call) { return check(call, query); });
+  }
+  const auto parsed = parse_file(query.name.empty() ? "policy" : query.name, query.file);
+  if (!parsed) return tell_error(common, parsed.error(), kUsage);
+  print_checked(common, {*parsed});
+  return kDone;
+}
+
+int policy_show_command(const Common& common, const PolicyQuery& query) {
+  return with_config(common, [&](Call* call) { return show(call, query); });
+}
+
+int policy_explain_command(const Common& common, const ExplainQuery& query) {
+  return with_config(common, [&](Call* call) { return explain(call, query); });
+}
+
+}  // namespace octroi::app
