@@ -56,6 +56,10 @@ CLOSED = {
     "credentials in the log": "tests/selftest/test_leaks.py::",
     "a store that comes second is not locked out": "tests/paywall/test_crash.py::test_a_second_server_on_the_same_store_refuses",
     "a quoted price can be changed after it was paid": "src/octroi/paywall/gate_quote_test.cc::AnAmountOnceQuotedIsNeverRepriced",
+    "a service of the database loses fields of its twin in the file": "src/octroi/config/stored_test.cc::EveryKeyOfAServiceIsWhatItWouldBeInTheFile",
+    "a service of the database replaces one of the file": "tests/cli/test_services.py::test_the_file_wins_a_name_and_says_so",
+    "services are other ones after a restart": "tests/cli/test_services.py::test_a_service_is_added_while_octroi_serves_and_is_the_same_after_a_restart",
+    "a changed price ends what was sold under the old one": "tests/cli/test_services.py::test_what_was_sold_under_the_old_price_is_still_good",
     "a source of prices that is away makes things free": "src/octroi/paywall/gate_quote_test.cc::CredentialsAreJudgedWhileTheSourceIsAway",
 }
 
