@@ -4,6 +4,7 @@ of sessions; guarantee 6)."""
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -212,7 +213,7 @@ def test_a_replica_that_does_not_know_what_is_revoked_does_not_serve(replicas, p
     servers = replicas(2, shared=None)
     token = servers[0].buy_token("/api/t", payer)
     assert [ask(s, "/api/t", token).status for s in servers] == [200] * 2
-    postgres.stop()
+    postgres.stop(signal.SIGQUIT)
     try:
         for s in servers:
             refused = wait_for(lambda s=s: (a := ask(s, "/api/t", token)).status == 503 and a, 10, "a refusal")

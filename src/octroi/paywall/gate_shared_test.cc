@@ -23,9 +23,9 @@ class SharedGate : public GateTest {
   }
   /// As another replica takes of the same rule.
   void elsewhere(std::int64_t requests, int times) {
-    // The name is the door's own: service, number of the rule, client.
+    // The name is the door's own: service, number of the rule, network of the client.
     for (int i = 0; i < times; ++i) {
-      std::ignore = ledger_take({"api 0 a127.0.0.1", requests, Millis(60'000), 0});
+      std::ignore = ledger_take({"api 0 a127.0.0.0", requests, Millis(60'000), 0});
     }
   }
   bool ledger_take(ledger::RateBucket bucket) {
