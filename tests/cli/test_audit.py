@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import sqlite3
@@ -105,6 +106,32 @@ def test_an_export_is_verified_elsewhere_and_names_the_first_bad_row(server, oct
     assert bad(lines[:-2]) == (6, "cut_off", writer)
     other = "00" * 32
     assert json.loads(octroi("verify", tmp_path / "audit.jsonl", "--key", other, status=1))["first_bad"]["fault"] == "forged"
+
+
+def test_an_export_is_bound_as_the_documentation_says(server, octroi):
+    """Written down again from docs/audit.md, with nothing of octroi."""
+    change(server, 4)
+    lines = [json.loads(line) for line in octroi("export").splitlines()]
+    rows = [line for line in lines if line["kind"] != "checkpoint"]
+    hashes = {}
+    before = hashlib.sha256(b"octroi.audit.writer.v1\0" + rows[0]["writer"].encode()).digest()
+    for row in rows:
+        assert bytes.fromhex(row.pop("prev_hash")) == before
+        own = bytes.fromhex(row.pop("row_hash"))
+        text = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        before = hashlib.sha256(b"octroi.audit.row.v1\0" + before + hashlib.sha256(text).digest()).digest()
+        assert own == before
+        hashes[row["seq"]] = own.hex()
+    key = json.loads(octroi("key"))["public_key"]
+    checkpoints = [line for line in lines if line["kind"] == "checkpoint"]
+    assert checkpoints[-1]["seq"] == rows[-1]["seq"] == 5
+    ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519")
+    public = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+    for one in checkpoints:
+        assert one["public_key"] == key and hashes[one["seq"]] == one["row_hash"]
+        told = {name: one[name] for name in ("at", "row_hash", "seq", "writer")}
+        text = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+        public.verify(bytes.fromhex(one["signature"]), b"octroi.audit.checkpoint.v1\0" + text)
 
 
 def test_a_store_that_was_changed_is_found(server, octroi):

@@ -93,8 +93,10 @@ Task<Result<std::unique_ptr<AuditKeeper>>> AuditKeeper::open(const config::Confi
   OCTROI_CO_TRY(const Secret seed, co_await seed_of(config, store));
   OCTROI_CO_TRY(auto signer, audit::Signer::from_seed(seed));
   redactor().add(seed);
-  std::string file;
-  if (!config::is_postgres(*config)) file = config::sqlite_path(*config) + ".checkpoints";
+  std::string file = config->audit_checkpoints;
+  if (file.empty() && !config::is_postgres(*config)) {
+    file = config::sqlite_path(*config) + ".checkpoints";
+  }
   co_return std::unique_ptr<AuditKeeper>(
       new AuditKeeper(*journal, std::move(signer), std::move(file)));
 }

@@ -2,8 +2,9 @@
 // one each second in which rows came, keeps it in a file beside the store, and verifies.
 //
 // Where   SQLite: <store file>.audit-key (32 bytes, 0600, made at the first start) and
-//         <store file>.checkpoints (JSON Lines, only ever added to). PostgreSQL: the key is in the
-//         database, for all replicas, and so are the checkpoints: export them to elsewhere.
+//         <store file>.checkpoints (JSON Lines, only ever added to), or `audit_checkpoints`.
+//         PostgreSQL: the key is in the database, for all replicas; the file is where
+//         `audit_checkpoints` says, or nowhere.
 // Thread  the control loop.
 #pragma once
 

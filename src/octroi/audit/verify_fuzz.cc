@@ -89,6 +89,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     alone.add_line(line);
     check_round_trip(line);
     if (++n <= 4) {
+      if (!parse_export_line(line)) {
+        check_replacement(whole, line, 1 + n % 3);
+        continue;
+      }
       for (std::size_t at = 0; at < whole.lines.size(); ++at) check_replacement(whole, line, at);
     }
   }

@@ -1,6 +1,8 @@
 #include "octroi/audit/verify.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <fstream>
 #include <functional>
 
 #include <gtest/gtest.h>
@@ -405,6 +407,23 @@ TEST_F(VerifyTest, LinesThatAreNoRowsAreNamedByTheirPlace) {
     EXPECT_EQ(verdict_of(verified(lines)), "changed w1/3") << line;
   }
   EXPECT_FALSE(verified({"nonsense"}).valid());
+}
+
+// --- what another program wrote
+
+/// tests/testdata/audit/corpus/verify: made in Python from docs/audit.md, with nothing of octroi.
+TEST(Verify, FilesThatAnotherProgramWrote) {
+  const std::pair<const char*, const char*> files[] = {
+      {"whole", "valid"}, {"proof", "valid"}, {"cut", "cut_off w/3"}, {"swapped", "moved w/1"}};
+  const char* root = std::getenv("OCTROI_TESTDATA");
+  for (const auto& [name, found] : files) {
+    std::ifstream in(std::string(root != nullptr ? root : "tests/testdata") +
+                     "/audit/corpus/verify/" + name + ".jsonl");
+    ASSERT_TRUE(in) << name;
+    Verifier v;
+    for (std::string line; std::getline(in, line);) v.add_line(line);
+    EXPECT_EQ(verdict_of(std::move(v).finish()), found) << name;
+  }
 }
 
 }  // namespace
