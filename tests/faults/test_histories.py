@@ -411,5 +411,9 @@ def test_a_history_of_sixty_four_with_one_lie_is_seen_through(workdir):
         spent += 2
     final = told("account", "read", (9000, 9001), result="ok", deposit=600, spent=spent)
     assert judge([*operations, final], workdir)["verdict"] == "ok"
+    # Many that nobody knows of: they may have been what is missing, all but one.
+    unknown = [told("account", "debit", (20 * n + 200, 0), amount=2) for n in range(40)]
+    fewer = [one for n, one in enumerate(operations) if n % 10 != 5]
+    assert judge([*fewer, *unknown, final], workdir)["verdict"] == "ok"
     lie = told("account", "debit", (2000, 2010), amount=2, result="ok")
     assert judge([*operations, lie, final], workdir)["verdict"] == "illegal"

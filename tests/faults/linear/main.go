@@ -40,6 +40,11 @@ type input struct {
 	Gate   string `json:"gate"`   // claim: the replica that was asked
 	Amount int64  `json:"amount"` // account
 	Debit  int64  `json:"debit"`  // account, open: what the first request costs
+
+	// Operations that never ended and asked the same are alike: whoever was called first may as well have
+	// happened first. Without that the search would try all subsets of them.
+	kind int // 0: it ended
+	turn int
 }
 
 type output struct {
@@ -153,6 +158,53 @@ func account(s accountState, in input, out output) (bool, accountState) {
 
 // ---- ------------------------------------------------------------------------------------------
 
+// kinds is the most kinds of operations without an end that one key has.
+const kinds = 16
+
+// inTurn is a state and how many of each kind have happened.
+type inTurn[S any] struct {
+	is    S
+	ended [kinds]int
+}
+
+func step[S any](f func(S, input, output) (bool, S)) func(s, in, out any) (bool, any) {
+	return func(s, in, out any) (bool, any) {
+		state, asked := s.(inTurn[S]), in.(input)
+		if asked.kind > 0 {
+			if state.ended[asked.kind-1] != asked.turn {
+				return false, state
+			}
+			state.ended[asked.kind-1]++
+		}
+		var good bool
+		good, state.is = f(state.is, asked, out.(output))
+		return good, state
+	}
+}
+
+// takeTurns numbers the operations without an end, kind by kind, in the order of their calls.
+func takeTurns(history []porcupine.Operation) error {
+	sort.SliceStable(history, func(i, j int) bool { return history[i].Call < history[j].Call })
+	kind, next := map[input]int{}, map[input]int{}
+	for n := range history {
+		if history[n].Return != math.MaxInt64 {
+			continue
+		}
+		in := history[n].Input.(input)
+		if kind[in] == 0 {
+			kind[in] = len(kind) + 1
+		}
+		if kind[in] > kinds {
+			return fmt.Errorf("more than %d kinds of operations without an end", kinds)
+		}
+		numbered := in
+		numbered.kind, numbered.turn = kind[in], next[in]
+		next[in]++
+		history[n].Input = numbered
+	}
+	return nil
+}
+
 func describe(in, out any) string {
 	i, o := in.(input), out.(output)
 	told, _ := json.Marshal(o)
@@ -161,24 +213,18 @@ func describe(in, out any) string {
 
 var models = map[string]porcupine.Model{
 	"claim": {
-		Init: func() any { return claimState{} },
-		Step: func(s, in, out any) (bool, any) {
-			return both(claim(s.(claimState), in.(input), out.(output)))
-		},
+		Init:              func() any { return inTurn[claimState]{} },
+		Step:              step(claim),
 		DescribeOperation: describe,
-		DescribeState:     func(s any) string { return fmt.Sprintf("%+v", s) },
+		DescribeState:     func(s any) string { return fmt.Sprintf("%+v", s.(inTurn[claimState]).is) },
 	},
 	"account": {
-		Init: func() any { return accountState{} },
-		Step: func(s, in, out any) (bool, any) {
-			return both(account(s.(accountState), in.(input), out.(output)))
-		},
+		Init:              func() any { return inTurn[accountState]{} },
+		Step:              step(account),
 		DescribeOperation: describe,
-		DescribeState:     func(s any) string { return fmt.Sprintf("%+v", s) },
+		DescribeState:     func(s any) string { return fmt.Sprintf("%+v", s.(inTurn[accountState]).is) },
 	},
 }
-
-func both[S any](good bool, next S) (bool, any) { return good, next }
 
 type name struct{ model, key string }
 
@@ -219,6 +265,10 @@ func main() {
 	var bad []string
 	for at, history := range histories {
 		operations += len(history)
+		if err := takeTurns(history); err != nil {
+			fmt.Fprintln(os.Stderr, at.model, at.key, err)
+			os.Exit(2)
+		}
 		result, info := porcupine.CheckOperationsVerbose(models[at.model], history, *limit)
 		if result == porcupine.Ok {
 			continue
