@@ -1,0 +1,306 @@
+#include "octroi/vault/broker.h"
+
+#include <functional>
+
+#include <gmock/gmock.h>
+
+#include "octroi/audit/memory_journal.h"
+#include "octroi/json/value.h"
+#include "octroi/ledger/memory_spends.h"
+#include "octroi/net/run_until.h"
+
+namespace octroi::vault {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr std::string_view kReal = "rk_test_51TheRealKeyOfTheAccount0123456789";
+
+/// A journal whose rows can be acted on before they are acknowledged.
+class WatchedJournal final : public audit::Journal {
+ public:
+  explicit WatchedJournal(Clock& clock) : rows_(clock) {}
+  std::function<void(const audit::Event&)> on_row;
+  std::vector<audit::Event> events;
+  audit::MemoryJournal& memory() { return rows_; }
+
+  std::string writer() const override { return rows_.writer(); }
+  Task<Result<audit::RowId>> append(audit::Event event) override {
+    if (on_row) on_row(event);
+    auto written = co_await rows_.append(event);
+    if (written) events.push_back(std::move(event));
+    co_return written;
+  }
+  Task<Result<audit::Page>> query(audit::Filter f) override { return rows_.query(std::move(f)); }
+  Task<Result<std::vector<audit::StoredRow>>> rows(std::string w, std::int64_t from,
+                                                   int limit) override {
+    return rows_.rows(std::move(w), from, limit);
+  }
+  Task<Result<std::vector<audit::Head>>> heads() override { return rows_.heads(); }
+  Task<Result<>> keep_checkpoint(audit::Checkpoint c) override {
+    return rows_.keep_checkpoint(std::move(c));
+  }
+  Task<Result<std::vector<audit::Checkpoint>>> checkpoints(std::string w, std::int64_t after,
+                                                           int limit) override {
+    return rows_.checkpoints(std::move(w), after, limit);
+  }
+
+ private:
+  audit::MemoryJournal rows_;
+};
+
+struct Sent {
+  std::string method, target, authorization, body, idempotency;
+};
+
+class BrokerTest : public ::testing::Test, public VendorClients {
+ public:
+  BrokerTest() {
+    http::ServerConfig config;
+    config.listen = *net::Endpoint::parse("127.0.0.1:0");
+    upstream_ = std::move(
+        *http::listen(loop_, config, [this](http::Exchange& x) { return answer(this, &x); }));
+    client_ = http::make_client(loop_, {});
+    vendors_ = http::make_client(loop_, {});
+    issued_ = issue_key(false, random_);
+    issued_.record.vendor = "stripe";
+    issued_.record.policy = "bot";
+    shared_ = std::make_unique<Shared>(Shared{spends_, journal_, metrics_, clock_, random_});
+    start(R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd"})");
+  }
+
+  void start(std::string policy) {
+    VaultSettings settings;
+    VendorSettings vendor;
+    vendor.name = vendor.pack = "stripe";
+    vendor.scheme = "http";
+    vendor.host = upstream_->local().address.str();
+    vendor.port = upstream_->local().port;
+    vendor.credential = std::make_shared<const Secret>(kReal);
+    settings.vendors.push_back(std::move(vendor));
+    settings.policies.push_back({"bot", "stripe", std::move(policy)});
+    auto snapshot = Snapshot::build(std::move(settings), {});
+    ASSERT_TRUE(snapshot) << snapshot.error().message();
+    server_.reset();
+    broker_ = std::make_unique<Broker>(*shared_, *this, *snapshot, book());
+    http::ServerConfig config;
+    config.listen = *net::Endpoint::parse("127.0.0.1:0");
+    server_ = std::move(
+        *http::listen(loop_, config, [this](http::Exchange& x) { return broker_->handle(x); }));
+  }
+
+  std::shared_ptr<const KeyBook> book() {
+    ledger::VaultKeyList list;
+    list.keys.push_back(issued_.record);
+    return std::make_shared<const KeyBook>(std::move(list));
+  }
+  void revoke() {
+    issued_.record.state = ledger::VaultKeyState::revoked;
+    broker_->publish(book());
+  }
+
+  http::Client& client_for(const Vendor&) override { return *vendors_; }
+
+  static Task<void> answer(BrokerTest* self, http::Exchange* x) {
+    Sent sent;
+    sent.method = x->request().method;
+    sent.target = x->request().target;
+    sent.authorization = std::string(x->request().headers.get("authorization").value_or(""));
+    sent.idempotency = std::string(x->request().headers.get("idempotency-key").value_or(""));
+    sent.body = (co_await http::read_all(x->body(), 1U << 20)).value_or("");
+    self->sent_.push_back(std::move(sent));
+    if (self->reply_) {
+      co_await self->reply_(x);
+      co_return;
+    }
+    http::ResponseHead head;
+    head.headers.add("Content-Type", "application/json");
+    std::ignore = co_await x->respond(
+        std::move(head), R"({"id":"ch_1","object":"charge","amount":1000,"currency":"usd"})");
+  }
+
+  http::Response call(std::string method, std::string target, std::string body,
+                      std::string idempotency = "") {
+    http::Request request;
+    request.method = std::move(method);
+    request.url = *http::Url::parse("http://" + server_->local().str() + target);
+    const Secret text = issued_.text(KeyShape::vault);
+    request.headers.add("Authorization", "Bearer " + std::string(text.reveal_text()));
+    if (!body.empty()) request.headers.add("Content-Type", "application/x-www-form-urlencoded");
+    if (!idempotency.empty()) request.headers.add("Idempotency-Key", idempotency);
+    request.body = std::move(body);
+    auto got = net::run_until(loop_, client_->fetch(std::move(request), 1U << 20, Millis(20'000)));
+    EXPECT_TRUE(got) << got.error().message();
+    return got ? std::move(*got) : http::Response{};
+  }
+  http::Response charge(std::string amount, std::string idempotency = "") {
+    return call("POST", "/stripe/v1/charges", "amount=" + amount + "&currency=usd&customer=cus_1",
+                std::move(idempotency));
+  }
+  std::vector<ledger::SpendRecord> spends() {
+    auto got = net::run_until(loop_, spends_.list_spends({}));
+    return got ? std::move(*got) : std::vector<ledger::SpendRecord>{};
+  }
+  std::vector<std::string> kinds() {
+    std::vector<std::string> out;
+    for (const auto& e : journal_.events)
+      out.push_back(e.kind + " " + std::string(e.verdict ? audit::to_string(*e.verdict) : ""));
+    return out;
+  }
+
+  net::Loop loop_;
+  ManualClock clock_{UnixMillis{1'790'000'000'000}};
+  SeededRandom random_{5};
+  MetricRegistry metrics_;
+  ledger::MemorySpends spends_;
+  WatchedJournal journal_{clock_};
+  std::unique_ptr<Shared> shared_;
+  IssuedKey issued_;
+  std::vector<Sent> sent_;
+  std::function<Task<void>(http::Exchange*)> reply_;
+  std::unique_ptr<http::Client> client_, vendors_;
+  std::unique_ptr<Broker> broker_;
+  std::unique_ptr<http::Server> upstream_, server_;
+};
+
+TEST_F(BrokerTest, ForwardsWhatWasJudgedWithTheRealKeyAndTellsBothRows) {
+  const auto answered = charge("1000");
+  EXPECT_EQ(answered.status, 200);
+  ASSERT_EQ(sent_.size(), 1U);
+  EXPECT_EQ(sent_[0].target, "/v1/charges");
+  EXPECT_EQ(sent_[0].authorization, "Bearer " + std::string(kReal));
+  EXPECT_EQ(sent_[0].body, "amount=1000&currency=usd&customer=cus_1");
+  EXPECT_THAT(sent_[0].idempotency, HasSubstr("octroi_call_"));
+  EXPECT_THAT(kinds(), ElementsAre("call.intent allowed", "call.outcome allowed"));
+  const auto held = spends();
+  ASSERT_EQ(held.size(), 1U);
+  EXPECT_EQ(held[0].state, ledger::SpendState::settled);
+  EXPECT_EQ(held[0].settled, 10_usd);
+  EXPECT_EQ(held[0].object, "ch_1");
+}
+
+TEST_F(BrokerTest, NoAuditRowNoCall) {
+  journal_.memory().set_unavailable(true);
+  EXPECT_EQ(charge("1000").status, 503);
+  EXPECT_THAT(sent_, IsEmpty());
+  ASSERT_EQ(spends().size(), 1U);
+  EXPECT_EQ(spends()[0].state, ledger::SpendState::released);
+}
+
+TEST_F(BrokerTest, NoLedgerNoCall) {
+  spends_.set_unavailable(true);
+  EXPECT_EQ(charge("1000").status, 503);
+  EXPECT_THAT(sent_, IsEmpty());
+}
+
+TEST_F(BrokerTest, AKeyRevokedWhileTheRowIsWrittenIsNotForwarded) {
+  journal_.on_row = [this](const audit::Event& e) {
+    if (e.kind == audit::kCallIntent) revoke();
+  };
+  EXPECT_EQ(charge("1000").status, 401);
+  EXPECT_THAT(sent_, IsEmpty());
+  ASSERT_EQ(spends().size(), 1U);
+  EXPECT_EQ(spends()[0].state, ledger::SpendState::released);
+}
+
+TEST_F(BrokerTest, AStaleBookOpensNothing) {
+  broker_->set_stale(true);
+  EXPECT_EQ(charge("1000").status, 503);
+  EXPECT_THAT(sent_, IsEmpty());
+  broker_->set_stale(false);
+  EXPECT_EQ(charge("1000").status, 200);
+}
+
+Task<void> decline(http::Exchange* x) {
+  http::ResponseHead head;
+  head.status = 402;
+  std::ignore = co_await x->respond(std::move(head), R"({"error":{"type":"card_error"}})");
+}
+TEST_F(BrokerTest, ARefusalByTheVendorGivesTheMoneyBack) {
+  reply_ = decline;
+  EXPECT_EQ(charge("5000").status, 402);
+  EXPECT_EQ(spends()[0].state, ledger::SpendState::released);
+  EXPECT_THAT(kinds(), ElementsAre("call.intent allowed", "call.outcome failed"));
+  reply_ = nullptr;
+  EXPECT_EQ(charge("5000").status, 200);
+}
+
+Task<void> hang_up(http::Exchange* x) {
+  x->abort();
+  co_return;
+}
+TEST_F(BrokerTest, AnUnknownOutcomeKeepsTheHoldAndARetryIsCountedOnce) {
+  reply_ = hang_up;
+  EXPECT_EQ(charge("5000", "one").status, 502);
+  ASSERT_EQ(spends().size(), 1U);
+  EXPECT_EQ(spends()[0].state, ledger::SpendState::unknown);
+  reply_ = nullptr;
+  EXPECT_EQ(charge("1", "two").status, 403);  // the cap is full
+  EXPECT_EQ(charge("5000", "one").status, 200);
+  ASSERT_EQ(spends().size(), 1U);
+  EXPECT_EQ(spends()[0].state, ledger::SpendState::settled);
+  EXPECT_EQ(sent_[0].idempotency, sent_[1].idempotency);
+  EXPECT_THAT(kinds(),
+              ElementsAre("call.intent allowed", "call.outcome unknown", "call.outcome denied",
+                          "call.intent allowed", "call.outcome allowed"));
+}
+
+TEST_F(BrokerTest, AnIdempotencyKeyIsForOneRequest) {
+  EXPECT_EQ(charge("100", "one").status, 200);
+  EXPECT_EQ(charge("200", "one").status, 409);
+  EXPECT_EQ(sent_.size(), 1U);
+}
+
+TEST_F(BrokerTest, ACapIsExactToTheSmallestUnit) {
+  EXPECT_EQ(charge("5001").status, 403);
+  EXPECT_EQ(charge("5000").status, 200);
+  EXPECT_THAT(sent_, ::testing::SizeIs(1));
+}
+
+TEST_F(BrokerTest, ACaptureOfWhatWasCountedIsNotCountedAgain) {
+  start(R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"10 usd"})");
+  EXPECT_EQ(charge("1000").status, 200);  // ch_1
+  EXPECT_EQ(call("POST", "/stripe/v1/charges/ch_1/capture", "").status, 200);
+  EXPECT_EQ(call("POST", "/stripe/v1/charges/ch_2/capture", "").status, 403);
+  EXPECT_EQ(sent_.size(), 2U);
+}
+
+Task<void> trickle(http::Exchange* x, net::Loop* loop) {
+  if (!(co_await x->start({}, std::nullopt))) co_return;
+  for (int i = 0; i < 2'000; ++i) {
+    if (!(co_await x->write(as_bytes(std::string_view("data: more\n\n"))))) co_return;
+    co_await loop->sleep(Millis(10));
+  }
+}
+TEST_F(BrokerTest, AStreamOfARevokedKeyEnds) {
+  reply_ = [this](http::Exchange* x) { return trickle(x, &loop_); };
+  struct Later {
+    static Task<void> run(BrokerTest* self) {
+      while (self->sent_.empty()) co_await self->loop_.sleep(Millis(10));
+      self->revoke();
+    }
+  };
+  loop_.post([this] { loop_.tasks().start(Later::run(this)); });
+  http::Request request;
+  request.url = *http::Url::parse("http://" + server_->local().str() + "/stripe/v1/events");
+  const Secret text = issued_.text(KeyShape::vault);
+  request.headers.add("Authorization", "Bearer " + std::string(text.reveal_text()));
+  const Millis began = loop_.now();
+  auto got = net::run_until(loop_, client_->fetch(std::move(request), 1U << 20, Millis(15'000)));
+  EXPECT_FALSE(got);
+  EXPECT_LT(loop_.now() - began, Millis(5'000));
+}
+
+TEST_F(BrokerTest, RefusalsSpeakAsTheVendorDoes) {
+  const auto denied = charge("9999999");
+  EXPECT_EQ(denied.status, 403);
+  EXPECT_EQ(denied.headers.get("Stripe-Should-Retry"), "false");
+  const auto doc = json::parse(denied.body);
+  ASSERT_TRUE(doc);
+  EXPECT_EQ(doc->root().object("error")->string("code").value_or(""), "cap_exceeded");
+}
+
+}  // namespace
+}  // namespace octroi::vault

@@ -1,0 +1,63 @@
+#include "octroi/vault/packs/resend/resend.h"
+
+#include <gmock/gmock.h>
+
+namespace octroi::vault {
+namespace {
+
+using ::testing::ElementsAre;
+
+Result<policy::Call> read(const VendorPack& pack, std::string path, std::string_view json) {
+  Input in;
+  in.method = "POST";
+  in.path = std::move(path);
+  in.body_kind = BodyKind::json;
+  in.document.emplace(*json::parse(json));
+  return pack.extract(pack.route("POST", in.path), in);
+}
+
+TEST(Resend, CountsEachRecipientOnce) {
+  const auto pack = make_resend_pack();
+  const auto call = read(*pack, "/emails",
+                         R"({"from":"Me <me@Example.com>","to":["a@b.c","A@b.c"],"cc":"d@e.f",
+                             "bcc":["g@h.i"],"subject":"s"})");
+  ASSERT_TRUE(call) << call.error().message();
+  EXPECT_EQ(call->count, 3);
+  EXPECT_THAT(call->recipients, ElementsAre("a@b.c", "d@e.f", "g@h.i"));
+  EXPECT_THAT(call->sender_domains, ElementsAre("example.com"));
+  EXPECT_EQ(call->operation, "emails.send");
+}
+
+TEST(Resend, CountsABatchAsAWhole) {
+  const auto pack = make_resend_pack();
+  const auto call = read(*pack, "/emails/batch",
+                         R"([{"from":"m@a.b","to":"x@y.z"},{"from":"m@c.d","to":"x@y.z"}])");
+  ASSERT_TRUE(call);
+  EXPECT_EQ(call->count, 2);
+  EXPECT_THAT(call->sender_domains, ElementsAre("a.b", "c.d"));
+}
+
+TEST(Resend, RefusesWhatItCannotCount) {
+  const auto pack = make_resend_pack();
+  for (const char* body :
+       {R"({"from":"m@a.b"})", R"({"to":"x@y.z"})", R"({"from":"m@a.b","to":{"a":1}})",
+        R"({"from":"m@a.b","to":["x@y.z",1]})", R"({"from":"m@a.b","to":"x@y.z, q@y.z"})",
+        R"({"from":"m@a.b","to":"x@y.z>, <q@y.z"})"}) {
+    EXPECT_FALSE(read(*pack, "/emails", body)) << body;
+  }
+  EXPECT_FALSE(read(*pack, "/emails/batch", "[]"));
+  EXPECT_TRUE(pack->route("POST", "/broadcasts/b/send").name.empty());
+  EXPECT_TRUE(pack->route("POST", "/api-keys").name.empty());
+}
+
+TEST(Resend, ReadsAddresses) {
+  EXPECT_EQ(mail_address("a@b.c").value_or(""), "a@b.c");
+  EXPECT_EQ(mail_address("Some Body <A.b+c@D.e>").value_or(""), "a.b+c@d.e");
+  for (const char* bad : {"", "a", "@b.c", "a@", "a@b@c", "a b@c.d", "x, <a@b.c>", "<a@b.c",
+                          "a@b..c", "\"q\"@b.c", "a@[1.2.3.4]"}) {
+    EXPECT_FALSE(mail_address(bad)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace octroi::vault

@@ -1,0 +1,165 @@
+#include "octroi/vault/packs/stripe/stripe.h"
+
+#include <gmock/gmock.h>
+
+namespace octroi::vault {
+namespace {
+
+using ::testing::ElementsAre;
+
+Input input(std::string method, std::string path, std::string form) {
+  Input in;
+  in.method = std::move(method);
+  in.path = std::move(path);
+  if (!form.empty()) {
+    in.body_kind = BodyKind::form;
+    in.form = *Form::parse(form);
+    in.body = in.form.text();
+  }
+  return in;
+}
+
+struct RouteRow {
+  const char* name;
+  const char* method;
+  const char* path;
+  const char* operation;  // "": not known
+  policy::Direction direction;
+};
+class Routes : public ::testing::TestWithParam<RouteRow> {};
+TEST_P(Routes, AreNamedAndClassified) {
+  const auto pack = make_stripe_pack();
+  const Operation o = pack->route(GetParam().method, GetParam().path);
+  EXPECT_EQ(o.name, GetParam().operation);
+  EXPECT_EQ(o.direction, GetParam().direction);
+}
+using enum policy::Direction;
+INSTANTIATE_TEST_SUITE_P(
+    All, Routes,
+    ::testing::Values(
+        RouteRow{"charge", "POST", "/v1/charges", "charges.create", charge},
+        RouteRow{"capture", "POST", "/v1/charges/ch_1/capture", "charges.capture", charge},
+        RouteRow{"refund", "POST", "/v1/refunds", "refunds.create", refund},
+        RouteRow{"refund_of_charge", "POST", "/v1/charges/ch_1/refund", "charges.refund", refund},
+        RouteRow{"payout", "POST", "/v1/payouts", "payouts.create", payout},
+        RouteRow{"transfer", "POST", "/v1/transfers", "transfers.create", payout},
+        RouteRow{"confirm", "POST", "/v1/payment_intents/pi_1/confirm", "payment_intents.confirm",
+                 charge},
+        RouteRow{"customer", "POST", "/v1/customers", "customers.create", write},
+        RouteRow{"delete_customer", "DELETE", "/v1/customers/cus_1", "customers.delete", write},
+        RouteRow{"list", "GET", "/v1/charges", "charges.list", read},
+        RouteRow{"one", "GET", "/v1/charges/ch_1", "charges.retrieve", read},
+        RouteRow{"search", "GET", "/v1/charges/search", "charges.search", read},
+        RouteRow{"below", "GET", "/v1/customers/cus_1/sources", "customers.sources.list", read},
+        RouteRow{"space", "GET", "/v1/checkout/sessions/cs_1", "checkout.sessions.retrieve", read},
+        RouteRow{"balance", "GET", "/v1/balance", "balance.retrieve", read},
+        RouteRow{"trailing_slash", "POST", "/v1/charges/", "", write},
+        RouteRow{"unknown_post", "POST", "/v1/accounts", "", write},
+        RouteRow{"unknown_version", "GET", "/v3/charges", "", write},
+        RouteRow{"put", "PUT", "/v1/charges", "", write}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(Stripe, EveryRowIsReachedByItsOwnPath) {
+  const auto pack = make_stripe_pack();
+  for (const stripe::Row& row : stripe::table()) {
+    std::string path(row.path);
+    for (std::size_t at; (at = path.find("{id}")) != std::string::npos;) path.replace(at, 4, "x_1");
+    EXPECT_EQ(pack->route(row.method, path).name, row.name) << path;
+    const bool moves = row.direction != write;
+    EXPECT_EQ(moves, row.amount != stripe::Amount::none) << row.name;
+  }
+}
+
+struct AmountRow {
+  const char* name;
+  const char* path;
+  const char* form;
+  policy::AmountState state;
+  std::int64_t minor;
+};
+class Amounts : public ::testing::TestWithParam<AmountRow> {};
+TEST_P(Amounts, AreKnownOrSaidToBeUnknown) {
+  const auto pack = make_stripe_pack();
+  const Input in = input("POST", GetParam().path, GetParam().form);
+  const auto call = pack->extract(pack->route("POST", in.path), in);
+  ASSERT_TRUE(call) << call.error().message();
+  EXPECT_EQ(call->amount, GetParam().state);
+  if (call->minor) EXPECT_EQ(call->minor->minor, GetParam().minor);
+}
+using enum policy::AmountState;
+INSTANTIATE_TEST_SUITE_P(
+    All, Amounts,
+    ::testing::Values(
+        AmountRow{"charge", "/v1/charges", "amount=100&currency=usd", known, 100},
+        AmountRow{"no_amount", "/v1/charges", "currency=usd", unknown, 0},
+        AmountRow{"no_currency", "/v1/charges", "amount=100", unknown, 0},
+        AmountRow{"refund_all", "/v1/refunds", "charge=ch_1", unknown, 0},
+        AmountRow{"update_without", "/v1/payment_intents/pi_1", "description=x", none, 0},
+        AmountRow{"update_with", "/v1/payment_intents/pi_1", "amount=5&currency=usd", known, 5},
+        AmountRow{"invoice", "/v1/invoices/in_1/pay", "", unknown, 0},
+        AmountRow{"subscription", "/v1/subscriptions", "customer=cus_1", unknown, 0},
+        AmountRow{"customer", "/v1/customers", "email=a@b.c", none, 0},
+        AmountRow{"not_known", "/v1/accounts", "amount=1&currency=usd", unknown, 0}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(Stripe, SaysWhoIsTouched) {
+  const auto pack = make_stripe_pack();
+  const auto of = [&](std::string method, std::string path, std::string form) {
+    const Input in = input(method, std::move(path), std::move(form));
+    return *pack->extract(pack->route(method, in.path), in);
+  };
+  EXPECT_THAT(of("POST", "/v1/charges", "amount=1&currency=usd&customer=cus_1").customers,
+              ElementsAre("cus_1"));
+  EXPECT_THAT(of("GET", "/v1/customers/cus_2/sources", "").customers, ElementsAre("cus_2"));
+  EXPECT_TRUE(of("POST", "/v1/refunds", "charge=ch_1&amount=1").customer_unknown);
+  EXPECT_TRUE(of("GET", "/v1/charges/ch_1", "").customer_unknown);
+  EXPECT_THAT(of("POST", "/v1/transfers", "amount=1&currency=usd&destination=acct_1").recipients,
+              ElementsAre("acct_1"));
+}
+
+TEST(Stripe, RefusesWhatCanBeReadInTwoWays) {
+  const auto pack = make_stripe_pack();
+  Input in = input("POST", "/v1/charges", "amount=1&currency=usd");
+  in.query = *Form::parse("amount=2");
+  EXPECT_FALSE(pack->extract(pack->route("POST", in.path), in));
+  for (const char* form : {"amount=01&currency=usd", "amount=-1&currency=usd",
+                           "amount=1.0&currency=usd", "amount=1&currency=us", "amount[]=1",
+                           "amount=1&currency=usd&key=pk", "amount=1&_method=GET"}) {
+    const Input bad = input("POST", "/v1/charges", form);
+    EXPECT_FALSE(pack->extract(pack->route("POST", bad.path), bad)) << form;
+  }
+  http::Headers headers;
+  headers.add("Stripe-Account", "acct_1");
+  EXPECT_FALSE(pack->check_headers(headers));
+}
+
+TEST(Stripe, SettlesByTheAnswer) {
+  const auto pack = make_stripe_pack();
+  const Operation o = pack->route("POST", "/v1/charges");
+  http::Headers headers;
+  headers.add("Request-Id", "req_1");
+  headers.add("Idempotent-Replayed", "true");
+  const std::string body = R"({"id":"ch_1","amount":70,"currency":"jpy"})";
+  const Outcome done = pack->settle(o, 200, headers, body, true);
+  EXPECT_EQ(done.state, Outcome::State::done);
+  ASSERT_TRUE(done.minor);
+  EXPECT_EQ(done.minor->minor, 70);
+  EXPECT_EQ(done.object, "ch_1");
+  EXPECT_EQ(done.request_id, "req_1");
+  EXPECT_TRUE(done.replayed);
+  EXPECT_EQ(pack->settle(o, 402, {}, "{}", true).state, Outcome::State::refused);
+  EXPECT_EQ(pack->settle(o, 500, {}, "{}", true).state, Outcome::State::unknown);
+  EXPECT_EQ(pack->settle(o, 408, {}, "{}", true).state, Outcome::State::unknown);
+  EXPECT_FALSE(pack->settle(o, 200, {}, body.substr(0, 20), false).minor);
+}
+
+TEST(Stripe, KnowsItsKeys) {
+  const auto pack = make_stripe_pack();
+  EXPECT_EQ(pack->is_live(Secret(std::string_view("sk_live_abc"))), true);
+  EXPECT_EQ(pack->is_live(Secret(std::string_view("rk_test_abc"))), false);
+  EXPECT_FALSE(pack->check_credential(Secret(std::string_view("pk_live_abcdefg"))));
+  EXPECT_FALSE(pack->check_credential(Secret(std::string_view("sk_live_ab cdefg"))));
+}
+
+}  // namespace
+}  // namespace octroi::vault

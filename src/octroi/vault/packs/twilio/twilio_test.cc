@@ -1,0 +1,95 @@
+#include "octroi/vault/packs/twilio/twilio.h"
+
+#include <gmock/gmock.h>
+
+namespace octroi::vault {
+namespace {
+
+using ::testing::ElementsAre;
+
+constexpr std::string_view kReal =
+    "AC0123456789abcdef0123456789abcdef:00112233445566778899aabbccddeeff";
+
+ledger::VaultKey shown() {
+  ledger::VaultKey key;
+  key.pair_id = "ACffffffffffffffffffffffffffffffff";
+  return key;
+}
+Input input(std::string path, std::string form) {
+  Input in;
+  in.method = "POST";
+  in.path = "/2010-04-01/Accounts/" + shown().pair_id + std::move(path);
+  in.body_kind = BodyKind::form;
+  in.form = *Form::parse(form, make_twilio_pack()->form_rules());
+  return in;
+}
+
+TEST(Twilio, EstimatesAMessageByCountryAndLength) {
+  const auto pack = make_twilio_pack();
+  const Input in = input("/Messages.json", "To=%2B15551234567&From=%2B1555&Body=hello");
+  const auto call = pack->extract(pack->route("POST", in.path), in);
+  ASSERT_TRUE(call) << call.error().message();
+  EXPECT_EQ(call->operation, "messages.create");
+  EXPECT_THAT(call->countries, ElementsAre("US"));
+  EXPECT_THAT(call->recipients, ElementsAre("+15551234567"));
+  EXPECT_EQ(call->usd, phone_rate("+1555").sms);
+  const Input island = input("/Messages.json", "To=%2B18765551234&Body=hello");
+  EXPECT_THAT(pack->extract(pack->route("POST", island.path), island)->countries,
+              ElementsAre("??"));
+}
+
+TEST(Twilio, ACallNeedsAnEnd) {
+  const auto pack = make_twilio_pack();
+  const Input open = input("/Calls.json", "To=%2B4915112345678&From=%2B1&Url=x");
+  EXPECT_EQ(pack->extract(pack->route("POST", open.path), open)->amount,
+            policy::AmountState::unknown);
+  const Input bound = input("/Calls.json", "To=%2B4915112345678&From=%2B1&Url=x&TimeLimit=61");
+  const auto call = pack->extract(pack->route("POST", bound.path), bound);
+  EXPECT_EQ(call->usd, *phone_rate("+49").minute.times(2));
+}
+
+TEST(Twilio, ExchangesTheAccount) {
+  const auto pack = make_twilio_pack();
+  Input in = input("/Messages.json", "To=%2B1555&Body=x");
+  EXPECT_TRUE(pack->check_account(in, shown()));
+  Input other = input("/Messages.json", "To=%2B1555&Body=x");
+  other.path.replace(other.path.find("AC"), 34, "AC0123456789abcdef0123456789abcdef");
+  EXPECT_FALSE(pack->check_account(other, shown()));
+  http::RequestHead head;
+  const Secret real(kReal);
+  pack->prepare({head, in, real, shown(), ""});
+  EXPECT_EQ(in.path, "/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages.json");
+  EXPECT_EQ(head.headers.get("Authorization"), "Basic " + to_base64(as_bytes(kReal)));
+}
+
+TEST(Twilio, CountsParts) {
+  EXPECT_EQ(sms_segments(""), 1);
+  EXPECT_EQ(sms_segments(std::string(160, 'a')), 1);
+  EXPECT_EQ(sms_segments(std::string(161, 'a')), 2);
+  EXPECT_EQ(sms_segments(std::string(81, '{')), 2);
+  std::string wide;
+  for (int i = 0; i < 71; ++i) wide += "\xc3\xa4";
+  EXPECT_EQ(sms_segments(wide), 2);
+  std::string pairs;
+  for (int i = 0; i < 36; ++i) pairs += "\xf0\x9f\x98\x80";
+  EXPECT_EQ(sms_segments(pairs), 2);
+}
+
+TEST(Twilio, SettlesByItsPrice) {
+  const auto pack = make_twilio_pack();
+  const Operation o = pack->route("POST", input("/Messages.json", "To=x").path);
+  const auto priced =
+      pack->settle(o, 201, {}, R"({"sid":"SM1","price":"-0.00750","price_unit":"USD"})", true);
+  EXPECT_EQ(priced.usd, MicroUsd::from_raw_unchecked(7'500));
+  EXPECT_EQ(priced.object, "SM1");
+  EXPECT_FALSE(
+      pack->settle(o, 201, {}, R"({"sid":"SM1","price":null,"price_unit":"USD"})", true).usd);
+}
+
+TEST(Twilio, KnowsNothingOfBuyingNumbers) {
+  const auto pack = make_twilio_pack();
+  EXPECT_TRUE(pack->route("POST", input("/IncomingPhoneNumbers.json", "a=b").path).name.empty());
+}
+
+}  // namespace
+}  // namespace octroi::vault
