@@ -425,22 +425,33 @@ Result<SweepReport> sweep_spends(Connection& db, UnixMillis now, int limit) {
   return report;
 }
 
-// Windows are dropped only when no reservation counts in them any more: those that began before the
-// window ended are gone, since a reservation that is changed later keeps its own time of change.
+namespace {
+
+/// Windows that ended before this moment are counted in by no reservation that is still known: one
+/// counts in windows that contain the moment of its creation, or in later ones.
+Result<std::int64_t> oldest_need(Connection& db) {
+  OCTROI_TRY(Query q, db.query("SELECT MIN(created_at) FROM spends"));
+  OCTROI_TRY(const bool row, q.step());
+  if (!row || q.is_null(0)) return std::numeric_limits<std::int64_t>::max();
+  return q.integer(0);
+}
+
+}  // namespace
+
 Result<std::int64_t> prune_spends(Connection& db, UnixMillis before, int limit) {
   OCTROI_TRY(Savepoint all, Savepoint::begin(db));
   OCTROI_CHECK(db.run("DELETE FROM spend_dedupe WHERE until_at < ?", before.value));
   OCTROI_CHECK(
       db.run("DELETE FROM spends WHERE id IN (SELECT id FROM spends"
-             " WHERE changed_at < ?1 AND replay_until < ?1"
-             " AND state IN ('settled', 'released') ORDER BY changed_at LIMIT ?2)",
+             " WHERE created_at < ?1 AND changed_at < ?1 AND replay_until < ?1"
+             " AND state IN ('settled', 'released') ORDER BY created_at LIMIT ?2)",
              before.value, bounded(limit)));
   const std::int64_t gone = db.changes();
+  OCTROI_TRY(const std::int64_t oldest, oldest_need(db));
   OCTROI_CHECK(
       db.run("DELETE FROM spend_windows WHERE id IN (SELECT w.id FROM spend_windows w"
-             " WHERE w.ends_at < ?1 AND NOT EXISTS (SELECT 1 FROM spends s"
-             " WHERE s.created_at < w.ends_at + ?3) ORDER BY w.ends_at LIMIT ?2)",
-             before.value, bounded(limit), std::int64_t{kClockSkew.count()}));
+             " WHERE w.ends_at < ?1 AND w.ends_at < ?3 ORDER BY w.ends_at LIMIT ?2)",
+             before.value, bounded(limit), oldest));
   OCTROI_CHECK(all.keep());
   return gone;
 }

@@ -46,7 +46,7 @@ CREATE TABLE spends (
 );
 CREATE INDEX spends_open ON spends (state, answer_by) WHERE state IN ('held', 'unknown');
 CREATE INDEX spends_by_object ON spends (vendor, object) WHERE object <> '';
-CREATE INDEX spends_by_change ON spends (changed_at);
+CREATE INDEX spends_by_creation ON spends (created_at);
 
 -- What was done a moment ago, by the hash of its content.
 CREATE TABLE spend_dedupe (
