@@ -39,10 +39,10 @@ def redis() -> Iterator[Redis]:
 
 @pytest.fixture
 def replicas(gateway: Callable[..., Gateway], upstream, postgres: Postgres, redis: Redis) -> Callable[..., list[Gateway]]:
-    def make(count: int = 3, shared: Redis | None = redis, **more: Any) -> list[Gateway]:
+    def make(count: int = 3, shared: Redis | None = redis, url: str = "", **more: Any) -> list[Gateway]:
         services = [service("limited", "^/limited/", upstream.url, "1 sat", rate_limits=[RULE]),
                     service("api", "^/api/", upstream.url, "1 sat", schemes=["l402"])]
-        made = make_replicas(gateway, services, [postgres.database()] * count, shared, **more)
+        made = make_replicas(gateway, services, [url or postgres.database()] * count, shared, **more)
         wait_until_ready(made)
         return made
 
@@ -206,6 +206,16 @@ def test_without_redis_revocations_come_over_the_database(replicas, payer):
     revoked = time.monotonic()
     wait_for(lambda: {ask(s, "/api/t", token).status for s in servers} == {403}, 2, "all refusals", pause=0.01)
     assert time.monotonic() - revoked < 0.5
+
+
+def test_behind_a_pooler_replicas_look(replicas, payer, postgres):
+    """There is no LISTEN through it, which the log says."""
+    servers = replicas(2, shared=None, url=postgres.through_pgbouncer(postgres.database()))
+    token = servers[0].buy_token("/api/t", payer)
+    assert [ask(s, "/api/t", token).status for s in servers] == [200] * 2
+    revoke(servers[1])
+    wait_for(lambda: {ask(s, "/api/t", token).status for s in servers} == {403}, 2, "all refusals", pause=0.01)
+    assert all("cannot LISTEN" in (s.directory / "octroi.log").read_text() for s in servers)
 
 
 def test_a_replica_that_does_not_know_what_is_revoked_does_not_serve(replicas, payer, postgres):
