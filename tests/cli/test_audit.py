@@ -195,6 +195,37 @@ def test_the_key_is_private_and_stays(server, octroi):
     assert octroi("key") == before
 
 
+def test_checkpoints_are_kept_elsewhere(server, octroi):
+    """A store that was put back to an older state, with all that stands in it, is found."""
+    elsewhere = server.directory / "elsewhere.jsonl"
+    server.stop()
+    server.config["audit_checkpoints"] = str(elsewhere)
+    server.start()
+    change(server, 2)
+    server.stop()
+    database = server.directory / "octroi.db"
+    older = database.read_bytes()
+    assert not (server.directory / "octroi.db.checkpoints").exists()
+    server.start()
+    change(server, 1)
+    server.stop()
+    assert len(elsewhere.read_text().splitlines()) >= 2 and stat.S_IMODE(elsewhere.stat().st_mode) == 0o600
+    assert json.loads(octroi("verify", "--store"))["valid"]
+    for side in ("octroi.db-wal", "octroi.db-shm"):
+        (server.directory / side).unlink(missing_ok=True)
+    database.write_bytes(older)
+    report = json.loads(octroi("verify", "--store", status=1))
+    assert (report["first_bad"]["seq"], report["first_bad"]["fault"]) == (1, "cut_off")
+    with elsewhere.open("a") as file:
+        file.write('{"half": ')  # killed while it wrote
+    server.start()  # goes on behind it
+    change(server, 1)
+    server.stop()
+    assert elsewhere.read_text().splitlines()[-2] == '{"half": '
+    assert json.loads(elsewhere.read_text().splitlines()[-1])["kind"] == "checkpoint"
+    assert json.loads(octroi("verify", "--store", status=1))["first_bad"]["fault"] == "cut_off"
+
+
 def test_words_that_make_no_sense(octroi):
     assert "--store" in octroi("verify", status=2)
     assert "--run" in octroi("export", "--proof", status=2)

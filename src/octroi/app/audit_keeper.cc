@@ -28,10 +28,13 @@ tl::unexpected<Error> refused(const std::string& path, int error) {
 
 /// Appends a line, durably, or leaves the file as it was.
 Result<> append_line(const std::string& path, std::string_view line) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  const int fd = ::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return refused(path, errno);
   const off_t before = ::lseek(fd, 0, SEEK_END);
-  const std::string text = std::string(line) + "\n";
+  // A line that was not finished when the power went stays by itself.
+  char last = '\n';
+  if (before > 0 && ::pread(fd, &last, 1, before - 1) != 1) last = '\0';
+  const std::string text = (last == '\n' ? "" : "\n") + std::string(line) + "\n";
   const ssize_t wrote = ::write(fd, text.data(), text.size());
   const bool whole = wrote == static_cast<ssize_t>(text.size());
   const bool good = whole && ::fdatasync(fd) == 0;
@@ -68,11 +71,11 @@ Result<std::vector<audit::Checkpoint>> read_checkpoints(const std::string& path)
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(end + 1);
     if (line.empty()) continue;
-    auto c = audit::parse_checkpoint(line);
-    if (!c) {
-      return fail(std::move(c).error().within(fmt::format("{}: line {}", path, out.size() + 1)));
+    if (auto c = audit::parse_checkpoint(line)) {
+      out.push_back(*std::move(c));
+    } else {
+      OCTROI_LOG(warn, kModule, "a line is no checkpoint", {{"file", path}});
     }
-    out.push_back(*std::move(c));
   }
   return out;
 }

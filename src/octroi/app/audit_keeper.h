@@ -46,7 +46,8 @@ class AuditKeeper {
   Semaphore turn_{1};
 };
 
-/// The checkpoints of such a file. A last line that was not finished is passed over.
+/// The checkpoints of such a file. Lines that are none (the power went while one was written) are
+/// passed over, and logged.
 [[nodiscard]] Result<std::vector<audit::Checkpoint>> read_checkpoints(const std::string& path);
 
 }  // namespace octroi::app
