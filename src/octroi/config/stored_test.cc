@@ -453,18 +453,21 @@ TEST(Stored, KeysAreSetAndTakenAway) {
   }
 }
 
-TEST(Stored, TenThousandServicesLoad) {
+// script/bench loads ten thousand; a build without optimisation takes half a minute for that.
+TEST(Stored, ThousandsOfServicesLoad) {
+  constexpr int kMany = 1'000;
   std::vector<StoredService> many;
   std::string text = "  services:\n";
-  for (int i = 0; i < 10'000; ++i) {
+  for (int i = 0; i < kMany; ++i) {
     many.push_back(at("s" + std::to_string(i), "^/s" + std::to_string(i) + "/"));
     text += "    - name: s" + std::to_string(i) + "\n      match: { path: ^/s" + std::to_string(i) +
             "/ }\n      upstream: http://127.0.0.1:9\n      price: 1 sat\n";
   }
+  EXPECT_LT(text.size() * 10, kMaxConfigBytes / 2) << "ten times as many have room in a file";
   for (const auto& loaded : {load_with("", many), load_with(text, {})}) {
     ASSERT_TRUE(loaded) << loaded.error().size();
-    EXPECT_EQ(loaded->config.paywall->services.size(), 10'000U);
-    EXPECT_EQ(loaded->config.paywall->services.back().name.str(), "s9999");
+    EXPECT_EQ(loaded->config.paywall->services.size(), std::size_t{kMany});
+    EXPECT_EQ(loaded->config.paywall->services.back().name.str(), "s999");
   }
 }
 
