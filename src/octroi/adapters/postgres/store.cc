@@ -175,6 +175,14 @@ class PostgresStore final : public sql::SqlStore {
     co_return outcome;
   }
 
+  /// An answer that nobody could write is not being delivered any more: it is given again.
+  Task<Result<>> finish_consume(PaymentHash hash, StoredResponse response) override {
+    const auto answer = std::make_shared<const StoredResponse>(std::move(response));
+    auto kept = co_await SqlStore::finish_consume(hash, *answer);
+    if (!kept && kept.error().is(Errc::unavailable)) lost_->add(hash, answer);
+    co_return kept;
+  }
+
   void keep_answer(PaymentHash hash, StoredResponse response) override {
     keep(hash, std::make_shared<const StoredResponse>(std::move(response)));
   }

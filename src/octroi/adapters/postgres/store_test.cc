@@ -10,6 +10,7 @@
 #include "octroi/adapters/sql/migration_testing.h"
 #include "octroi/adapters/sql/model_testing.h"
 #include "octroi/base/log.h"
+#include "octroi/ledger/session_testing.h"
 #include "octroi/ledger/store_contract.h"
 
 namespace octroi::ledger {
@@ -369,6 +370,28 @@ TEST(PostgresFailing, AnAnswerThatCouldNotBeWrittenIsGivenAgainAndThenWritten) {
     there = sync(other->consume(consume_of(1)))->state;
   }
   EXPECT_EQ(there, ConsumeState::replay) << "the other replica has it now";
+}
+
+TEST(PostgresFailing, AnAnswerThatWasWaitedForAndNotWrittenIsGivenAgain) {
+  const QuietLog quiet;
+  PostgresFixture fixture;
+  ASSERT_TRUE(sync(fixture.store().record_invoices({invoice_of(1), invoice_of(2), invoice_of(3)})));
+  SessionStore& sessions = *fixture.store().sessions();
+  ASSERT_EQ(sync(fixture.store().consume(consume_of(1)))->state, ConsumeState::fresh);
+  ASSERT_EQ(sync(sessions.open_session(open_of(2)))->proof.state, ConsumeState::fresh);
+  ASSERT_EQ(sync(sessions.top_up_session(top_up_of(3, 2)))->outcome, SessionOutcome::applied);
+  server().stop();
+  for (const std::uint32_t n : {1U, 2U, 3U}) {
+    EXPECT_FALSE(sync(fixture.store().finish_consume(hash_of(n), answer_of())));
+  }
+  server().start();
+  wait_until_healed(fixture.store());
+  EXPECT_EQ(sync(fixture.store().consume(consume_of(1)))->state, ConsumeState::replay);
+  EXPECT_EQ(sync(sessions.open_session(open_of(2)))->proof.state, ConsumeState::unfinished);
+  const auto again = sync(sessions.top_up_session(top_up_of(3, 2)));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->outcome, SessionOutcome::replayed);
+  EXPECT_EQ(again->proof.state, ConsumeState::unfinished) << "not pending for ever";
 }
 
 // --- what is refused at start
