@@ -264,8 +264,8 @@ class CrossCheck {
 
   void nothing_started() {
     if (root_.given && !root_.at("paywall").given && !root_.at("wallet").given &&
-        !root_.at("admin").given && !root_.at("vault").given &&
-        !root_.at("price_server").given && !c_.has_errors()) {
+        !root_.at("admin").given && !root_.at("vault").given && !root_.at("price_server").given &&
+        !c_.has_errors()) {
       c_.warn(root_, "", "no door is configured: there is neither paywall, vault, wallet nor admin",
               "add the section of the door to start");
     }
