@@ -1,0 +1,165 @@
+"""The life of a vault key, and of the real key behind it."""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness import web
+from harness.process import environment, wait_for
+from harness.vault import REAL_STRIPE_KEY, Reply
+
+
+def test_a_registered_key_is_sealed_and_used(make_vault, capture, leaks):
+    leaks.register(REAL_STRIPE_KEY, "real key")
+    vault = make_vault({"stripe": (capture, None, {})}, {"bot": {"vendor": "stripe", "endpoints": ["customers.*"]}})
+    vault.start()
+    key_before = vault.issue("stripe", "bot", test=False)
+    assert vault.request("/stripe/v1/customers", key_before).status == 503  # there is no real key yet
+    wrong = vault.command("vault", "register", "stripe", stdin="pk_live_0123456789\n", ok=False)
+    assert wrong.returncode != 0 and "sk_live_" in wrong.stdout + wrong.stderr
+    vault.command("vault", "register", "stripe", stdin=REAL_STRIPE_KEY + "\n")
+    key = vault.issue("stripe", "bot")
+    assert vault.request("/stripe/v1/customers", key).status == 200
+    vault.stop()
+    assert REAL_STRIPE_KEY.encode() not in (vault.directory / "octroi.db").read_bytes()
+    assert (vault.directory / "vault.key").stat().st_mode & 0o777 == 0o600
+    vault.start()
+    assert vault.request("/stripe/v1/customers", key).status == 200
+    assert {tuple(c.all("Authorization")) for c in capture.calls} == {(f"Bearer {REAL_STRIPE_KEY}",)}
+    # With another key file it cannot be opened, and the server says so instead of starting.
+    vault.stop()
+    (vault.directory / "vault.key").write_text("00" * 32)
+    with pytest.raises(RuntimeError, match="sealed with another key file"):
+        vault.start()
+    leaks.exempt(vault.directory / "vault.key")
+
+
+def test_keys_work_without_a_running_server(stripe_vault, capture):
+    vault = stripe_vault()
+    vault.stop()
+    key = vault.issue("stripe", "bot", "--name", "made offline")
+    assert [k["id"] for k in vault.command("key", "list")["keys"]] == [key.id]
+    vault.start()
+    assert vault.request("/stripe/v1/customers", key).status == 200
+    vault.stop()
+    assert vault.command("key", "revoke", key.id)["id"] == key.id
+    vault.start()
+    assert vault.request("/stripe/v1/customers", key).status == 401
+
+
+def test_lists_show_nothing_that_opens(stripe_vault):
+    vault = stripe_vault()
+    key = vault.issue("stripe", "bot", "--agent", "a", "--server", "s", "--run", "r", "--expires", "2099-01-01T00:00:00Z")
+    shown = vault.command("key", "show", key.id)
+    assert shown["agent"] == "a" and shown["server"] == "s" and shown["run"] == "r"
+    assert shown["expires_at"] == "2099-01-01T00:00:00Z" and shown["state"] == "active"
+    for text in (str(shown), str(vault.command("key", "list"))):
+        assert key.text not in text and key.text[-30:] not in text
+
+
+def test_revoking_by_run_and_agent_and_all(stripe_vault):
+    vault = stripe_vault()
+    one = vault.issue("stripe", "bot", "--run", "run-1")
+    two = vault.issue("stripe", "bot", "--agent", "helper")
+    three = vault.issue("stripe", "bot")
+    assert vault.command("key", "revoke", "--run", "run-1")["ids"] == [one.id]
+    assert vault.command("key", "revoke", "--agent", "helper")["ids"] == [two.id]
+    assert vault.request("/stripe/v1/customers", three).status == 200
+    assert vault.command("key", "revoke", "--all")["ids"] == [three.id]
+    assert [vault.request("/stripe/v1/customers", k).status for k in (one, two, three)] == [401, 401, 401]
+    assert vault.command("key", "resume", three.id, ok=False).returncode != 0  # revoked is final
+
+
+def test_a_key_bound_to_a_run_refuses_another(stripe_vault, capture):
+    vault = stripe_vault()
+    key = vault.issue("stripe", "bot", "--run", "run-1")
+    assert vault.request("/stripe/v1/customers", key, headers={"X-Agent-Run-Id": "run-1"}).status == 200
+    assert vault.request("/stripe/v1/customers", key).status == 200
+    assert vault.request("/stripe/v1/customers", key, headers={"X-Agent-Run-Id": "run-2"}).status == 403
+    assert len(capture.calls) == 2
+
+
+def test_nothing_reaches_the_vendor_after_a_revoke_returned(stripe_vault, capture):
+    """One open connection asks as fast as it can; when the revoke has returned, the vendor sees no
+    further call but one that was on its way."""
+    vault = stripe_vault()
+    key = vault.issue("stripe", "bot")
+    arrived: list[float] = []
+    capture.reply = lambda call: (arrived.append(time.monotonic()), Reply())[1]
+    link = http.client.HTTPConnection("127.0.0.1", vault.port, timeout=20)
+    link.connect()
+    socket = link.sock
+    statuses: list[int] = []
+    over = threading.Event()
+
+    def loop() -> None:
+        while not over.is_set():
+            link.request("GET", "/stripe/v1/customers", headers={"Authorization": f"Bearer {key.text}"})
+            answer = link.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    wait_for(lambda: len(arrived) > 20, 20, "calls under way")
+    admin = web.request(
+        f"http://127.0.0.1:{vault.admin_port}/api/v1/vault/keys/{key.id}/revoke", "POST",
+        {"Authorization": "Bearer " + (vault.directory / "admin.token").read_text()},
+    )
+    returned = time.monotonic()
+    assert admin.status == 200, admin.text
+    wait_for(lambda: statuses and statuses[-1] == 401, 20, "a refusal")
+    seen = len(arrived)
+    wait_for(lambda: statuses[-20:] == [401] * 20, 20, "refusals")
+    over.set()
+    thread.join()
+    assert len(arrived) == seen
+    assert max(arrived) - returned < 0.05
+    assert link.sock is socket  # in one connection
+
+
+def test_the_real_key_is_in_no_process_list_or_output(stripe_vault):
+    vault = stripe_vault()
+    assert vault.program is not None
+    command = subprocess.run(["ps", "-o", "args=", "-p", str(vault.program.pid)], capture_output=True, text=True, env=environment())
+    assert REAL_STRIPE_KEY not in command.stdout
+
+
+def test_a_kill_loses_no_hold(stripe_vault, capture):
+    """The server is killed while the vendor thinks: after a restart the money is still held."""
+    vault = stripe_vault(daily_cap="10 usd")
+    key = vault.issue("stripe", "bot")
+    asked = threading.Event()
+    release = threading.Event()
+
+    def slow(call) -> Reply:
+        asked.set()
+        release.wait(20)
+        return Reply()
+
+    capture.reply = slow
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    def ask() -> None:
+        try:
+            vault.request("/stripe/v1/charges", key, "POST", form, "amount=900&currency=usd&customer=c")
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert asked.wait(20)
+    vault.kill()
+    release.set()
+    thread.join()
+    capture.reply = lambda call: Reply()
+    vault.start()
+    assert vault.request("/stripe/v1/charges", key, "POST", form, "amount=101&currency=usd&customer=c").status == 403
+    assert vault.request("/stripe/v1/charges", key, "POST", form, "amount=100&currency=usd&customer=c").status == 200
+    kinds = [(r["kind"], r.get("verdict")) for r in vault.audit() if r["kind"].startswith("call.")]
+    assert kinds == [("call.intent", "allowed"), ("call.outcome", "denied"), ("call.intent", "allowed"), ("call.outcome", "allowed")]
