@@ -66,6 +66,10 @@ def replicas(gateway, upstream, postgres, proxy, shared) -> Callable[..., list[G
 def send(server: Gateway, path: str, credential: str, **headers: str) -> web.Response | None:
     """None: nobody knows what came of it. Real clients wait a little then, and so do these."""
     answer = server.request(path, headers={"Authorization": credential, **headers}, timeout=30)
+    if answer.status == 503 and "nothing was counted" in answer.text:
+        # A replica that does not know what is revoked: it did not happen, so it is asked again.
+        time.sleep(0.1)
+        return send(server, path, credential, **headers)
     if answer.status in (500, 503, 504):
         time.sleep(0.1)
         return None

@@ -158,6 +158,14 @@ Refusal l402_refusal(const Error& error) {
   if (error.is(E::revoked))
     return refusal(ProblemType::verification_failed, 403, "this token was revoked",
                    Judged::revoked);
+  if (error.is(Errc::stale)) {
+    auto r = refusal(ProblemType::internal_payment_error, 503,
+                     "whether the token was revoked is not known here now; nothing was counted, "
+                     "try again",
+                     Judged::unavailable);
+    r.retry_after = Millis(1'000);
+    return r;
+  }
   if (error.kind() == ErrorKind::unavailable || error.kind() == ErrorKind::timeout ||
       error.kind() == ErrorKind::internal) {
     auto r = refusal(ProblemType::internal_payment_error, 503,
