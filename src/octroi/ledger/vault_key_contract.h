@@ -1,0 +1,177 @@
+// octroi/ledger/vault_key_contract.h: what every ledger::VaultKeys must do, as tests. For tests
+// only; instantiated as StoreContract is.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "octroi/ledger/store.h"
+#include "octroi/ledger/store_testing.h"
+#include "octroi/ledger/vault_keys.h"
+
+namespace octroi::ledger {
+
+class VaultKeyContract : public testing::TestWithParam<StoreUnderTest> {
+ protected:
+  void SetUp() override { fixture_ = GetParam().make(); }
+  VaultKeys& keys() { return *fixture_->store().vault_keys(); }
+  VaultKeyList list() {
+    auto out = sync(keys().list_vault_keys());
+    EXPECT_TRUE(out) << out.error().message();
+    return out ? *std::move(out) : VaultKeyList{};
+  }
+  static VaultKey key(std::string id) {
+    VaultKey k;
+    k.id = id;
+    k.pair_id = "AC" + id;
+    k.secret_hash.fill(static_cast<std::uint8_t>(id.back()));
+    k.pair_hash.fill(static_cast<std::uint8_t>(id.front()));
+    k.live = false;
+    k.vendor = "stripe";
+    k.policy = "bot";
+    k.name = "näme";
+    k.server = "mcp";
+    k.agent = "helper";
+    k.run = "run-" + id;
+    k.expires = kStart + Millis(5);
+    k.created = k.changed = kStart;
+    return k;
+  }
+  bool add(VaultKey k) {
+    auto out = sync(keys().add_vault_key(std::move(k)));
+    EXPECT_TRUE(out) << out.error().message();
+    return out.value_or(false);
+  }
+  std::vector<std::string> change(VaultKeyFilter which, VaultKeyState state) {
+    auto out = sync(keys().change_vault_keys(std::move(which), state, kStart + Millis(9)));
+    EXPECT_TRUE(out) << out.error().message();
+    auto ids = out.value_or(std::vector<std::string>{});
+    std::sort(ids.begin(), ids.end());
+    return ids;
+  }
+  static VaultKeyFilter only(std::string id) {
+    VaultKeyFilter f;
+    f.id = std::move(id);
+    return f;
+  }
+
+  std::unique_ptr<StoreFixture> fixture_;
+};
+
+TEST_P(VaultKeyContract, AKeyComesBackAsItWasAdded) {
+  const VaultKey wanted = key("one");
+  ASSERT_TRUE(add(wanted));
+  VaultKey bare;
+  bare.id = "two";
+  bare.pair_id = "ACtwo";
+  ASSERT_TRUE(add(bare));
+  const VaultKeyList got = list();
+  ASSERT_EQ(got.keys.size(), 2U);
+  const VaultKey& k = got.keys[0];
+  EXPECT_EQ(k.id, wanted.id);
+  EXPECT_EQ(k.secret_hash, wanted.secret_hash);
+  EXPECT_EQ(k.pair_hash, wanted.pair_hash);
+  EXPECT_EQ(k.pair_id, wanted.pair_id);
+  EXPECT_EQ(k.live, wanted.live);
+  EXPECT_EQ(k.name, wanted.name);
+  EXPECT_EQ(k.server, wanted.server);
+  EXPECT_EQ(k.agent, wanted.agent);
+  EXPECT_EQ(k.run, wanted.run);
+  EXPECT_EQ(k.expires, wanted.expires);
+  EXPECT_EQ(k.state, VaultKeyState::active);
+  EXPECT_EQ(got.keys[1].expires, std::nullopt);
+  EXPECT_TRUE(got.keys[1].live);
+}
+
+TEST_P(VaultKeyContract, AnIdIsTakenOnce) {
+  ASSERT_TRUE(add(key("one")));
+  EXPECT_FALSE(add(key("one")));
+  VaultKey other = key("two");
+  other.pair_id = "ACone";
+  EXPECT_FALSE(add(other));
+  EXPECT_EQ(list().keys.size(), 1U);
+}
+
+TEST_P(VaultKeyContract, EveryChangeRaisesTheVersion) {
+  const auto version = [this] { return sync(keys().vault_keys_version()).value_or(-1); };
+  const std::int64_t first = version();
+  ASSERT_TRUE(add(key("one")));
+  const std::int64_t added = version();
+  EXPECT_GT(added, first);
+  EXPECT_EQ(list().version, added);
+  EXPECT_EQ(change(only("one"), VaultKeyState::paused), std::vector<std::string>{"one"});
+  const std::int64_t paused = version();
+  EXPECT_GT(paused, added);
+  ASSERT_TRUE(sync(keys().put_credential("stripe", "c2VhbGVk", kStart)));
+  EXPECT_GT(version(), paused);
+}
+
+TEST_P(VaultKeyContract, RevokedIsFinal) {
+  ASSERT_TRUE(add(key("one")));
+  EXPECT_EQ(change(only("one"), VaultKeyState::paused), std::vector<std::string>{"one"});
+  EXPECT_EQ(change(only("one"), VaultKeyState::active), std::vector<std::string>{"one"});
+  EXPECT_EQ(change(only("one"), VaultKeyState::revoked), std::vector<std::string>{"one"});
+  EXPECT_TRUE(change(only("one"), VaultKeyState::active).empty());
+  EXPECT_TRUE(change(only("none"), VaultKeyState::revoked).empty());
+  const VaultKey k = list().keys.front();
+  EXPECT_EQ(k.state, VaultKeyState::revoked);
+  EXPECT_EQ(k.changed, kStart + Millis(9));
+}
+
+TEST_P(VaultKeyContract, ManyAreChangedByWhatTheyAreFor) {
+  for (const char* id : {"a", "b", "c", "d"}) {
+    VaultKey k = key(id);
+    if (std::string_view(id) == "b") k.agent = "other";
+    if (std::string_view(id) == "c") k.policy = "other";
+    if (std::string_view(id) == "d") k.vendor = "other";
+    ASSERT_TRUE(add(k));
+  }
+  using Ids = std::vector<std::string>;
+  VaultKeyFilter f;
+  f.run = "run-a";
+  EXPECT_EQ(change(f, VaultKeyState::paused), Ids{"a"});
+  f = {};
+  f.agent = "other";
+  EXPECT_EQ(change(f, VaultKeyState::paused), Ids{"b"});
+  f = {};
+  f.policy = "other";
+  EXPECT_EQ(change(f, VaultKeyState::paused), Ids{"c"});
+  f = {};
+  f.vendor = "other";
+  EXPECT_EQ(change(f, VaultKeyState::paused), Ids{"d"});
+  f.agent = "nobody";
+  EXPECT_TRUE(change(f, VaultKeyState::revoked).empty());
+  EXPECT_EQ(change({}, VaultKeyState::revoked), (Ids{"a", "b", "c", "d"}));
+}
+
+TEST_P(VaultKeyContract, ACredentialIsReplaced) {
+  EXPECT_EQ(sync(keys().find_credential("stripe")).value_or("x"), std::nullopt);
+  ASSERT_TRUE(sync(keys().put_credential("stripe", "one", kStart)));
+  ASSERT_TRUE(sync(keys().put_credential("stripe", "two", kStart)));
+  ASSERT_TRUE(sync(keys().put_credential("resend", "three", kStart)));
+  EXPECT_EQ(sync(keys().find_credential("stripe")).value_or("x"), "two");
+}
+
+TEST_P(VaultKeyContract, ThreadsThatAddTheSameIdAgreeOnOne) {
+  std::atomic<int> added{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] {
+      for (int n = 0; n < 4; ++n) {
+        if (add(key("same"))) ++added;
+        EXPECT_TRUE(add(key("own" + std::to_string(i) + "x" + std::to_string(n))));
+      }
+    });
+  }
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(added.load(), 1);
+  EXPECT_EQ(list().keys.size(), 33U);
+}
+
+}  // namespace octroi::ledger
