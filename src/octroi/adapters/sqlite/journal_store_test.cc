@@ -114,7 +114,7 @@ TEST(SqliteJournal, OnAFullDiskAppendRefusesAndNothingThatWasAcknowledgedIsLost)
   using Mode = sqlite::FaultVfs::Mode;
   int refusals = 0;
   for (const Mode mode : {Mode::once, Mode::from_there, Mode::torn}) {
-    for (long at = 1; at < 60; at += 2) {
+    for (long at = 1; at < 60; at += 5) {
       sqlite::TempFolder folder;
       ManualClock clock{kStart};
       sqlite::SqliteOptions options;
