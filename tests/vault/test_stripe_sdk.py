@@ -120,7 +120,7 @@ def test_a_revoked_key_opens_nothing_and_others_do(stripe_vault, localstripe):
     assert vault.revoke(key)["id"] == key.id
     with pytest.raises(stripe.AuthenticationError) as refused:
         c.v1.customers.list()
-    assert code(refused) == "key-revoked"
+    assert code(refused) == "key_revoked"
     client(vault, other).v1.customers.list()
     assert len(localstripe.calls) == 2
 

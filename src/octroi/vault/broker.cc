@@ -1,5 +1,6 @@
 #include "octroi/vault/broker.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -44,8 +45,12 @@ constexpr std::array<std::string_view, 16> kNotForwarded = {
     "x-forwarded-for",  "x-forwarded-host", "x-forwarded-proto",
     "x-real-ip"};
 
-std::string_view word_of(std::string_view code) {
-  return code.substr(std::min(code.find('.') + 1, code.size()));
+/// "vault.key-revoked" as a policy's reasons are written: "key_revoked".
+std::string reason_of(Errc code) {
+  const std::string_view text = error_info(code).code;
+  std::string out(text.substr(text.find('.') + 1));
+  std::replace(out.begin(), out.end(), '-', '_');
+  return out;
 }
 
 Result<std::string> idempotency_key_of(const http::Headers& headers, std::string_view name) {
@@ -641,7 +646,7 @@ Task<void> Broker::refuse(Visit& visit, Error error) {
   const Errc code = errc_of(error).value_or(Errc::unavailable);
   Denial denial;
   denial.code = code;
-  denial.reason = visit.reason.empty() ? std::string(word_of(error_info(code).code)) : visit.reason;
+  denial.reason = visit.reason.empty() ? reason_of(code) : visit.reason;
   denial.message = error.is(code) ? std::string(error.message())
                                   : std::string("the vault cannot work now; nothing was sent");
   denial.resets_at = visit.resets_at;
