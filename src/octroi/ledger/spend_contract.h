@@ -606,7 +606,9 @@ inline void race_spends(const std::vector<SpendLedger*>& replicas, int threads =
   }
   EXPECT_EQ(settled + open + last, kCap);
   std::int64_t calls = 0;
-  for (const SpendUsage& u : *sync(replicas[0]->usage("policy/bot/day/all/calls", kNoon))) {
+  const auto counted_calls = sync(replicas[0]->usage("policy/bot/day/all/calls", kNoon));
+  ASSERT_TRUE(counted_calls);
+  for (const SpendUsage& u : *counted_calls) {
     calls += u.total();
   }
   EXPECT_EQ(calls * kDollar, settled + open);

@@ -44,7 +44,9 @@ TEST(PostgresSpends, ReplicasThatShareManyWindowsCountAllOfThem) {
     }
   });
   std::int64_t settled = 0;
-  for (const SpendUsage& u : *sync(replicas[0]->usage("policy/shared/", kNoon))) {
+  const auto shared = sync(replicas[0]->usage("policy/shared/", kNoon));
+  ASSERT_TRUE(shared);
+  for (const SpendUsage& u : *shared) {
     EXPECT_EQ(u.held, 0);
     settled += u.settled;
   }
