@@ -246,7 +246,8 @@ Task<void> Api::route(http::Exchange& exchange) {
              path.size() > below_tokens.size() + kRevoke.size() && request.method == "POST") {
     co_await revoke(exchange, path.substr(below_tokens.size(),
                                           path.size() - below_tokens.size() - kRevoke.size()));
-  } else if ((path == kTokens || path.starts_with(below_tokens)) && reading) {
+  } else if ((path == kTokens || path.starts_with(below_tokens)) && reading &&
+             !path.ends_with(kRevoke)) {
     co_await BundleApi(wiring_.store.bundles()).route(exchange);
   } else if (path == kSessions || path.starts_with(std::string(kSessions) + "/")) {
     co_await SessionApi(wiring_.store.sessions(), wiring_.sessions).route(exchange);
