@@ -163,3 +163,18 @@ def test_a_kill_loses_no_hold(stripe_vault, capture):
     assert vault.request("/stripe/v1/charges", key, "POST", form, "amount=100&currency=usd&customer=c").status == 200
     kinds = [(r["kind"], r.get("verdict")) for r in vault.audit() if r["kind"].startswith("call.")]
     assert kinds == [("call.intent", "allowed"), ("call.outcome", "denied"), ("call.intent", "allowed"), ("call.outcome", "allowed")]
+
+
+def test_a_brake_pauses_the_key(stripe_vault, capture):
+    vault = stripe_vault(velocity={"calls": 3, "per": "60s", "then": "pause"})
+    key, other = vault.issue("stripe", "bot"), vault.issue("stripe", "bot")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    def charge(which):
+        return vault.request("/stripe/v1/charges", which, "POST", form, "amount=1&currency=usd&customer=c").status
+
+    assert [charge(key) for _ in range(4)] == [200, 200, 200, 403]
+    wait_for(lambda: vault.command("key", "show", key.id)["state"] == "paused", 20, "the pause")
+    assert charge(key) == 401
+    assert charge(other) == 200
+    assert len(capture.calls) == 4

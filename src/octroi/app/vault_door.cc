@@ -31,7 +31,26 @@ VaultDoor::VaultDoor(net::Loop& loop, ledger::Store& store, MetricRegistry& metr
     : loop_(loop),
       store_(store),
       shared_{*store.spends(), *store.journal(), metrics, system_clock(), system_random()},
-      book_(std::make_shared<const vault::KeyBook>(ledger::VaultKeyList{})) {}
+      book_(std::make_shared<const vault::KeyBook>(ledger::VaultKeyList{})) {
+  struct Pause {
+    static Task<void> run(VaultDoor* self, std::string id) {
+      const ledger::VaultKey* key = self->book_->by_id(id);
+      if (key == nullptr || key->state != ledger::VaultKeyState::active) co_return;
+      OCTROI_LOG(warn, kModule, "a brake paused a key", {{"key", id}});
+      ledger::VaultKeyFilter which;
+      which.id = std::move(id);
+      auto paused = co_await self->change(std::move(which), ledger::VaultKeyState::paused);
+      if (!paused)
+        OCTROI_LOG(error, kModule, "a key could not be paused",
+                   {{"error", paused.error().message()}});
+    }
+  };
+  shared_.pause_key = [this](std::string id) {
+    loop_.post([this, i = std::move(id)]() mutable {
+      loop_.tasks().start(Pause::run(this, std::move(i)));
+    });
+  };
+}
 
 VaultDoor::~VaultDoor() = default;
 

@@ -377,6 +377,11 @@ Task<Result<>> Broker::reserve(Visit& visit) {
     case ledger::ReserveState::clock_went_back:
       break;
   }
+  if (reserved->state == ledger::ReserveState::over_cap && reserved->refused) {
+    const policy::Counted& cap = visit.decision.counted[*reserved->refused];
+    if (cap.brake && cap.then == policy::BrakeAction::pause && shared_.pause_key)
+      shared_.pause_key(visit.key->id);
+  }
   if (reserved->state == ledger::ReserveState::over_cap && reserved->resets_at != ledger::kNoEnd)
     visit.resets_at = reserved->resets_at;
   visit.decision = policy::after_reserve(std::move(visit.decision), *reserved);

@@ -10,6 +10,7 @@
 // Thread  one Broker per worker, used on its loop; snapshots and key books are immutable.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -35,6 +36,9 @@ struct Shared {
   MetricRegistry& metrics;
   Clock& clock;
   Random& random;
+  /// A brake of the key's policy says so; does not wait. Any thread. Empty: only this call is
+  /// refused.
+  std::function<void(std::string)> pause_key = {};
 };
 
 /// The connections of this worker.
