@@ -79,9 +79,11 @@ bool is_word(char c) {
 }  // namespace
 
 Result<std::int64_t> schema_version(Connection& db, std::span<const Migration> known) {
+  // In this order: outside a transaction another replica may migrate between the two looks, and
+  // what was empty may be migrated by the second.
+  OCTROI_TRY(const bool empty, db.is_empty());
   OCTROI_TRY(const bool migrated, db.has_table("schema_migrations"));
   if (!migrated) {
-    OCTROI_TRY(const bool empty, db.is_empty());
     if (!empty) return fail(Errc::corrupt, "the file is a database of another program");
     return 0;
   }
