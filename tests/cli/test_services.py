@@ -103,8 +103,11 @@ def test_a_removed_service_is_404_before_402(services, upstream, payer):
     assert "no service" in services("remove", "new", status=1)
     assert "no service" in services("show", "new", status=1)
     # Its money stays in the books.
-    totals = services.run("transaction", "totals", "--service", "new")
-    assert (totals["sales"], totals["amount_msat"]) == (1, 3_000)
+    def booked() -> bool:
+        totals = services.run("transaction", "totals", "--service", "new")
+        return (totals["sales"], totals["amount_msat"]) == (1, 3_000)
+
+    wait_for(booked, 10, "the node's word that it was paid")
 
 
 def test_a_disabled_service_is_kept_and_not_served(services, upstream):

@@ -46,13 +46,13 @@ class Echo:
                 head += piece
             head, _, rest = head.partition(b"\r\n\r\n")
             length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
+            self.received += len(rest)  # before it is sent on: who has all of it back may read this
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % length + rest)
             left = length - len(rest)
-            self.received += len(rest)
             buffer = bytearray(1 << 18)
             while left > 0 and (n := sock.recv_into(buffer)):
-                sock.sendall(memoryview(buffer)[:n])
                 self.received += n
+                sock.sendall(memoryview(buffer)[:n])
                 left -= n
 
     def stop(self) -> None:

@@ -150,7 +150,7 @@ def test_a_charge_is_redeemed_once(replicas, proxy, upstream, payer, workdir):
     assert all(len(upstream.of_path(path)) <= 1 for path in paths)
     served = {one["key"] for one in history.of("ok")}
     assert served == {path for path in paths if upstream.of_path(path)} and len(served) > PROOFS
-    assert troubles >= 10 and history.unknown > 10, (troubles, told)
+    assert troubles >= 10 and history.unknown, (troubles, told)
 
 
 def test_a_deposit_tops_up_one_session(replicas, proxy, upstream, payer, leaks, workdir):
@@ -298,7 +298,7 @@ def test_sessions_are_drawn_topped_up_read_and_closed(replicas, proxy, upstream,
     told = history.judge(workdir)
     assert told["verdict"] == "ok", told
     assert len(history.of("ok", "debit")) > 100
-    assert troubles >= 10 and history.unknown > 10, (troubles, told)
+    assert troubles >= 10 and history.unknown, (troubles, told)
 
 
 def test_a_token_of_ten_requests_opens_ten(replicas, proxy, upstream, payer, workdir):

@@ -115,11 +115,21 @@ def test_a_pricer_that_is_broken_slow_or_away_sells_nothing(make, pricer):
     assert server.metric("octroi_pricer_calls_total", call="price", result="failed") == 3
 
 
-@pytest.mark.parametrize("raw", ["", "[]", "{}", '{"price_sats": 1.5}', '{"price_sats": "7 sat"}', '{"price_sats": 7, "price_sats": 0}'])
+NONSENSE = {
+    "no-json": "no JSON",
+    "list": "[]",
+    "no-price": "{}",
+    "fraction": '{"price_sats": 1.5}',
+    "text": '{"price_sats": "7 sat"}',
+    "twice": '{"price_sats": 7, "price_sats": 0}',
+}
+
+
+@pytest.mark.parametrize("raw", NONSENSE.values(), ids=NONSENSE.keys())
 def test_an_answer_that_makes_no_sense_is_none(gateway, upstream, raw):
     pricer = HttpPricer()
     try:
-        pricer.raw = raw or "no JSON"
+        pricer.raw = raw
         one = service("api", "^/", upstream.url, price_source="pricer", schemes=["l402"])
         del one["price"]
         server = gateway([one], paywall={"price_sources": {"pricer": pricer.source()}})

@@ -107,20 +107,19 @@ struct Bench {
       metrics, "api", std::make_shared<const KeyLabels>(KeyLabels{{"aaaaaaaa"}, {"bbbbbbbb"}}));
   [[nodiscard]] RequestContext context() const {
     const Service& service = routes.services().front();
-    return {service,
-            service.rule_for("GET", "/v1/data"),
-            *service_metrics,
-            "GET",
-            "/v1/data",
-            "",
-            "",
-            "",
-            headers,
-            {},
-            kNow,
-            "request",
-            std::nullopt,
-            {service.settings.price.msat, {}, std::nullopt}};
+    return {.service = service,
+            .rule = service.rule_for("GET", "/v1/data"),
+            .metrics = *service_metrics,
+            .method = "GET",
+            .path = "/v1/data",
+            .query = "",
+            .digest = "",
+            .idempotency_key = "",
+            .headers = headers,
+            .client = {},
+            .now = kNow,
+            .request_id = "request",
+            .quote = {service.settings.price.msat, {}, std::nullopt}};
   }
 };
 
