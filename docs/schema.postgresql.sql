@@ -467,7 +467,7 @@ CREATE TABLE spends (
 );
 CREATE INDEX spends_open ON spends (state, answer_by) WHERE state IN ('held', 'unknown');
 CREATE INDEX spends_by_object ON spends (vendor, object) WHERE object <> '';
-CREATE INDEX spends_by_change ON spends (changed_at);
+CREATE INDEX spends_by_creation ON spends (created_at);
 
 -- What was done a moment ago, by the hash of its content.
 CREATE TABLE spend_dedupe (
@@ -478,7 +478,7 @@ CREATE TABLE spend_dedupe (
 CREATE INDEX spend_dedupe_by_end ON spend_dedupe (until_at);
 
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
-VALUES (10, 'spends', '580a8a2950682762ba15300ad3cccc832b9a230f8f8557c26c9620ee74aeb757', 0);
+VALUES (10, 'spends', '2e8b7ee0e3e163111b72056bce9e1879bcc662f52538532ba82e2bbdfa0b8394', 0);
 
 -- 011 vault_keys
 

@@ -384,7 +384,7 @@ CREATE INDEX spend_dedupe_by_end ON spend_dedupe (until_at);
 
 CREATE INDEX spend_windows_by_end ON spend_windows (ends_at);
 
-CREATE INDEX spends_by_change ON spends (changed_at);
+CREATE INDEX spends_by_creation ON spends (created_at);
 
 CREATE INDEX spends_by_object ON spends (vendor, object) WHERE object <> '';
 
