@@ -13,6 +13,7 @@
 #include <openssl/x509v3.h>
 
 #include "octroi/net/tls_deleter.h"
+#include "octroi/net/tls_server_context.h"
 #include "octroi/net/wait_slot.h"
 
 namespace octroi::net {
@@ -107,27 +108,17 @@ int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
   return SSL_TLSEXT_ERR_OK;
 }
 
-}  // namespace
-
-Result<std::shared_ptr<const TlsServerContext>> make_tls_server(
-    std::string_view certificate_chain_pem, const Secret& key_pem, std::vector<std::string> alpn) {
-  auto chain = read_certificates(certificate_chain_pem);
-  if (chain.empty()) return fail(Errc::tls_certificate, "tls.cert: no PEM certificate found");
-  BioPtr key_bio = memory_bio(key_pem.reveal_text());
-  const KeyPtr key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, no_passphrase, nullptr));
-  if (!key)
-    return fail(Errc::tls_certificate, "tls.key: no unencrypted PEM private key: " + last_error());
-
+Result<std::shared_ptr<ServerContext>> server_context(X509* certificate, EVP_PKEY* key,
+                                                      std::vector<std::string> alpn) {
   auto context = std::make_shared<ServerContext>();
   context->ctx.reset(SSL_CTX_new(TLS_server_method()));
   SSL_CTX* ctx = context->ctx.get();
   if (ctx == nullptr) return fail(Errc::system, "tls: " + last_error());
   common_settings(ctx);
-  if (SSL_CTX_use_certificate(ctx, chain[0].get()) != 1) {
+  if (SSL_CTX_use_certificate(ctx, certificate) != 1) {
     return fail(Errc::tls_certificate, "tls.cert: " + last_error());
   }
-  for (std::size_t i = 1; i < chain.size(); ++i) SSL_CTX_add1_chain_cert(ctx, chain[i].get());
-  if (SSL_CTX_use_PrivateKey(ctx, key.get()) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
+  if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
     ERR_clear_error();
     return fail(Errc::tls_certificate,
                 "tls.key does not belong to the first certificate of tls.cert");
@@ -139,6 +130,28 @@ Result<std::shared_ptr<const TlsServerContext>> make_tls_server(
   SSL_CTX_set_num_tickets(ctx, 1);
   context->alpn = alpn_wire(alpn);
   if (!context->alpn.empty()) SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, context.get());
+  return context;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const TlsServerContext>> make_tls_server(
+    std::string_view certificate_chain_pem, const Secret& key_pem, std::vector<std::string> alpn) {
+  auto chain = read_certificates(certificate_chain_pem);
+  if (chain.empty()) return fail(Errc::tls_certificate, "tls.cert: no PEM certificate found");
+  BioPtr key_bio = memory_bio(key_pem.reveal_text());
+  const KeyPtr key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, no_passphrase, nullptr));
+  if (!key)
+    return fail(Errc::tls_certificate, "tls.key: no unencrypted PEM private key: " + last_error());
+  OCTROI_TRY(auto context, server_context(chain[0].get(), key.get(), std::move(alpn)));
+  for (std::size_t i = 1; i < chain.size(); ++i)
+    SSL_CTX_add1_chain_cert(context->ctx.get(), chain[i].get());
+  return context;
+}
+
+Result<std::shared_ptr<const TlsServerContext>> make_tls_server_of(X509* certificate, EVP_PKEY* key,
+                                                                   std::vector<std::string> alpn) {
+  OCTROI_TRY(auto context, server_context(certificate, key, std::move(alpn)));
   return context;
 }
 
