@@ -133,7 +133,7 @@ const char* first_of(const char* p, const char* end, Mask mask) {
 
 void HeadParser::reset() noexcept {
   fault_ = Fault::none;
-  started_ = has_length_ = has_coding_ = chunked_ = absolute_ = false;
+  started_ = has_length_ = has_coding_ = chunked_ = absolute_ = tunnel_ = false;
   hosts_ = 0;
   version_ = Version::http11;
   status_ = 0;
@@ -256,11 +256,25 @@ Fault HeadParser::request_line(std::string_view line) {
   return request_target(target);
 }
 
-// RFC 9112 section 3.2: origin-form, absolute-form, asterisk-form for OPTIONS; no tunnels here.
+/// "a.example:443": of CONNECT nothing else is taken (RFC 9112 section 3.2.3).
+bool is_tunnel_target(std::string_view text) noexcept {
+  const std::size_t colon = text.rfind(':');
+  return is_host(text) && colon != std::string_view::npos && colon + 1 < text.size() &&
+         text.find(']', colon) == std::string_view::npos;
+}
+
+// RFC 9112 section 3.2: origin-form, absolute-form, asterisk-form for OPTIONS, and authority-form
+// where tunnels are opened.
 Fault HeadParser::request_target(std::string_view target) {
   if (target.size() > limits_.target) return Fault::target_too_long;
   const std::string_view method = at(method_part_);
-  if (method == "CONNECT") return Fault::method_not_served;
+  if (method == "CONNECT") {
+    if (!limits_.connect) return Fault::method_not_served;
+    if (!is_tunnel_target(target)) return Fault::bad_target;
+    tunnel_ = true;
+    authority_part_ = target_part_ = part(target);
+    return Fault::none;
+  }
   const char* const target_end = target.data() + target.size();
   if (target.empty() ||
       (target != "*" &&
@@ -414,6 +428,12 @@ Fault HeadParser::finish() {
   method_ = at(method_part_);
   target_ = at(target_part_);
   host_ = at(host_part_);
+  if (tunnel_) {
+    // Clients leave out the port in Host, and what is asked for is in the request line alone.
+    if (has_length_ && length_ > 0) return Fault::bad_content_length;
+    if (has_coding_) return Fault::bad_transfer_coding;
+    host_ = at(authority_part_);
+  }
   if (absolute_) {
     // RFC 9112 section 3.2.2 lets the target win over Host; two names for one request are refused.
     const std::string_view authority = at(authority_part_);

@@ -37,7 +37,7 @@ enum class Fault : std::uint16_t {
   too_many_fields,
   head_too_large,
   target_too_long,
-  method_not_served,  // CONNECT
+  method_not_served,  // CONNECT, where nobody opens tunnels
   bad_chunk,          // size line or the end of a chunk
   long_extensions,    // more chunk extensions than anybody needs
 };
@@ -52,6 +52,7 @@ struct Limits {
   std::size_t head = 128 * 1024;
   std::size_t fields = 100;
   std::size_t target = 8 * 1024;
+  bool connect = false;  // CONNECT is somebody's to answer
 };
 
 /// How the end of a body is found.
@@ -91,8 +92,10 @@ class HeadParser {
   [[nodiscard]] std::size_t size() const noexcept { return line_; }
   [[nodiscard]] std::string_view method() const noexcept { return method_; }
   /// Origin-form, or "*". For absolute-form the part after the authority; may lack its leading
-  /// slash.
+  /// slash. For CONNECT host and port.
   [[nodiscard]] std::string_view target() const noexcept { return target_; }
+  /// Whether the request line named scheme and host.
+  [[nodiscard]] bool absolute() const noexcept { return absolute_; }
   /// The Host field; "" in HTTP/1.0 without one.
   [[nodiscard]] std::string_view host() const noexcept { return host_; }
   [[nodiscard]] Version version() const noexcept { return version_; }
@@ -157,6 +160,7 @@ class HeadParser {
   [[nodiscard]] std::string_view at(Part p) const noexcept { return {base_ + p.at, p.size}; }
   Part method_part_, target_part_, authority_part_, host_part_;
   bool absolute_ = false;
+  bool tunnel_ = false;  // CONNECT
   std::string_view method_, target_, host_;
   Headers::Entries fields_;
   std::uint64_t seen_ = 0;  // of the names of the fields, as Headers counts it

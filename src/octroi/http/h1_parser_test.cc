@@ -194,6 +194,50 @@ TEST(Limits, AreKeptToTheByte) {
   }
 }
 
+TEST(Connect, IsReadWhereTunnelsAreOpened) {
+  Limits limits;
+  limits.connect = true;
+  struct Row {
+    std::string name, bytes, verdict, target, host;
+  };
+  const std::string host = "Host: a.example:443\r\n";
+  for (const Row& row : std::initializer_list<Row>{
+           {"as it should be", "CONNECT a.example:443 HTTP/1.1\r\n" + host + "\r\n", "accept",
+            "a.example:443", "a.example:443"},
+           {"a Host without its port", "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n",
+            "accept", "a.example:443", "a.example:443"},
+           {"HTTP/1.0 without Host", "CONNECT a.example:443 HTTP/1.0\r\n\r\n", "accept",
+            "a.example:443", "a.example:443"},
+           {"an address", "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n", "accept",
+            "[::1]:443", "[::1]:443"},
+           {"no length", "CONNECT a.example:443 HTTP/1.1\r\n" + host + "Content-Length: 0\r\n\r\n",
+            "accept", "a.example:443", "a.example:443"},
+           {"no port", "CONNECT a.example HTTP/1.1\r\n" + host + "\r\n", "bad_target", "", ""},
+           {"an empty port", "CONNECT a.example: HTTP/1.1\r\n" + host + "\r\n", "bad_target", "",
+            ""},
+           {"an address without port", "CONNECT [::1] HTTP/1.1\r\n" + host + "\r\n", "bad_target",
+            "", ""},
+           {"a path", "CONNECT /a HTTP/1.1\r\n" + host + "\r\n", "bad_target", "", ""},
+           {"a URL", "CONNECT http://a.example:443/ HTTP/1.1\r\n" + host + "\r\n", "bad_target", "",
+            ""},
+           {"a user", "CONNECT u@a.example:443 HTTP/1.1\r\n" + host + "\r\n", "bad_target", "", ""},
+           {"a body", "CONNECT a.example:443 HTTP/1.1\r\n" + host + "Content-Length: 1\r\n\r\n",
+            "bad_content_length", "", ""},
+           {"a coded body",
+            "CONNECT a.example:443 HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n",
+            "bad_transfer_coding", "", ""},
+           {"no Host", "CONNECT a.example:443 HTTP/1.1\r\n\r\n", "bad_host", "", ""},
+       }) {
+    HeadParser parser(HeadParser::Kind::request, limits);
+    EXPECT_EQ(verdict_of(parser, parser.parse(row.bytes)), row.verdict) << row.name;
+    if (row.verdict != "accept") continue;
+    EXPECT_EQ(parser.target(), row.target) << row.name;
+    EXPECT_EQ(parser.host(), row.host) << row.name;
+    EXPECT_FALSE(parser.absolute()) << row.name;
+    EXPECT_EQ(parser.request_framing(), Framing{}) << row.name;
+  }
+}
+
 TEST(Signals, OfConnectionExpectAndUpgrade) {
   HeadParser parser(HeadParser::Kind::request, {});
   const std::string bytes =

@@ -16,7 +16,7 @@ constexpr Millis kRateWindow{10'000};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 Limits head_limits(const ServerLimits& limits) {
-  return {limits.max_head, limits.max_fields, limits.max_target};
+  return {limits.max_head, limits.max_fields, limits.max_target, limits.tunnels};
 }
 Limits trailer_limits(const ServerLimits& limits) {
   return {std::min<std::size_t>(limits.max_head, kBlockSize), limits.max_fields, 0};
@@ -132,12 +132,14 @@ void H1Connection::accept_head() {
   if (target.empty() && request_.method == "OPTIONS") {
     request_.target = "*";  // RFC 9112 section 3.2.4: absolute-form without a path
   } else {
-    if (!target.starts_with('/') && target != "*") request_.target = "/";
+    const bool whole = target.starts_with('/') || target == "*" || request_.method == "CONNECT";
+    if (!whole) request_.target = "/";
     request_.target.append(target);
   }
   request_.authority.assign(parser_.host());
   for (char& c : request_.authority) c = lower(c);
   request_.version = parser_.version();
+  request_.absolute = parser_.absolute();
   parser_.copy_fields(request_.headers);
   const Signals& said = parser_.signals();
   if (said.names_fields) drop_named_fields();
@@ -492,9 +494,23 @@ Task<Result<std::unique_ptr<net::Stream>>> H1Connection::upgrade(ResponseHead he
   if (request_.version != Version::http11 || !body_.ended()) {
     co_return fail(Errc::bad_message, "only an HTTP/1.1 request without a body can be upgraded");
   }
-  started_ = finished_ = true;
   head.status = 101;
-  write_response_head(out_.held(), head, {}, ConnectionOption::upgrade, {});
+  co_return co_await hand_over(std::move(head), ConnectionOption::upgrade);
+}
+
+Task<Result<std::unique_ptr<net::Stream>>> H1Connection::tunnel(ResponseHead head) {
+  OCTROI_CO_CHECK(may_answer());
+  if (request_.method != "CONNECT")
+    co_return fail(Errc::bad_message, "only CONNECT opens a tunnel");
+  head.status = 200;
+  co_return co_await hand_over(std::move(head), ConnectionOption::none);
+}
+
+/// Sends this head, and is no HTTP connection any more.
+Task<Result<std::unique_ptr<net::Stream>>> H1Connection::hand_over(ResponseHead head,
+                                                                   ConnectionOption option) {
+  started_ = finished_ = true;
+  write_response_head(out_.held(), head, {}, option, {});
   if (auto sent = co_await out_.send({}, {}, {}, context_.limits.body_timeout); !sent) {
     closed_ = true;
     co_return tl::unexpected<Error>(exchange_error(sent.error()));

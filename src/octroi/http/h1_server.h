@@ -37,6 +37,7 @@ class H1Connection final : public Exchange, public BodySource, public ServerConn
   Task<Result<>> finish(const Headers& trailers) override;
   void abort() noexcept override;
   Task<Result<std::unique_ptr<net::Stream>>> upgrade(ResponseHead head) override;
+  Task<Result<std::unique_ptr<net::Stream>>> tunnel(ResponseHead head) override;
   void on_gone(void (*call)(void*), void* context) override;
   [[nodiscard]] bool started() const noexcept override { return started_; }
   [[nodiscard]] std::uint64_t sent() const noexcept override { return sent_; }
@@ -70,6 +71,7 @@ class H1Connection final : public Exchange, public BodySource, public ServerConn
   std::optional<Result<ByteView>> next_at_hand();
   Task<Result<ByteView>> next_read();
   [[nodiscard]] bool too_slow(std::size_t bytes);
+  Task<Result<std::unique_ptr<net::Stream>>> hand_over(ResponseHead head, ConnectionOption option);
   void watch_client();
   void unwatch_client() noexcept;
   void client_stirred();

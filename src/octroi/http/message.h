@@ -38,7 +38,8 @@ struct RequestHead {
   std::string authority;  // Host or :authority, lower-cased, as sent otherwise
   std::string scheme;     // "http" or "https"
   Version version = Version::http11;
-  Headers headers;  // without Host; for HTTP/2 without pseudo-header fields
+  bool absolute = false;  // asked as of a proxy: with scheme and host in the request line
+  Headers headers;        // without Host; for HTTP/2 without pseudo-header fields
 
   [[nodiscard]] std::string_view path() const {
     return std::string_view(target).substr(0, target.find('?'));

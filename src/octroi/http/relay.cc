@@ -234,6 +234,9 @@ Task<Result<>> Relay::send_on(bool opened_before) {
       !upstream_->alive()) {
     return refuse(Errc::closed, "the server closed the connection before the request");
   }
+  if (options_.may_send) {
+    if (auto may = options_.may_send(); !may) return Task<Result<>>::done(std::move(may));
+  }
   RequestHead& head = exchange_.request();
   std::optional<std::uint64_t> length = 0;
   if (options_.buffered_body) {

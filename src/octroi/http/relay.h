@@ -50,6 +50,9 @@ struct RelayOptions {
   /// deadline passes after the answer began, trailers say so.
   bool grpc = false;
   Millis deadline{0};  // for all of it; 0: none. Beyond it Errc::timeout
+  /// Asked when the connection is there and nothing was written on it: opening one takes time, in
+  /// which leave may be taken back. An error refuses, and is the result's.
+  std::function<Result<>()> may_send;
   /// Edits the final head before it goes to the client (receipts, caches, CORS).
   std::function<void(ResponseHead&)> on_head;
   /// Sees each piece of the body as it is passed on (to keep a stored answer). Must not block.
@@ -78,8 +81,8 @@ struct RelayResult {
   std::uint64_t response_bytes = 0;
   bool upstream_fault = false;  // the upstream broke off, was late or spoke no HTTP
   bool client_left = false;     // whatever the state: nobody is there to be answered
-  /// The client's message broke off for a reason of its own (malformed, too large, too slow): `error`
-  /// speaks of that, and the upstream has no part in it.
+  /// The client's message broke off for a reason of its own (malformed, too large, too slow):
+  /// `error` speaks of that, and the upstream has no part in it.
   bool client_fault = false;
   /// The code with which an HTTP/2 upstream reset the exchange (RFC 9113 section 7).
   std::optional<std::uint32_t> reset_code = {};

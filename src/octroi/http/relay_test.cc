@@ -223,6 +223,17 @@ TEST_F(RelayTest, RefusedWhenNothingListens) {
   EXPECT_EQ(state(), "refused http.connect_failed");
 }
 
+TEST_F(RelayTest, LeaveIsAskedWhenTheConnectionIsThereAndNothingWasWritten) {
+  start([&](Wire* w, int) { return record(w, &seen, 0, std::string(kOk)); },
+        [](RelayOptions& o) {
+          o.may_send = [] { return Result<>(fail(Errc::cancelled, "taken back")); };
+        });
+  const std::string told = ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(state(), "refused http.cancelled");
+  EXPECT_NE(told.find("502"), std::string::npos);
+  EXPECT_EQ(seen, "");
+}
+
 TEST_F(RelayTest, RequestBodiesOfBothFramingsInAnySplit) {
   for (const std::size_t step : std::initializer_list<std::size_t>{1, 2, 5, 1000}) {
     tasks_.cancel();

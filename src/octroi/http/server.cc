@@ -1,8 +1,11 @@
 #include "octroi/http/server.h"
 
+#include <array>
+
 #include "octroi/base/log.h"
 #include "octroi/http/h1_server.h"
 #include "octroi/http/h2_server.h"
+#include "octroi/http/prefixed_stream.h"
 #include "octroi/http/server_connection.h"
 #include "octroi/net/deadline.h"
 #include "octroi/task/sync.h"
@@ -39,6 +42,9 @@ class ServerImpl final : public Server {
   void set_tls(std::shared_ptr<const net::TlsServerContext> tls) override { tls_ = std::move(tls); }
   Task<void> drain(Millis grace) override;
   [[nodiscard]] std::size_t connections() const noexcept override { return open_; }
+  Task<void> serve_inside(std::unique_ptr<net::Stream> stream,
+                          std::shared_ptr<const net::TlsServerContext> tls,
+                          Handler handler) override;
 
  private:
   /// Counts a connection from its acceptance to its end, however that comes.
@@ -53,8 +59,24 @@ class ServerImpl final : public Server {
     ServerImpl& server;
   };
 
+  /// What a tunnel's inside is served with; it learns of draining as long as it is there.
+  struct Inside {
+    Inside(ServerImpl& s, Handler handler)
+        : server(s),
+          context{s.context_.loop, s.context_.limits, std::move(handler), s.context_.draining, {}} {
+      context.limits.tunnels = false;
+      server.insides_.push_back(&context);
+    }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+    ~Inside() { std::erase(server.insides_, &context); }
+    ServerImpl& server;
+    ServerContext context;
+  };
+
   Task<void> accept_all();
   Task<void> serve(std::unique_ptr<net::Stream> stream);
+  Task<void> talk(ServerContext* context, std::unique_ptr<net::Stream> stream);
   Task<bool> until_empty();
 
   ServerContext context_;
@@ -62,6 +84,7 @@ class ServerImpl final : public Server {
   std::unique_ptr<net::Listener> listener_;
   std::size_t open_ = 0;
   ServerConnection* connections_ = nullptr;
+  std::vector<ServerContext*> insides_;
   Event* empty_ = nullptr;
   TaskGroup tasks_;
 };
@@ -91,21 +114,48 @@ Task<void> ServerImpl::serve(std::unique_ptr<net::Stream> stream) {
       if (!secured) co_return;
       stream = std::move(*secured);
     }
-    Bytes first;
-    if (stream->alpn() != "h2") {
-      h1::H1Connection connection(context_, std::move(stream));
-      connection.link(connections_);
-      co_await connection.run();
-      if (!connection.found_h2()) co_return;
-      first = connection.take_unread();
-      stream = connection.take_stream();
-    }
-    h2::H2Connection connection(context_, std::move(stream));
-    connection.link(connections_);
-    co_await connection.run(std::move(first));
+    co_await talk(&context_, std::move(stream));
   } catch (const std::exception& e) {
     OCTROI_LOG(error, "http", "connection dropped", {{"error", e.what()}});
   }
+}
+
+Task<void> ServerImpl::talk(ServerContext* context, std::unique_ptr<net::Stream> stream) {
+  Bytes first;
+  if (stream->alpn() != "h2") {
+    h1::H1Connection connection(*context, std::move(stream));
+    connection.link(connections_);
+    co_await connection.run();
+    if (!connection.found_h2()) co_return;
+    first = connection.take_unread();
+    stream = connection.take_stream();
+  }
+  h2::H2Connection connection(*context, std::move(stream));
+  connection.link(connections_);
+  co_await connection.run(std::move(first));
+}
+
+Task<void> ServerImpl::serve_inside(std::unique_ptr<net::Stream> stream,
+                                    std::shared_ptr<const net::TlsServerContext> tls,
+                                    Handler handler) {
+  constexpr std::uint8_t kTlsHandshake = 0x16;  // RFC 8446 section 5.1
+  Inside inside(*this, std::move(handler));
+  const Millis timeout = context_.limits.head_timeout;
+  if (tls) {
+    std::array<std::uint8_t, 1> first{};
+    auto got = co_await net::read_some(*stream, first, timeout);
+    if (!got || *got == 0) co_return;
+    stream = with_prefix(std::move(stream), first);
+    if (first[0] == kTlsHandshake) {
+      auto secured = co_await net::tls_accept(std::move(stream), std::move(tls), timeout);
+      if (!secured) {
+        OCTROI_LOG(debug, "http", "no TLS inside a tunnel", {{"error", secured.error().message()}});
+        co_return;
+      }
+      stream = std::move(*secured);
+    }
+  }
+  co_await talk(&inside.context, std::move(stream));
 }
 
 Task<bool> ServerImpl::until_empty() {
@@ -123,6 +173,7 @@ Task<bool> ServerImpl::until_empty() {
 
 Task<void> ServerImpl::drain(Millis grace) {
   context_.draining = true;
+  for (ServerContext* inside : insides_) inside->draining = true;
   listener_->close();
   for (ServerConnection* c = connections_; c != nullptr; c = c->next()) c->begin_drain();
   if (grace > Millis(0)) co_await net::within(context_.loop, grace, until_empty());

@@ -37,6 +37,7 @@ struct ServerLimits {
   Millis idle_timeout{120'000};         // keep-alive between requests
   Millis body_timeout{30'000};  // between two reads of a body, and between two writes of an answer
   std::size_t min_bytes_per_second = 0;  // of a request body, over 10 s; 0 = off
+  bool tunnels = false;                  // HTTP/1.x: CONNECT goes to the handler, too
 };
 
 struct Peer {
@@ -74,6 +75,11 @@ class Exchange {
   }
   /// Answers 101 and hands the connection over; the exchange is finished after it. HTTP/1.1 only.
   virtual Task<Result<std::unique_ptr<net::Stream>>> upgrade(ResponseHead head) = 0;
+  /// The same for CONNECT, with 200.
+  virtual Task<Result<std::unique_ptr<net::Stream>>> tunnel(ResponseHead head) {
+    std::ignore = head;
+    co_return fail(Errc::bad_message, "no tunnels here");
+  }
 
   /// From now on `call(context)` runs once, from the loop, when the client has left although its
   /// request is complete and its answer is not; null stops it. HTTP/1.1: noticed only while the
@@ -108,6 +114,13 @@ class Server {
   /// Connection: close), cuts what is left after `grace`.
   virtual Task<void> drain(Millis grace) = 0;
   [[nodiscard]] virtual std::size_t connections() const noexcept = 0;
+  /// Serves what is inside a tunnel that a handler has opened, until that connection ends: with the
+  /// same limits, drained with the others, and by a handler of its own. The first byte tells
+  /// whether it is TLS, which `tls` then answers; without one it is cleartext in any case. HTTP/2
+  /// where ALPN or the first line says so.
+  virtual Task<void> serve_inside(std::unique_ptr<net::Stream> stream,
+                                  std::shared_ptr<const net::TlsServerContext> tls,
+                                  Handler handler) = 0;
 };
 
 /// Binds and listens (backlog 1024 at least) and starts accepting.

@@ -354,6 +354,96 @@ TEST_F(ServerTest, UpgradeHandsOverWhatCameAlong) {
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: shout\r\nConnection: upgrade\r\n\r\nhello!");
 }
 
+// ---- tunnels
+
+Task<void> tell_target(Exchange* x) {
+  const RequestHead& head = x->request();
+  std::ignore = co_await x->respond(status(200), head.method + " " + head.authority + " " +
+                                                     head.target + (head.absolute ? " abs" : ""));
+}
+
+Task<void> inside_or_not(Exchange* x, Server** server) {
+  if (x->request().method != "CONNECT") {
+    co_await tell_target(x);
+    co_return;
+  }
+  EXPECT_EQ(x->request().target, "a.example:443");
+  EXPECT_EQ(x->request().authority, "a.example:443");
+  auto raw = co_await x->tunnel({});
+  EXPECT_TRUE(raw);
+  if (raw)
+    co_await (*server)->serve_inside(std::move(*raw), nullptr,
+                                     [](Exchange& y) { return tell_target(&y); });
+}
+
+struct TunnelTest : ServerTest {
+  Server* inside = nullptr;
+  std::unique_ptr<Server> start(bool tunnels = true) {
+    ServerLimits limits;
+    limits.tunnels = tunnels;
+    auto server = serve(loop, [this](Exchange& x) { return inside_or_not(&x, &inside); }, limits);
+    inside = server.get();
+    return server;
+  }
+};
+
+TEST_F(TunnelTest, WhatIsInsideIsServedRequestByRequest) {
+  auto server = start();
+  struct Talk {
+    static Task<std::string> go(net::Loop* loop, net::Endpoint to) {
+      Wire wire = co_await Wire::to(loop, to);
+      std::ignore = co_await wire.send(
+          "CONNECT a.example:443 HTTP/1.0\r\n\r\n"
+          "GET /1 HTTP/1.1\r\nHost: a.example\r\n\r\n");
+      std::string story = co_await wire.head();
+      std::ignore =
+          co_await wire.send("GET /2 HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n");
+      co_return story + co_await wire.rest();
+    }
+  };
+  EXPECT_EQ(undated(net::run_until(loop, Talk::go(&loop, server->local()))),
+            "HTTP/1.1 200 OK\r\n\r\n" + answer("GET a.example /1") +
+                answer("GET b.example /2", "Connection: close\r\n"));
+}
+
+TEST_F(TunnelTest, NoTunnelsInTunnelsNorWhereNobodyOpensThem) {
+  auto server = start();
+  EXPECT_NE(ask(*server,
+                "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n"
+                "CONNECT b.example:443 HTTP/1.1\r\nHost: b.example\r\n\r\n")
+                .find("HTTP/1.1 501"),
+            std::string::npos);
+  server = start(false);
+  EXPECT_EQ(ask(*server, "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n")
+                .find("HTTP/1.1 501"),
+            0U);
+}
+
+TEST_F(TunnelTest, AbsoluteFormIsTold) {
+  auto server = start();
+  EXPECT_EQ(ask(*server,
+                "GET http://b.example/x HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n"),
+            answer("GET b.example /x abs", "Connection: close\r\n"));
+}
+
+TEST_F(TunnelTest, DrainingEndsWhatIsIdleInside) {
+  auto server = start();
+  struct Talk {
+    static Task<std::string> go(net::Loop* loop, Server* server) {
+      Wire wire = co_await Wire::to(loop, server->local());
+      std::ignore = co_await wire.send("CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n");
+      std::string story = co_await wire.head();
+      std::ignore = co_await wire.send("GET /1 HTTP/1.1\r\nHost: a.example\r\n\r\n");
+      story += co_await wire.head();
+      co_await server->drain(Millis(30'000));  // returns when nothing is open any more
+      co_return story + co_await wire.rest();
+    }
+  };
+  const std::string story = net::run_until(loop, Talk::go(&loop, server.get()));
+  EXPECT_NE(story.find("GET a.example /1"), std::string::npos) << story;
+  EXPECT_EQ(server->connections(), 0U);
+}
+
 Task<void> list_fields(Exchange* x) {
   std::string text;
   for (const Field f : x->request().headers)
