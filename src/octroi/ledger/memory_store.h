@@ -17,6 +17,7 @@
 
 #include "octroi/audit/memory_journal.h"
 #include "octroi/ledger/consumption.h"
+#include "octroi/ledger/call_book.h"
 #include "octroi/ledger/memory_bundles.h"
 #include "octroi/ledger/memory_reports.h"
 #include "octroi/ledger/memory_services.h"
@@ -43,6 +44,7 @@ class MemoryStore final : public Store {
   [[nodiscard]] UsageReports* usage_reports() override { return &reports_; }
   [[nodiscard]] audit::Journal* journal() override { return &journal_; }
   [[nodiscard]] SpendLedger* spends() override { return &spends_; }
+  [[nodiscard]] CallBook* calls() override { return &calls_; }
   [[nodiscard]] VaultKeys* vault_keys() override { return &vault_keys_; }
   [[nodiscard]] Allowances* allowances() override { return &allowances_; }
   Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) override;
@@ -128,6 +130,7 @@ class MemoryStore final : public Store {
   MemorySpends spends_;
   MemoryVaultKeys vault_keys_;
   audit::MemoryJournal journal_{system_clock(), "memory"};
+  SeparateCallBook calls_{spends_, journal_};
   int starts_ = 1;
   MemoryAllowances allowances_{*this};
 };

@@ -156,6 +156,7 @@ class ServiceCatalog;
 class BundleStore;
 class UsageReports;
 class Allowances;
+class CallBook;
 class SpendLedger;
 class VaultKeys;
 
@@ -181,6 +182,8 @@ class Store {
   [[nodiscard]] virtual audit::Journal* journal() { return nullptr; }
   /// What vault keys spend (spend_ledger.h), likewise.
   [[nodiscard]] virtual SpendLedger* spends() { return nullptr; }
+  /// Both at once (call_book.h), where there are both.
+  [[nodiscard]] virtual CallBook* calls() { return nullptr; }
   /// The keys of the vault door (vault_keys.h), likewise.
   [[nodiscard]] virtual VaultKeys* vault_keys() { return nullptr; }
 

@@ -9,11 +9,6 @@ namespace octroi::sql {
 
 using namespace octroi::audit;  // NOLINT(google-build-using-namespace): the port's words
 
-namespace {
-/// All rows of this process are written by one lane, in their order.
-constexpr std::uint64_t kKey = 0xa0d17;
-}  // namespace
-
 SqlJournal::SqlJournal(Lanes& lanes, Clock& clock, std::string writer)
     : lanes_(lanes),
       clock_(clock),

@@ -32,6 +32,12 @@ class SqlJournal final : public audit::Journal {
   Task<Result<std::vector<audit::Checkpoint>>> checkpoints(std::string writer, std::int64_t after,
                                                            int limit) override;
 
+  /// For operations that write a row beside something else (call_store.h): on the lane of kKey, as
+  /// the last step before they are kept.
+  static constexpr std::uint64_t kKey = 0xa0d17;
+  [[nodiscard]] const std::shared_ptr<ChainTip>& tip() const { return tip_; }
+  [[nodiscard]] UnixMillis now() const { return clock_.now(); }
+
  private:
   Lanes& lanes_;
   Clock& clock_;

@@ -361,6 +361,21 @@ Result<ChangeOutcome> release_spend(Connection& db, std::string_view id, UnixMil
   return out;
 }
 
+Result<ChangeOutcome> undo_spend(Connection& db, std::string_view id, UnixMillis reserved_at,
+                                 UnixMillis now) {
+  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
+  OCTROI_TRY(auto spend, lock_spend(db, kept_text(id)));
+  ChangeOutcome out;
+  if (spend && (spend->record.state != SpendState::held || spend->record.changed != reserved_at)) {
+    out = {ChangeState::refused, spend->record, {}};
+  } else if (spend) {
+    OCTROI_TRY(out, change(db, *spend, SpendState::released, {}, now));
+    OCTROI_CHECK(unclaim(db, spend->dedupe, spend->record.id));
+  }
+  OCTROI_CHECK(all.keep());
+  return out;
+}
+
 Result<ChangeOutcome> mark_spend_unknown(Connection& db, std::string_view id,
                                          std::string_view object, UnixMillis now) {
   OCTROI_CHECK(check_settlement({}, object));

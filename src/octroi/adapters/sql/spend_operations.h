@@ -21,6 +21,9 @@ namespace octroi::sql {
                                                          UnixMillis now);
 [[nodiscard]] Result<ledger::ChangeOutcome> release_spend(Connection& db, std::string_view id,
                                                           UnixMillis now);
+/// Only while it stands as it was reserved at that time.
+[[nodiscard]] Result<ledger::ChangeOutcome> undo_spend(Connection& db, std::string_view id,
+                                                       UnixMillis reserved_at, UnixMillis now);
 [[nodiscard]] Result<ledger::ChangeOutcome> mark_spend_unknown(Connection& db, std::string_view id,
                                                                std::string_view object,
                                                                UnixMillis now);

@@ -1,7 +1,9 @@
 #include "octroi/adapters/sql/spend_store.h"
 
+#include <memory>
 #include <utility>
 
+#include "octroi/adapters/sql/audit_store.h"
 #include "octroi/adapters/sql/spend_operations.h"
 #include "octroi/adapters/sql/store.h"
 
@@ -16,26 +18,25 @@ constexpr std::size_t kRemembered = 65536;
 
 SqlSpends::SqlSpends(Lanes& lanes) : lanes_(lanes), places_(kRemembered) {}
 
-SqlSpends::Place SqlSpends::place_of(const Reservation& r) {
-  const std::uint64_t policy = key_of(std::string_view(r.policy));
+std::uint64_t SqlSpends::place_of(const Reservation& r) {
   constexpr std::uint64_t kHigh = ~std::uint64_t{0} << 32U;
-  return {policy, (policy & kHigh) | (key_of(std::string_view(r.key_id)) >> 32U)};
+  return (key_of(std::string_view(r.policy)) & kHigh) | (key_of(std::string_view(r.key_id)) >> 32U);
 }
 
-void SqlSpends::remember(const std::string& id, Place place) {
+void SqlSpends::remember(const std::string& id, std::uint64_t place) {
   const std::scoped_lock lock(mutex_);
   places_.put(id, place);
 }
 
-SqlSpends::Place SqlSpends::remembered(const std::string& id) {
+std::uint64_t SqlSpends::remembered(const std::string& id) {
   const std::scoped_lock lock(mutex_);
-  const Place* place = places_.find(id);
-  return place == nullptr ? Place{} : *place;
+  const std::uint64_t* place = places_.find(id);
+  return place == nullptr ? 0 : *place;
 }
 
 template <class T, class Work>
-Task<Result<T>> SqlSpends::write(Place place, Work work) {
-  return lanes_.writer(place.lane).call<T>(place.order, std::move(work));
+Task<Result<T>> SqlSpends::write(std::uint64_t place, Work work) {
+  return lanes_.writer(SqlJournal::kKey).call<T>(place, std::move(work));
 }
 
 template <class T, class Work>
@@ -43,35 +44,42 @@ Task<Result<T>> SqlSpends::read(Work work) {
   return lanes_.reader().call<T>(0, std::move(work));
 }
 
+Task<Result<ReserveOutcome>> SqlSpends::write_reserved(const Reservation& r, Reserve work) {
+  const std::uint64_t place = place_of(r);
+  remember(r.id, place);
+  return write<ReserveOutcome>(place, std::move(work));
+}
+
+Task<Result<ChangeOutcome>> SqlSpends::write_change(const std::string& id, Change work) {
+  return write<ChangeOutcome>(remembered(id), std::move(work));
+}
+
 Task<Result<ReserveOutcome>> SqlSpends::reserve(Reservation reservation) {
-  const Place place = place_of(reservation);
-  remember(reservation.id, place);
-  return write<ReserveOutcome>(
-      place, [r = std::move(reservation)](Connection& db) { return sql::reserve_spend(db, r); });
+  auto r = std::make_shared<const Reservation>(std::move(reservation));
+  return write_reserved(*r, [r](Connection& db) { return sql::reserve_spend(db, *r); });
 }
 
 Task<Result<ChangeOutcome>> SqlSpends::settle(std::string id, MicroUsd actual, std::string object,
                                               UnixMillis now) {
-  const Place place = remembered(id);
-  return write<ChangeOutcome>(
-      place, [i = std::move(id), actual, o = std::move(object), now](Connection& db) {
-        return sql::settle_spend(db, i, actual, o, now);
-      });
+  const std::string place = id;
+  return write_change(place,
+                      [i = std::move(id), actual, o = std::move(object), now](Connection& db) {
+                        return sql::settle_spend(db, i, actual, o, now);
+                      });
 }
 
 Task<Result<ChangeOutcome>> SqlSpends::release(std::string id, UnixMillis now) {
-  const Place place = remembered(id);
-  return write<ChangeOutcome>(
+  const std::string place = id;
+  return write_change(
       place, [i = std::move(id), now](Connection& db) { return sql::release_spend(db, i, now); });
 }
 
 Task<Result<ChangeOutcome>> SqlSpends::mark_unknown(std::string id, std::string object,
                                                     UnixMillis now) {
-  const Place place = remembered(id);
-  return write<ChangeOutcome>(place,
-                              [i = std::move(id), o = std::move(object), now](Connection& db) {
-                                return sql::mark_spend_unknown(db, i, o, now);
-                              });
+  const std::string place = id;
+  return write_change(place, [i = std::move(id), o = std::move(object), now](Connection& db) {
+    return sql::mark_spend_unknown(db, i, o, now);
+  });
 }
 
 Task<Result<std::optional<SpendRecord>>> SqlSpends::find_spend(std::string id) {
@@ -99,12 +107,12 @@ Task<Result<std::vector<SpendUsage>>> SqlSpends::usage(std::string prefix, UnixM
 
 Task<Result<SweepReport>> SqlSpends::sweep(UnixMillis now, int limit) {
   return write<SweepReport>(
-      {}, [now, limit](Connection& db) { return sql::sweep_spends(db, now, limit); });
+      0, [now, limit](Connection& db) { return sql::sweep_spends(db, now, limit); });
 }
 
 Task<Result<std::int64_t>> SqlSpends::prune_spends(UnixMillis before, int limit) {
   return write<std::int64_t>(
-      {}, [before, limit](Connection& db) { return sql::prune_spends(db, before, limit); });
+      0, [before, limit](Connection& db) { return sql::prune_spends(db, before, limit); });
 }
 
 }  // namespace octroi::sql

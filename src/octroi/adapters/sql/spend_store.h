@@ -1,8 +1,9 @@
 // octroi/adapters/sql/spend_store.h: ledger::SpendLedger over the lanes of a SqlStore.
 //
-// What one policy's keys spend goes through one lane, ordered by policy and key, in every process:
-// batches of different processes then meet the windows that they share in the same order. A change
-// of a reservation finds its place by its id, which this process remembers while the call runs.
+// What is spent goes through the lane of the audit, so that a call and its row share a commit
+// (call_store.h), ordered by policy and key in every process: batches of different processes then
+// meet the windows that they share in the same order. A change of a reservation finds its place in
+// that order by its id, which this process remembers while the call runs.
 //
 // Thread   as SqlStore.
 #pragma once
@@ -38,23 +39,24 @@ class SqlSpends : public ledger::SpendLedger {
   Task<Result<ledger::SweepReport>> sweep(UnixMillis now, int limit) override;
   Task<Result<std::int64_t>> prune_spends(UnixMillis before, int limit) override;
 
+  using Reserve = UniqueFunction<Result<ledger::ReserveOutcome>(Connection&)>;
+  using Change = UniqueFunction<Result<ledger::ChangeOutcome>(Connection&)>;
+  /// Where in its batch an operation over this reservation runs; remembered for its changes.
+  Task<Result<ledger::ReserveOutcome>> write_reserved(const ledger::Reservation& r, Reserve work);
+  Task<Result<ledger::ChangeOutcome>> write_change(const std::string& id, Change work);
+
  private:
-  /// Which lane, and where in its batches.
-  struct Place {
-    std::uint64_t lane = 0;
-    std::uint64_t order = 0;
-  };
-  [[nodiscard]] static Place place_of(const ledger::Reservation& r);
-  void remember(const std::string& id, Place place);
-  [[nodiscard]] Place remembered(const std::string& id);
+  [[nodiscard]] static std::uint64_t place_of(const ledger::Reservation& r);
+  void remember(const std::string& id, std::uint64_t place);
+  [[nodiscard]] std::uint64_t remembered(const std::string& id);
   template <class T, class Work>
-  Task<Result<T>> write(Place place, Work work);
+  Task<Result<T>> write(std::uint64_t place, Work work);
   template <class T, class Work>
   Task<Result<T>> read(Work work);
 
   Lanes& lanes_;
   std::mutex mutex_;
-  LruCache<std::string, Place> places_;
+  LruCache<std::string, std::uint64_t> places_;
 };
 
 }  // namespace octroi::sql

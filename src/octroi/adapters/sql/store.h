@@ -11,6 +11,7 @@
 
 #include "octroi/adapters/sql/audit_store.h"
 #include "octroi/adapters/sql/bundle_store.h"
+#include "octroi/adapters/sql/call_store.h"
 #include "octroi/adapters/sql/lane.h"
 #include "octroi/adapters/sql/report_store.h"
 #include "octroi/adapters/sql/service_store.h"
@@ -48,6 +49,7 @@ class SqlStore : public ledger::Store {
   [[nodiscard]] ledger::UsageReports* usage_reports() override { return &reports_; }
   [[nodiscard]] audit::Journal* journal() override { return &journal_; }
   [[nodiscard]] ledger::SpendLedger* spends() override { return &spends_; }
+  [[nodiscard]] ledger::CallBook* calls() override { return &calls_; }
   [[nodiscard]] ledger::VaultKeys* vault_keys() override { return &vault_keys_; }
   [[nodiscard]] ledger::Allowances* allowances() override { return &allowances_; }
 
@@ -112,6 +114,7 @@ class SqlStore : public ledger::Store {
   SqlReports reports_;
   SqlJournal journal_;
   SqlSpends spends_;
+  SqlCalls calls_;
   SqlVaultKeys vault_keys_;
   SqlAllowances allowances_;
 };

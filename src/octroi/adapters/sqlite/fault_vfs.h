@@ -39,6 +39,8 @@ class FaultVfs {
     fired_ = false;
   }
   [[nodiscard]] long count() const { return count_; }
+  /// Of files, ever.
+  [[nodiscard]] long syncs() const { return syncs_; }
   [[nodiscard]] bool fired() const { return fired_; }
 
   /// The files as a machine that lost power now would find them. Names are kept; removals count at
@@ -125,6 +127,7 @@ class FaultVfs {
   }
   static int sync(sqlite3_file* f, int flags) {
     FaultVfs& vfs = instance();
+    ++vfs.syncs_;
     if (vfs.fails_now()) return SQLITE_IOERR_FSYNC;
     // The real disk need not move for this test: what counts as durable is copied here.
     static_cast<void>(flags);
@@ -186,6 +189,7 @@ class FaultVfs {
   sqlite3_vfs* system_;
   sqlite3_vfs vfs_;
   std::atomic<long> count_{0};
+  std::atomic<long> syncs_{0};
   std::atomic<long> at_{0};
   std::atomic<Mode> mode_{Mode::once};
   std::atomic<bool> fired_{false};

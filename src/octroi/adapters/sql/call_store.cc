@@ -1,0 +1,87 @@
+#include "octroi/adapters/sql/call_store.h"
+
+#include <memory>
+#include <utility>
+
+#include "octroi/adapters/sql/audit_operations.h"
+#include "octroi/adapters/sql/audit_store.h"
+#include "octroi/adapters/sql/spend_operations.h"
+#include "octroi/adapters/sql/spend_store.h"
+#include "octroi/audit/row.h"
+
+namespace octroi::sql {
+
+using namespace octroi::ledger;  // NOLINT(google-build-using-namespace): the port's words
+
+namespace {
+
+Result<ChangeOutcome> changed_by(Connection& db, const SpendChange& change) {
+  switch (change.to) {
+    case SpendChange::To::nothing:
+      break;
+    case SpendChange::To::settled:
+      return settle_spend(db, change.id, change.actual, change.object, change.now);
+    case SpendChange::To::released:
+      return release_spend(db, change.id, change.now);
+    case SpendChange::To::unknown:
+      return mark_spend_unknown(db, change.id, change.object, change.now);
+  }
+  return ChangeOutcome{};
+}
+
+/// Ends an operation whose last step was a row: what is undone now must not be remembered as the
+/// chain's end.
+Result<> keep(Savepoint all, ChainTip& tip) {
+  auto kept = all.keep();
+  if (!kept) tip.connection = nullptr;
+  return kept;
+}
+
+}  // namespace
+
+Task<Result<ReserveOutcome>> SqlCalls::begin(Reservation reservation, audit::Event intent,
+                                             AnnounceWith with) {
+  OCTROI_CO_TRY(audit::Event fit, audit::prepared(std::move(intent)));
+  auto r = std::make_shared<const Reservation>(std::move(reservation));
+  co_return co_await spends_.write_reserved(
+      *r,
+      [r, tip = journal_.tip(), now = journal_.now(), event = std::move(fit),
+       w = std::move(with)](Connection& db) -> Result<ReserveOutcome> {
+        OCTROI_TRY(Savepoint all, Savepoint::begin(db));
+        OCTROI_TRY(ReserveOutcome outcome, reserve_spend(db, *r));
+        if (outcome.state == ReserveState::applied) {
+          audit::Event row = event;
+          tell_usage(outcome.usage, row);
+          if (w) w(outcome, row);
+          OCTROI_CHECK(append_row(db, *tip, now, row));
+        }
+        OCTROI_CHECK(keep(std::move(all), *tip));
+        return outcome;
+      });
+}
+
+Task<Result<ChangeOutcome>> SqlCalls::end(SpendChange change, audit::Event outcome) {
+  OCTROI_CO_TRY(audit::Event fit, audit::prepared(std::move(outcome)));
+  const std::string id = change.id;
+  co_return co_await spends_.write_change(
+      id,
+      [tip = journal_.tip(), now = journal_.now(), event = std::move(fit),
+       c = std::move(change)](Connection& db) -> Result<ChangeOutcome> {
+        OCTROI_TRY(Savepoint all, Savepoint::begin(db));
+        OCTROI_TRY(ChangeOutcome changed, changed_by(db, c));
+        audit::Event row = event;
+        tell_usage(changed.usage, row);
+        OCTROI_CHECK(append_row(db, *tip, now, row));
+        OCTROI_CHECK(keep(std::move(all), *tip));
+        return changed;
+      });
+}
+
+Task<Result<ChangeOutcome>> SqlCalls::undo(std::string id, UnixMillis reserved_at, UnixMillis now) {
+  const std::string place = id;
+  return spends_.write_change(place, [i = std::move(id), reserved_at, now](Connection& db) {
+    return undo_spend(db, i, reserved_at, now);
+  });
+}
+
+}  // namespace octroi::sql

@@ -1,0 +1,57 @@
+#include "octroi/ledger/call_book.h"
+
+#include "octroi/audit/journal.h"
+
+namespace octroi::ledger {
+
+void tell_usage(const std::vector<SpendUsage>& usage, audit::Event& event) {
+  if (usage.empty()) return;
+  const auto total = MicroUsd::from_raw(usage.front().total());
+  // Beyond that a row could not be read everywhere; it says nothing then.
+  if (total && usage.front().total() <= audit::kLargestNumber) event.cap_usage_after = *total;
+}
+
+Task<Result<ReserveOutcome>> SeparateCallBook::begin(Reservation reservation, audit::Event intent,
+                                                     AnnounceWith with) {
+  const std::string id = reservation.id;
+  const UnixMillis now = reservation.now;
+  OCTROI_CO_TRY(ReserveOutcome outcome, co_await spends_.reserve(std::move(reservation)));
+  if (outcome.state != ReserveState::applied) co_return outcome;
+  tell_usage(outcome.usage, intent);
+  if (with) with(outcome, intent);
+  auto written = co_await journal_.append(std::move(intent));
+  if (written) co_return outcome;
+  std::ignore = co_await spends_.release(id, now);
+  co_return fail(std::move(written).error());
+}
+
+Task<Result<ChangeOutcome>> SeparateCallBook::end(SpendChange change, audit::Event outcome) {
+  Result<ChangeOutcome> changed;
+  switch (change.to) {
+    case SpendChange::To::nothing:
+      break;
+    case SpendChange::To::settled:
+      changed = co_await spends_.settle(change.id, change.actual, change.object, change.now);
+      break;
+    case SpendChange::To::released:
+      changed = co_await spends_.release(change.id, change.now);
+      break;
+    case SpendChange::To::unknown:
+      changed = co_await spends_.mark_unknown(change.id, change.object, change.now);
+      break;
+  }
+  if (changed) tell_usage(changed->usage, outcome);
+  OCTROI_CO_CHECK(co_await journal_.append(std::move(outcome)));
+  co_return changed;
+}
+
+Task<Result<ChangeOutcome>> SeparateCallBook::undo(std::string id, UnixMillis reserved_at,
+                                                   UnixMillis now) {
+  OCTROI_CO_TRY(const auto found, co_await spends_.find_spend(id));
+  if (!found) co_return ChangeOutcome{};
+  if (found->state != SpendState::held || found->changed != reserved_at)
+    co_return ChangeOutcome{ChangeState::refused, *found, {}};
+  co_return co_await spends_.release(std::move(id), now);
+}
+
+}  // namespace octroi::ledger
