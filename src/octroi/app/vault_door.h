@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "octroi/admin/vault_api.h"
+#include "octroi/app/vault_unsent.h"
 #include "octroi/app/vault_worker.h"
 #include "octroi/base/metrics.h"
 #include "octroi/config/model.h"
@@ -56,6 +57,7 @@ class VaultDoor {
   std::shared_ptr<const vault::KeyBook> book_;
   std::vector<std::unique_ptr<VaultWorker>> workers_;
   bool stale_ = false;
+  UnsentHolds unsent_;
   Semaphore turn_{1};
 };
 

@@ -150,6 +150,7 @@ struct Broker::Visit {
   int upstream_status = 0;
   Outcome outcome;
   Cut revoked_timer;
+  ledger::SpendChange change;  // what became of it; written with the row that tells it
 
   [[nodiscard]] const VendorPack& pack() const {
     static const std::unique_ptr<VendorPack> kNone = make_generic_pack({});
@@ -159,7 +160,12 @@ struct Broker::Visit {
 
 Broker::Broker(Shared& shared, VendorClients& clients, std::shared_ptr<const Snapshot> snapshot,
                std::shared_ptr<const KeyBook> book)
-    : shared_(shared), clients_(clients), snapshot_(std::move(snapshot)), book_(std::move(book)) {}
+    : shared_(shared),
+      separate_(shared.spends, shared.journal),
+      calls_(shared.calls != nullptr ? *shared.calls : separate_),
+      clients_(clients),
+      snapshot_(std::move(snapshot)),
+      book_(std::move(book)) {}
 Broker::~Broker() = default;
 
 void Broker::publish(std::shared_ptr<const Snapshot> snapshot) {
@@ -192,10 +198,10 @@ Task<void> Broker::handle(http::Exchange& exchange) {
 Task<Result<>> Broker::pass(Visit& visit) {
   OCTROI_CO_CHECK(co_await admit(visit));
   OCTROI_CO_CHECK(co_await reserve(visit));
-  OCTROI_CO_CHECK(co_await announce(visit));
+  if (!visit.announced) OCTROI_CO_CHECK(co_await announce(visit));
   // Writing took time, in which the key may have been revoked: nothing was sent so far.
   if (auto open = check_still_open(visit); !open) {
-    co_await release(visit);
+    release(visit);
     co_return open;
   }
   swap(visit);
@@ -325,12 +331,7 @@ Task<Result<>> Broker::decide(Visit& visit) {
   co_return fail(code_of(visit.decision.reason), visit.decision.message);
 }
 
-/// Sets aside what it may cost, once for all its retries.
-Task<Result<>> Broker::reserve(Visit& visit) {
-  const bool reads = visit.call.direction == policy::Direction::read;
-  if (reads && visit.decision.counted.empty()) co_return Result<>{};
-  visit.fingerprint =
-      digest_of({visit.input.method, visit.input.path, visit.input.query.text(), visit.input.body});
+ledger::Reservation Broker::reservation_of(const Visit& visit) const {
   ledger::Reservation r;
   r.id = visit.idempotency_key.empty()
              ? visit.id
@@ -354,11 +355,23 @@ Task<Result<>> Broker::reserve(Visit& visit) {
   r.key_id = visit.key->id;
   r.run = visit.call.run;
   std::string id = r.id;
-  auto reserved = co_await shared_.spends.reserve(std::move(r));
+  audit::Event intent = intent_of(visit);
+  intent.reserved = visit.decision.amount;
+  // What the ledger's answer adds: in shadow mode, that a cap would have refused it.
+  ledger::AnnounceWith with;
+  if (visit.policy->mode == policy::Mode::shadow) {
+    with = [decision = visit.decision](const ledger::ReserveOutcome& outcome, audit::Event& e) {
+      const policy::Decision after = policy::after_reserve(decision, outcome);
+      if (after.shadow) e.reason = std::string(policy::to_string(*after.shadow));
+    };
+  }
+  auto reserved = co_await calls_.begin(std::move(r), std::move(intent), std::move(with));
   if (!reserved) {
-    OCTROI_LOG(error, kModule, "nothing could be reserved",
+    OCTROI_LOG(error, kModule, "no hold and no audit row, no call",
                {{"error", reserved.error().message()}});
-    co_return fail(Errc::unavailable, "the ledger cannot be written; nothing was sent");
+    co_await undo(std::move(id), visit.started);
+    co_return fail(Errc::unavailable,
+                   "the ledger and the audit cannot be written; nothing was sent");
   }
   switch (reserved->state) {
     case ledger::ReserveState::applied:
@@ -368,6 +381,16 @@ Task<Result<>> Broker::reserve(Visit& visit) {
       co_return Result<>{};
     case ledger::ReserveState::replayed:
       visit.reservation = std::move(id);
+  return r;
+}
+
+/// Sets aside what it may cost, once for all its retries, and announces it in the same commit.
+Task<Result<>> Broker::reserve(Visit& visit) {
+  const bool reads = visit.call.direction == policy::Direction::read;
+  if (reads && visit.decision.counted.empty()) co_return Result<>{};
+  visit.fingerprint =
+      digest_of({visit.input.method, visit.input.path, visit.input.query.text(), visit.input.body});
+  ledger::Reservation r = reservation_of(visit);
       co_return after_replay(visit, *reserved->seen);
     case ledger::ReserveState::mismatch:
       co_return fail(Errc::idempotency_reuse,
@@ -378,6 +401,7 @@ Task<Result<>> Broker::reserve(Visit& visit) {
       break;
   }
   if (reserved->state == ledger::ReserveState::over_cap && reserved->refused) {
+      visit.announced = true;
     const policy::Counted& cap = visit.decision.counted[*reserved->refused];
     if (cap.brake && cap.then == policy::BrakeAction::pause && shared_.pause_key)
       shared_.pause_key(visit.key->id);
@@ -450,18 +474,30 @@ audit::Event Broker::event_of(const Visit& visit, std::string_view kind) const {
   return e;
 }
 
-/// No audit row, no call.
-Task<Result<>> Broker::announce(Visit& visit) {
+audit::Event Broker::intent_of(const Visit& visit) const {
   audit::Event e = event_of(visit, audit::kCallIntent);
   e.verdict = audit::Verdict::allowed;
   if (visit.decision.shadow) e.reason = std::string(policy::to_string(*visit.decision.shadow));
-  auto written = co_await shared_.journal.append(std::move(e));
+  return e;
+}
+
+/// The commit of a reservation was lost, and nothing was sent.
+Task<void> Broker::undo(std::string id, UnixMillis reserved_at) {
+  if (shared_.not_sent) {
+    shared_.not_sent(std::move(id), reserved_at);
+    co_return;
+  }
+  std::ignore = co_await calls_.undo(std::move(id), reserved_at, shared_.clock.now());
+}
+
+/// No audit row, no call. For what holds nothing of its own: a read, or a retry.
+Task<Result<>> Broker::announce(Visit& visit) {
+  auto written = co_await shared_.journal.append(intent_of(visit));
   if (written) {
     visit.announced = true;
     co_return Result<>{};
   }
   OCTROI_LOG(error, kModule, "no audit row, no call", {{"error", written.error().message()}});
-  co_await release(visit);
   co_return fail(Errc::unavailable, "the audit journal cannot be written; nothing was sent");
 }
 
@@ -527,14 +563,14 @@ Task<Result<>> Broker::forward(Visit& visit) {
   }
   switch (result.state) {
     case http::RelayState::refused:
-      co_await release(visit);
+      release(visit);
       visit.outcome.state = Outcome::State::refused;
       co_return fail(Errc::upstream_failed, "the vendor cannot be reached; nothing was sent");
     case http::RelayState::failed: {
       const bool coded = result.error && result.error->is(Errc::encoded_answer);
       Outcome outcome;
       if (coded) outcome.state = by_status(filter.status());
-      co_await settle(visit, outcome);
+      settle(visit, outcome);
       co_await tell_outcome(visit, outcome.state == Outcome::State::done ? audit::Verdict::allowed
                                    : outcome.state == Outcome::State::refused
                                        ? audit::Verdict::failed
@@ -554,7 +590,7 @@ Task<Result<>> Broker::forward(Visit& visit) {
   Outcome outcome = visit.vendor->pack->settle(visit.operation, filter.status(), filter.headers(),
                                                filter.body(), filter.whole());
   if (filter.status() == 0) outcome.state = Outcome::State::unknown;
-  co_await settle(visit, outcome);
+  settle(visit, outcome);
   audit::Verdict verdict = audit::Verdict::unknown;
   switch (visit.outcome.state) {
     case Outcome::State::done:
@@ -570,54 +606,48 @@ Task<Result<>> Broker::forward(Visit& visit) {
   co_return Result<>{};
 }
 
-/// Counts what it cost. What the vendor did is done, whatever can be written about it: an error
-/// leaves the hold as it is, and the sweep and the reconciliation find it.
-Task<void> Broker::settle(Visit& visit, Outcome outcome) {
+/// What it cost, to be written with the row that tells it (tell_outcome).
+void Broker::settle(Visit& visit, Outcome outcome) {
   visit.outcome = std::move(outcome);
-  if (visit.reservation.empty()) co_return;
+  if (visit.reservation.empty()) return;
   const Outcome& o = visit.outcome;
-  const UnixMillis now = shared_.clock.now();
-  Result<ledger::ChangeOutcome> changed;
+  using To = ledger::SpendChange::To;
+  ledger::SpendChange& change = visit.change;
+  change.id = visit.reservation;
+  change.object = o.object;
   switch (o.state) {
-    case Outcome::State::done: {
-      MicroUsd actual = visit.decision.amount;
-      if (o.usd) actual = *o.usd;
-      if (o.minor && visit.call.amount != policy::AmountState::none) {
-        const policy::Rates dollars;
-        const auto usd = policy::to_usd(
-            *o.minor, visit.snapshot->rates ? *visit.snapshot->rates : dollars, visit.started);
-        if (usd) actual = *usd;
-      }
-      if (visit.before == ledger::SpendState::settled) co_return;  // counted when it was done
-      changed = co_await shared_.spends.settle(visit.reservation, actual, o.object, now);
-      visit.settled = actual;
-      break;
-    }
+    case Outcome::State::done:
+      if (visit.before == ledger::SpendState::settled) return;  // counted when it was done
+      visit.settled = change.actual = cost_of(visit);
+      change.to = To::settled;
+      return;
     case Outcome::State::refused:
       // What became of the first attempt is not said by a refusal of the second.
-      if (visit.before && !o.replayed) co_return;
-      changed = co_await shared_.spends.release(visit.reservation, now);
-      break;
+      if (!visit.before || o.replayed) change.to = To::released;
+      return;
     case Outcome::State::unknown:
-      if (visit.before) co_return;
-      changed = co_await shared_.spends.mark_unknown(visit.reservation, o.object, now);
-      break;
+      if (!visit.before) change.to = To::unknown;
+      return;
   }
-  if (!changed) {
-    OCTROI_LOG(error, kModule, "an outcome could not be counted; its hold stays",
-               {{"call", visit.id}, {"error", changed.error().message()}});
-    co_return;
+}
+
+/// By the vendor's answer; what it does not say is what was held.
+MicroUsd Broker::cost_of(const Visit& visit) {
+  const Outcome& o = visit.outcome;
+  if (o.minor && visit.call.amount != policy::AmountState::none) {
+    const policy::Rates dollars;
+    const auto usd = policy::to_usd(
+        *o.minor, visit.snapshot->rates ? *visit.snapshot->rates : dollars, visit.started);
+    if (usd) return *usd;
   }
   if (!changed->usage.empty()) visit.cap_usage = changed->usage.front().total();
 }
 
 /// Nothing was sent.
-Task<void> Broker::release(Visit& visit) {
-  if (visit.reservation.empty() || visit.before) co_return;
-  auto released = co_await shared_.spends.release(visit.reservation, shared_.clock.now());
-  if (!released)
-    OCTROI_LOG(error, kModule, "a hold could not be released",
-               {{"call", visit.id}, {"error", released.error().message()}});
+void Broker::release(Visit& visit) {
+  if (visit.reservation.empty() || visit.before) return;
+  visit.change.to = ledger::SpendChange::To::released;
+  visit.change.id = visit.reservation;
 }
 
 Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict) {
@@ -626,19 +656,54 @@ Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict) {
   e.reason = visit.reason;
   if (visit.upstream_status != 0) e.upstream_status = visit.upstream_status;
   e.settled = visit.settled;
-  if (!visit.reservation.empty() && visit.outcome.state == Outcome::State::refused && !visit.before)
-    e.released = visit.decision.amount;
+  ledger::SpendChange change = std::exchange(visit.change, {});
+  if (change.to == ledger::SpendChange::To::released) e.released = visit.decision.amount;
   e.vendor_request_id = visit.outcome.request_id;
-  e.latency_ms = (shared_.clock.now() - visit.started).count();
+  change.now = shared_.clock.now();
+  e.latency_ms = (change.now - visit.started).count();
   count(visit, verdict);
-  auto written = co_await shared_.journal.append(std::move(e));
-  if (!written)
-    OCTROI_LOG(error, kModule, "an outcome is missing in the audit; its intent is there",
-               {{"call", visit.id}, {"error", written.error().message()}});
+  if (change.to == ledger::SpendChange::To::nothing) {
+    auto written = co_await shared_.journal.append(std::move(e));
+    if (!written) {
+      OCTROI_LOG(error, kModule, "an outcome is missing in the audit; its intent is there",
+                 {{"call", visit.id}, {"error", written.error().message()}});
+    }
+    co_return;
+  }
+  auto told = co_await calls_.end(change, std::move(e));
+  if (told) co_return;
+  OCTROI_LOG(error, kModule, "an outcome is not written; its intent is there",
+             {{"call", visit.id}, {"error", told.error().message()}});
+  co_await change_alone(std::move(change));
+}
+
+/// A row that cannot be written is no reason to keep money held.
+Task<void> Broker::change_alone(ledger::SpendChange change) {
+  Result<ledger::ChangeOutcome> changed;
+  switch (change.to) {
+    case ledger::SpendChange::To::nothing:
+      co_return;
+    case ledger::SpendChange::To::settled:
+      changed = co_await shared_.spends.settle(change.id, change.actual, change.object, change.now);
+      break;
+    case ledger::SpendChange::To::released:
+      changed = co_await shared_.spends.release(change.id, change.now);
+      break;
+    case ledger::SpendChange::To::unknown:
+      changed = co_await shared_.spends.mark_unknown(change.id, change.object, change.now);
+      break;
+  }
+  if (!changed) {
+    OCTROI_LOG(error, kModule, "an outcome could not be counted; its hold stays",
+               {{"reservation", change.id}, {"error", changed.error().message()}});
+  }
 }
 
 void Broker::count(const Visit& visit, audit::Verdict verdict) {
   shared_.metrics
+/// Counts what it cost and tells it, in one commit. What the vendor did is done, whatever can be
+/// written about it: an error leaves the hold as it is, and the sweep and the reconciliation find
+/// it.
       .counter("octroi_vault_calls_total", "Calls of agents by vendor and verdict.",
                {{"vendor", visit.vendor != nullptr ? visit.vendor->settings.name : ""},
                 {"verdict", std::string(audit::to_string(verdict))}})

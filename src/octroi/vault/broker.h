@@ -22,6 +22,7 @@
 #include "octroi/base/random.h"
 #include "octroi/http/client.h"
 #include "octroi/http/server.h"
+#include "octroi/ledger/call_book.h"
 #include "octroi/ledger/spend_ledger.h"
 #include "octroi/vault/keys.h"
 #include "octroi/vault/scrub.h"
@@ -40,6 +41,11 @@ struct Shared {
   /// refused.
   std::function<void(std::string)> pause_key = {};
 };
+  /// Money and row in one commit; null: one after the other.
+  ledger::CallBook* calls = nullptr;
+  /// A reservation whose commit was lost; its call was not sent. Does not wait. Any thread. Empty:
+  /// it is undone at once, or else by the sweep.
+  std::function<void(std::string id, UnixMillis reserved_at)> not_sent = {};
 
 /// The connections of this worker.
 class VendorClients {
@@ -83,11 +89,16 @@ class Broker {
   [[nodiscard]] Result<> after_replay(Visit& visit, const ledger::SpendRecord& seen);
   Task<Result<>> announce(Visit& visit);
   void swap(Visit& visit);
+  [[nodiscard]] ledger::Reservation reservation_of(const Visit& visit) const;
+  [[nodiscard]] audit::Event intent_of(const Visit& visit) const;
+  Task<void> undo(std::string id, UnixMillis reserved_at);
   Task<Result<>> forward(Visit& visit);
-  Task<void> settle(Visit& visit, Outcome outcome);
-  Task<void> release(Visit& visit);
+  void settle(Visit& visit, Outcome outcome);
+  [[nodiscard]] static MicroUsd cost_of(const Visit& visit);
+  void release(Visit& visit);
   Task<void> tell_outcome(Visit& visit, audit::Verdict verdict);
   Task<void> refuse(Visit& visit, Error error);
+  Task<void> change_alone(ledger::SpendChange change);
   [[nodiscard]] audit::Event event_of(const Visit& visit, std::string_view kind) const;
   [[nodiscard]] std::shared_ptr<const Needles> needles_for(const Vendor& vendor,
                                                            const ledger::VaultKey& key);
@@ -95,6 +106,8 @@ class Broker {
 
   Shared& shared_;
   VendorClients& clients_;
+  ledger::SeparateCallBook separate_;
+  ledger::CallBook& calls_;
   std::shared_ptr<const Snapshot> snapshot_;
   std::shared_ptr<const KeyBook> book_;
   std::unordered_map<std::string, std::shared_ptr<const Needles>> needles_;
