@@ -83,6 +83,7 @@ class Gate {
   struct Visit;  // everything about one request
   struct Door;   // a snapshot with this worker's authenticators
   struct OffersMade;
+  struct Passage;  // its way to the upstream and back
 
   Task<void> serve(Visit& visit);
   Task<void> serve_route(Visit& visit);
@@ -106,7 +107,11 @@ class Gate {
   Task<Result<>> open_report(Visit& visit, ledger::UsageReport report);
   Task<void> finish_report(Visit& visit, ledger::ReportedAnswer answer);
   Task<bool> reach_upstream(Visit& visit, const Grant& grant);
+  static void rewrite(Visit& visit, const Grant* grant);
+  [[nodiscard]] http::RelayOptions relay_options(Passage& passage);
   Task<void> deliver(Visit& visit, Authenticator* authenticator, const Grant* grant);
+  Task<void> bill(Passage& passage, const http::RelayResult& result);
+  Task<void> refuse_unanswered(Passage& passage, const http::RelayResult& result);
   Task<void> challenge(Visit& visit, std::optional<Refusal> refusal,
                        const Authenticator* refused_by);
   Task<std::optional<UnpaidBound::Place>> hold_place(Visit& visit, OfferScheme scheme,
