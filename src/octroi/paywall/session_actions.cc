@@ -60,9 +60,10 @@ Refusal with_key(Refusal refusal, const Grant& grant) {
   return refusal;
 }
 
+/// A commit whose answer was cut off may have happened: no more is promised than is known.
 Refusal not_recorded(const Grant& grant) {
-  return with_key(refuse_for_now("the session cannot be read or written now; nothing was taken, "
-                                 "try again",
+  return with_key(refuse_for_now("the session cannot be read or written now; nothing was "
+                                 "forwarded, try again",
                                  Millis(1'000)),
                   grant);
 }
