@@ -45,13 +45,13 @@ VaultDoor::VaultDoor(net::Loop& loop, ledger::Store& store, MetricRegistry& metr
                    {{"error", paused.error().message()}});
     }
   };
-  shared_.pause_key = [this](std::string id) {
   shared_.calls = store.calls();
   if (shared_.calls != nullptr) {
     shared_.not_sent = [this](std::string id, UnixMillis reserved_at) {
       unsent_.note(std::move(id), reserved_at);
     };
   }
+  shared_.pause_key = [this](std::string id) {
     loop_.post([this, i = std::move(id)]() mutable {
       loop_.tasks().start(Pause::run(this, std::move(i)));
     });
@@ -151,10 +151,10 @@ Task<void> VaultDoor::watch() {
     }
     if (good) confirmed = asked;
     set_stale(loop_.now() - confirmed > kStaleAfter);
-    if (loop_.now() - swept < kSweepEvery) continue;
-    swept = loop_.now();
     if (good && shared_.calls != nullptr)
       co_await unsent_.undo(shared_.calls, system_clock().now());
+    if (loop_.now() - swept < kSweepEvery) continue;
+    swept = loop_.now();
     auto report = co_await store_.spends()->sweep(system_clock().now(), kSweepRows);
     if (report && (report->orphaned > 0 || report->assumed > 0)) {
       OCTROI_LOG(warn, kModule, "reservations without an outcome",

@@ -56,8 +56,8 @@ class VaultDoor {
   std::shared_ptr<const vault::Snapshot> snapshot_;
   std::shared_ptr<const vault::KeyBook> book_;
   std::vector<std::unique_ptr<VaultWorker>> workers_;
-  bool stale_ = false;
   UnsentHolds unsent_;
+  bool stale_ = false;
   Semaphore turn_{1};
 };
 
