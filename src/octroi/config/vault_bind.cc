@@ -15,7 +15,8 @@ namespace octroi::config {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kPacks = {"stripe", "twilio", "resend"};
+constexpr std::array<std::string_view, 5> kPacks = {"stripe", "twilio", "resend", "openai",
+                                                    "anthropic"};
 
 bool has_pack(std::string_view name) {
   return std::find(kPacks.begin(), kPacks.end(), name) != kPacks.end();
@@ -81,6 +82,19 @@ vault::OperationSettings operation(const Value& v) {
   return out;
 }
 
+vault::ModelPriceSettings model_price(const Value& v) {
+  const auto dollars = [&](const char* key) { return v.at(key).price().usd.value_or(MicroUsd{}); };
+  vault::ModelPriceSettings out;
+  out.input = dollars("input");
+  out.output = dollars("output");
+  if (v.at("cached_input").given) out.cached_input = dollars("cached_input");
+  if (v.at("cache_write").given) out.cache_write = dollars("cache_write");
+  out.context = v.at("context").number();
+  out.max_output = v.at("max_output").number();
+  out.reasoning = v.at("reasoning").flag();
+  return out;
+}
+
 vault::VendorSettings vendor(const std::string& name, const Value& v) {
   vault::VendorSettings out;
   out.name = name;
@@ -102,6 +116,8 @@ vault::VendorSettings vendor(const std::string& name, const Value& v) {
   out.timeout = v.at("timeout").duration();
   return out;
 }
+  for (const auto& [model, price] : v.at("prices").children)
+    out.prices.emplace(model, model_price(price));
 
 class VaultCheck {
  public:

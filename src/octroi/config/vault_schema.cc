@@ -56,6 +56,34 @@ std::vector<Field> operation_fields() {
   };
 }
 
+std::vector<Field> price_fields() {
+  return {
+      {.key = "input", .type = Type::usd, .doc = "Of what goes in.", .required = true},
+      {.key = "output", .type = Type::usd, .doc = "Of what comes out.", .required = true},
+      {.key = "cached_input",
+       .type = Type::usd,
+       .doc = "Of what is read from a cache.",
+       .derived = "as `input`"},
+      {.key = "cache_write",
+       .type = Type::usd,
+       .doc = "Of what is written to a cache.",
+       .derived = "as `input`"},
+      {.key = "context",
+       .type = Type::integer,
+       .doc = "Most tokens that may go in; bounds what a request with pictures or files holds.",
+       .min = 0},
+      {.key = "max_output",
+       .type = Type::integer,
+       .doc = "Most tokens that may come out, for requests that do not say.",
+       .min = 0},
+      {.key = "reasoning",
+       .type = Type::boolean,
+       .doc = "It thinks in tokens that are not in its answer: a stream that ends early costs what "
+              "was set aside.",
+       .fallback = "false"},
+  };
+}
+
 std::vector<Field> vendor_fields() {
   return {
       {.key = "upstream",
@@ -67,7 +95,7 @@ std::vector<Field> vendor_fields() {
        .type = Type::choice,
        .doc = "What knows its operations.",
        .derived = "the vendor's name, where there is a pack of that name, else `generic`",
-       .choices = {"stripe", "twilio", "resend", "generic"}},
+       .choices = {"stripe", "twilio", "resend", "openai", "anthropic", "generic"}},
       {.key = "credential",
        .type = Type::secret,
        .doc = "The real key, which agents never see.",
@@ -92,6 +120,12 @@ std::vector<Field> vendor_fields() {
        .fallback = "80s",
        .min = 1'000,
        .max = 600'000},
+      {.key = "prices",
+       .type = Type::map,
+       .doc = "What language models cost, by name: dollars for a million tokens. Before the list "
+              "prices that the packs `openai` and `anthropic` know.",
+       .fields = price_fields(),
+       .item = Type::section},
       {.key = "operations",
        .type = Type::list,
        .doc = "What a vendor without a pack can do.",

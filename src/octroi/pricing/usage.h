@@ -57,6 +57,10 @@ class AnswerTokens {
   void feed(std::string_view piece);
   /// Its `usage`, once that has passed.
   [[nodiscard]] std::optional<TokenUsage> usage() const;
+  /// The same as it is written, with what a vendor says beyond the sums. Empty: none.
+  [[nodiscard]] std::string_view usage_text() const {
+    return whole_ && !twice_ ? std::string_view(value_) : std::string_view();
+  }
   /// What it costs by now: as told, else as estimated (`input` being the request's share of that).
   [[nodiscard]] std::uint64_t tokens(std::uint64_t input) const;
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }

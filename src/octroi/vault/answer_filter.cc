@@ -27,6 +27,7 @@ Result<std::unique_ptr<Inflater>> inflater_for(const http::Headers& headers) {
 void AnswerFilter::see(const http::ResponseHead& head) {
   status_ = head.status;
   headers_ = head.headers;
+  if (reader_ != nullptr) reader_->begin(status_, headers_);
 }
 
 Task<Result<http::Filtering>> AnswerFilter::begin(http::ResponseHead& head,
@@ -45,6 +46,7 @@ Task<Result<http::Filtering>> AnswerFilter::begin(http::ResponseHead& head,
 }
 
 void AnswerFilter::remember(std::string_view plain) {
+  if (reader_ != nullptr) reader_->read(plain);
   if (body_.size() + plain.size() > keep_) cut_ = true;
   if (!cut_) body_ += plain;
 }
@@ -73,6 +75,7 @@ Task<http::Passing> AnswerFilter::pass(ByteView piece, http::Exchange& client) {
 
 Task<http::Passing> AnswerFilter::end(http::Exchange& client) {
   if (inflater_ != nullptr && !inflater_->complete()) co_return http::Passing::cut;
+  ended_ = true;
   whole_ = !cut_;
   co_return co_await show(scrubber_.finish(), client);
 }

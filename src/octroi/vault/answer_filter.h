@@ -14,14 +14,17 @@
 #include "octroi/http/body_filter.h"
 #include "octroi/http/server.h"
 #include "octroi/vault/inflate.h"
+#include "octroi/vault/pack.h"
 #include "octroi/vault/scrub.h"
 
 namespace octroi::vault {
 
 class AnswerFilter final : public http::BodyFilter {
  public:
-  AnswerFilter(std::shared_ptr<const Needles> needles, std::size_t keep)
-      : scrubber_(std::move(needles)), keep_(keep) {}
+  /// `reader` may be null, and outlives this.
+  AnswerFilter(std::shared_ptr<const Needles> needles, std::size_t keep,
+               AnswerReader* reader = nullptr)
+      : scrubber_(std::move(needles)), reader_(reader), keep_(keep) {}
 
   Task<Result<http::Filtering>> begin(http::ResponseHead& head,
                                       std::optional<std::uint64_t> length) override;
@@ -33,6 +36,8 @@ class AnswerFilter final : public http::BodyFilter {
   [[nodiscard]] int status() const { return status_; }
   [[nodiscard]] const std::string& body() const { return body_; }
   [[nodiscard]] bool whole() const { return whole_; }
+  /// Whether all of it came, kept or not.
+  [[nodiscard]] bool ended() const { return ended_; }
   [[nodiscard]] std::uint64_t found() const { return scrubber_.found(); }
   /// Also for answers without a body, which no filter is asked about.
   void see(const http::ResponseHead& head);
@@ -42,13 +47,15 @@ class AnswerFilter final : public http::BodyFilter {
   void remember(std::string_view plain);
 
   Scrubber scrubber_;
+  AnswerReader* reader_;
   std::unique_ptr<Inflater> inflater_;
   std::size_t keep_;
   std::string body_;
   http::Headers headers_;
   int status_ = 0;
   bool whole_ = false;
-  bool cut_ = false;  // more came than is kept
+  bool cut_ = false;    // more came than is kept
+  bool ended_ = false;  // it came to its end
 };
 
 class GuardedExchange final : public http::Exchange {

@@ -544,8 +544,10 @@ void Broker::swap(Visit& visit) {
 Task<Result<>> Broker::forward(Visit& visit) {
   const bool spends = visit.call.direction != policy::Direction::read;
   auto needles = needles_for(*visit.vendor, *visit.key);
-  AnswerFilter filter(needles, kKeptAnswer);
-  GuardedExchange guarded(visit.exchange, needles, filter, spends);
+  const auto reader = visit.vendor->pack->listen(visit.operation, visit.input);
+  AnswerFilter filter(needles, kKeptAnswer, reader.get());
+  const bool to_the_end = spends && (reader == nullptr || !reader->ends_with_agent());
+  GuardedExchange guarded(visit.exchange, needles, filter, to_the_end);
   http::RelayOptions options;
   options.upstream = visit.vendor->origin;
   options.host = visit.vendor->authority;
@@ -587,8 +589,10 @@ Task<Result<>> Broker::forward(Visit& visit) {
     case http::RelayState::client_gone:
       break;
   }
-  Outcome outcome = visit.vendor->pack->settle(visit.operation, filter.status(), filter.headers(),
-                                               filter.body(), filter.whole());
+  Outcome outcome = reader != nullptr ? reader->outcome(filter.ended())
+                                      : visit.vendor->pack->settle(visit.operation, filter.status(),
+                                                                   filter.headers(), filter.body(),
+                                                                   filter.whole());
   if (filter.status() == 0) outcome.state = Outcome::State::unknown;
   settle(visit, outcome);
   audit::Verdict verdict = audit::Verdict::unknown;

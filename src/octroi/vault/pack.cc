@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "octroi/vault/packs/anthropic/anthropic.h"
 #include "octroi/vault/packs/generic/generic.h"
+#include "octroi/vault/packs/openai/openai.h"
 #include "octroi/vault/packs/resend/resend.h"
 #include "octroi/vault/packs/stripe/stripe.h"
 #include "octroi/vault/packs/twilio/twilio.h"
@@ -60,11 +62,15 @@ std::unique_ptr<VendorPack> make_pack(const VendorSettings& vendor) {
   if (vendor.pack == "stripe") return make_stripe_pack();
   if (vendor.pack == "resend") return make_resend_pack();
   if (vendor.pack == "twilio") return make_twilio_pack();
+  if (vendor.pack == "openai") return make_openai_pack(vendor);
+  if (vendor.pack == "anthropic") return make_anthropic_pack(vendor);
   if (vendor.pack == "generic") return make_generic_pack(vendor);
   return nullptr;
 }
 
-std::vector<std::string_view> pack_names() { return {"stripe", "resend", "twilio", "generic"}; }
+std::vector<std::string_view> pack_names() {
+  return {"stripe", "resend", "twilio", "openai", "anthropic", "generic"};
+}
 
 bool path_matches(std::string_view pattern, std::string_view path, std::string* captured) {
   while (!pattern.empty() && !path.empty()) {

@@ -83,6 +83,23 @@ struct Place {
 };
 
 class VendorPack {
+/// Listens to an answer while it passes, for vendors whose answers are too long to be kept: what a
+/// stream cost by now is known at any moment.
+class AnswerReader {
+ public:
+  virtual ~AnswerReader() = default;
+  virtual void begin(int status, const http::Headers& headers) = 0;
+  /// A piece of the body, unpacked.
+  virtual void read(std::string_view plain) = 0;
+  /// Whether the vendor stops, and stops counting, when nobody reads any more: then it is left as
+  /// soon as the agent leaves. Otherwise the answer is read to its end.
+  [[nodiscard]] virtual bool ends_with_agent() const = 0;
+  /// `whole`: the body came to its end.
+  [[nodiscard]] virtual Outcome outcome(bool whole) = 0;
+};
+
+class VendorQuestions;
+
  public:
   virtual ~VendorPack() = default;
 
@@ -146,6 +163,16 @@ class VendorPack {
                                        const http::Headers& headers, std::string_view body,
                                        bool whole) const = 0;
   [[nodiscard]] virtual Refusal refusal(const Denial& denial) const = 0;
+  /// Instead of settle(), for operations that need it; null: they do not. Outlives neither pack nor
+  /// call.
+  [[nodiscard]] virtual std::unique_ptr<AnswerReader> listen(const Operation& operation,
+                                                             const Input& input) const {
+    std::ignore = operation;
+    std::ignore = input;
+    return nullptr;
+  }
+  /// What octroi itself asks this vendor (questions.h); null: nothing.
+  [[nodiscard]] virtual const VendorQuestions* questions() const { return nullptr; }
 };
 
 /// The pack of that name; null when there is none.

@@ -11,6 +11,7 @@
 
 #include "octroi/base/clock.h"
 #include "octroi/base/secret.h"
+#include "octroi/money/money.h"
 #include "octroi/net/address.h"
 
 namespace octroi::vault {
@@ -29,6 +30,17 @@ struct OperationSettings {
   std::string answer_id;      // and what was made
 };
 
+/// What a language model costs: dollars for a million tokens of each kind.
+struct ModelPriceSettings {
+  MicroUsd input;
+  MicroUsd output;
+  std::optional<MicroUsd> cached_input;  // empty: as input
+  std::optional<MicroUsd> cache_write;   // empty: as input
+  std::int64_t context = 0;              // most tokens that may go in
+  std::int64_t max_output = 0;           // most that may come out
+  bool reasoning = false;                // it thinks in tokens that are not in the answer
+};
+
 struct VendorSettings {
   std::string name;
   std::string pack;  // "stripe", …; "generic"
@@ -40,7 +52,8 @@ struct VendorSettings {
   std::optional<bool> live;                  // empty: what the credential looks like
   std::vector<std::string> hosts;            // by which agents may address it
   std::vector<OperationSettings> operations;
-  Millis timeout{80'000};  // of one call
+  Millis timeout{80'000};                            // of one call
+  std::map<std::string, ModelPriceSettings> prices;  // of models, before those of the pack
 };
 
 struct PolicySettings {
