@@ -7,31 +7,15 @@ import http.client
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, Iterator
+from typing import Callable
 
 import pytest
 
-from harness.model_upstream import ModelUpstream
 from harness.octroi import Gateway
-from harness.postgres import Postgres
 from harness.settings import service
 from harness.sse import Stream
 
 AHEAD = 16  # units that a killed gateway may have counted for a stream and not delivered
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def model() -> Iterator[ModelUpstream]:
-    server = ModelUpstream()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

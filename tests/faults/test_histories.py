@@ -11,42 +11,22 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 import pytest
 
 from harness import payment, web
 from harness.octroi import Gateway
 from harness.payers import QuickPayer
-from harness.postgres import Postgres
 from harness.replica_history import History, judge
 from harness.replica_proxy import Proxy, Trouble
-from harness.replica_set import make_replicas, shared_or_skip, through, wait_until_ready
+from harness.replica_set import make_replicas, through, wait_until_ready
 from harness.session import Client, Session
 from harness.settings import service
 
 CLIENTS = 64
 SECONDS = 4  # of trouble
 PROOFS = 40
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    yield server
-    server.close()
-
-
-@pytest.fixture(params=["alone", "redis"])
-def shared(request, octroi_binary, tmp_path) -> Iterator[Any]:
-    yield from shared_or_skip(request.param, octroi_binary, tmp_path)
-
-
-@pytest.fixture
-def proxy(postgres) -> Iterator[Proxy]:
-    made = Proxy(postgres.directory / ".s.PGSQL.5432")
-    yield made
-    made.close()
 
 
 @pytest.fixture

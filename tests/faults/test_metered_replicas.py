@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, Iterator
+from typing import Callable
 
 import pytest
 
-from harness.model_upstream import ModelUpstream
 from harness.octroi import Gateway
-from harness.postgres import Postgres
 from harness.process import wait_for
 from harness.session import Client
 from harness.settings import service
@@ -19,20 +17,6 @@ from harness.sse import Stream
 
 UNIT = 2  # sat
 AHEAD = 16 * UNIT  # what a killed gateway may have debited for a stream and not delivered
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def model() -> Iterator[ModelUpstream]:
-    server = ModelUpstream()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

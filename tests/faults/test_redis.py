@@ -23,13 +23,6 @@ from harness.settings import service
 RULE = {"requests": 20, "per": "1h", "by": "ip"}
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def redis() -> Iterator[Redis]:
     server = Redis()

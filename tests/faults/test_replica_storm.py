@@ -6,40 +6,19 @@ from __future__ import annotations
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Iterator
 
 import pytest
 
 from harness.octroi import Gateway
 from harness.payers import QuickPayer
-from harness.postgres import Postgres
 from harness.process import wait_for
-from harness.replica_proxy import Proxy, Trouble
-from harness.replica_set import make_replicas, shared_or_skip, start_supervised, through, wait_until_ready
+from harness.replica_proxy import Trouble
+from harness.replica_set import make_replicas, start_supervised, through, wait_until_ready
 from harness.replica_traffic import Draw
 from harness.session import Client
 from harness.settings import service
 
 PRICE, DEPOSIT = 2, 200
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    yield server
-    server.close()
-
-
-@pytest.fixture(params=["alone", "redis"])
-def shared(request, octroi_binary, tmp_path) -> Iterator[Any]:
-    yield from shared_or_skip(request.param, octroi_binary, tmp_path)
-
-
-@pytest.fixture
-def proxy(postgres) -> Iterator[Proxy]:
-    made = Proxy(postgres.directory / ".s.PGSQL.5432")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import http.client
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 import pytest
 
@@ -18,13 +18,6 @@ from harness.process import wait_for
 from harness.settings import service
 
 AT_ONCE = 64
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -26,36 +26,6 @@ def seller(octroi_binary, workdir, sim_file, leaks, payer):
     made.stop()
 
 
-@pytest.fixture
-def paid(sim_file):
-    return lambda: sim.deposits_paid(sim_file, "agent")
-
-
-@pytest.fixture
-def fetch(payer, leaks):
-    def run(*words: str, status: int = 0):
-        done = payer.run("fetch", "--session", "--json", *words, check=False)
-        assert done.returncode == status, f"exit {done.returncode}: {done.stdout[-800:]} {done.stderr[-1500:]}"
-        if status:
-            return json.loads(done.stderr)["error"]
-        answer = json.loads(done.stdout)
-        if answer.get("receipt"):
-            leaks.register(str(answer["receipt"]), "Payment-Receipt")
-        return answer
-
-    return run
-
-
-@pytest.fixture
-def sessions(payer):
-    def run(*words: str, status: int = 0):
-        done = payer.run("wallet", "sessions", *words, "--json", check=False)
-        assert done.returncode == status, f"exit {done.returncode}: {done.stdout[-800:]} {done.stderr[-1500:]}"
-        return json.loads(done.stdout)["sessions"]
-
-    return run
-
-
 def test_one_deposit_serves_many_processes(seller, fetch, paid, sessions):
     first = fetch(seller.url + "/a")
     assert (first["status"], first["paid_msat"], first["scheme"]) == (200, 10_000, "payment")

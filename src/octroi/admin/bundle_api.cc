@@ -33,10 +33,6 @@ tl::expected<ledger::BundleFilter, std::string> filter_of(std::string_view query
   return filter;
 }
 
-Task<void> send_unavailable(http::Exchange& exchange, Error error) {
-  co_await send_problem(exchange, 503, std::string(error.message()));
-}
-
 }  // namespace
 
 Task<void> BundleApi::route(http::Exchange& exchange) {

@@ -30,6 +30,10 @@ Task<void> send_problem(http::Exchange& exchange, int status, std::string detail
   co_await send(exchange, status, "application/problem+json", std::move(w).take());
 }
 
+Task<void> send_unavailable(http::Exchange& exchange, Error error) {
+  co_await send_problem(exchange, 503, std::string(error.message()));
+}
+
 Task<void> send_json(http::Exchange& exchange, std::string body) {
   co_await send(exchange, 200, "application/json", std::move(body));
 }

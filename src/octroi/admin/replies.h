@@ -16,6 +16,8 @@ namespace octroi::admin {
 Task<void> send(http::Exchange& exchange, int status, std::string type, std::string body);
 /// An RFC 9457 document.
 Task<void> send_problem(http::Exchange& exchange, int status, std::string detail);
+/// 503: the store cannot say.
+Task<void> send_unavailable(http::Exchange& exchange, Error error);
 Task<void> send_json(http::Exchange& exchange, std::string body);
 
 /// The decoded parameters; a name alone has an empty value.

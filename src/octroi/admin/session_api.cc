@@ -45,10 +45,6 @@ tl::expected<ledger::SessionFilter, std::string> filter_of(std::string_view quer
   return filter;
 }
 
-Task<void> send_unavailable(http::Exchange& exchange, Error error) {
-  co_await send_problem(exchange, 503, std::string(error.message()));
-}
-
 }  // namespace
 
 Task<void> SessionApi::route(http::Exchange& exchange) {

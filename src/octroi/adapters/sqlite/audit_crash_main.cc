@@ -85,28 +85,13 @@ int verify(ledger::Store& store) {
   return lost + wrong == 0 && read && report.valid() ? 0 : 1;
 }
 
-int run(const std::vector<std::string>& args) {
-  if (args.size() < 2) {
-    std::cerr << "usage: octroi_audit_crash storm FILE SEED THREADS ROWS | verify FILE\n";
-    return 2;
-  }
-  sqlite::SqliteOptions options;
-  options.path = args[1];
-  options.checkpoint_frames = 50;
-  auto store = sqlite::open_sqlite_store(options, system_clock());
-  if (!store) {
-    std::cerr << store.error().message() << "\n";
-    return 1;
-  }
-  if (args[0] == "verify") return verify(**store);
-  if (args.size() != 5) return 2;
-  const auto number = [&](std::size_t i) {
-    return static_cast<std::uint32_t>(std::stoul(args[i]));
-  };
-  return storm(**store, number(2), number(3), number(4));
-}
-
 }  // namespace
 }  // namespace octroi
 
-int main(int argc, char** argv) { return octroi::run({argv + 1, argv + argc}); }
+int main(int argc, char** argv) {
+  using octroi::ledger::Store;
+  return octroi::crash_main(
+      argc, argv, "octroi_audit_crash storm FILE SEED THREADS ROWS | verify FILE", 3,
+      [](Store& store, const auto& n) { return octroi::storm(store, n[0], n[1], n[2]); },
+      [](Store& store) { return octroi::verify(store); });
+}

@@ -26,6 +26,18 @@ class FaultVfs {
     torn,        // the N-th write stops half-way, then the disk is dead
   };
 
+  static const char* name(Mode mode) {
+    switch (mode) {
+      case Mode::once:
+        return "once";
+      case Mode::from_there:
+        return "from_there";
+      case Mode::torn:
+        return "torn";
+    }
+    return "unknown";
+  }
+
   static FaultVfs& instance() {
     static FaultVfs vfs;
     return vfs;

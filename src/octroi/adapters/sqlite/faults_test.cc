@@ -142,17 +142,7 @@ TEST_P(DiskFaults, AtEveryWriteAndSyncNothingAcknowledgedIsLost) {
 INSTANTIATE_TEST_SUITE_P(Modes, DiskFaults,
                          testing::Values(FaultVfs::Mode::once, FaultVfs::Mode::from_there,
                                          FaultVfs::Mode::torn),
-                         [](const auto& mode) {
-                           switch (mode.param) {
-                             case FaultVfs::Mode::once:
-                               return "once";
-                             case FaultVfs::Mode::from_there:
-                               return "from_there";
-                             case FaultVfs::Mode::torn:
-                               return "torn";
-                           }
-                           return "unknown";
-                         });
+                         [](const auto& mode) { return FaultVfs::name(mode.param); });
 
 TEST(PowerCut, AfterEveryAcknowledgementTheDiskHoldsIt) {
   FaultVfs& vfs = FaultVfs::instance();

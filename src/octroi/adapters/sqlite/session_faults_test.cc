@@ -193,17 +193,7 @@ TEST_P(SessionFaults, AtEveryWriteAndSyncTheBooksAreWhatWasAcknowledged) {
 INSTANTIATE_TEST_SUITE_P(Modes, SessionFaults,
                          testing::Values(FaultVfs::Mode::once, FaultVfs::Mode::from_there,
                                          FaultVfs::Mode::torn),
-                         [](const auto& mode) {
-                           switch (mode.param) {
-                             case FaultVfs::Mode::once:
-                               return "once";
-                             case FaultVfs::Mode::from_there:
-                               return "from_there";
-                             case FaultVfs::Mode::torn:
-                               return "torn";
-                           }
-                           return "unknown";
-                         });
+                         [](const auto& mode) { return FaultVfs::name(mode.param); });
 
 TEST(SessionPowerCut, AfterEveryAcknowledgementTheDiskHoldsIt) {
   FaultVfs& vfs = FaultVfs::instance();
