@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "octroi/app/vault_ca.h"
 #include "octroi/app/vault_keys.h"
 #include "octroi/base/log.h"
 #include "octroi/json/value.h"
@@ -85,9 +86,10 @@ Task<Result<std::vector<net::Endpoint>>> VaultDoor::start(const config::Config& 
   OCTROI_CO_TRY(snapshot_, co_await make_snapshot(settings_));
   OCTROI_CO_TRY(auto keys, co_await store_.vault_keys()->list_vault_keys());
   book_ = std::make_shared<const vault::KeyBook>(std::move(keys));
+  OCTROI_CO_TRY(authority_, open_vault_ca(settings_, system_clock().now()));
   std::vector<net::Endpoint> listen = settings_.listen;
   for (int i = 0; i < worker_count(config.workers); ++i) {
-    auto worker = std::make_unique<VaultWorker>(listen, shared_, snapshot_, book_);
+    auto worker = std::make_unique<VaultWorker>(listen, shared_, snapshot_, book_, authority_);
     OCTROI_CO_TRY(auto bound, worker->start());
     listen = std::move(bound);  // a port of 0 is chosen once
     workers_.push_back(std::move(worker));

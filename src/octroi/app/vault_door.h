@@ -55,6 +55,7 @@ class VaultDoor {
   vault::VaultSettings settings_;
   std::shared_ptr<const vault::Snapshot> snapshot_;
   std::shared_ptr<const vault::KeyBook> book_;
+  std::shared_ptr<const net::TlsAuthority> authority_;
   std::vector<std::unique_ptr<VaultWorker>> workers_;
   UnsentHolds unsent_;
   bool stale_ = false;

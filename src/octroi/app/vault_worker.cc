@@ -55,20 +55,26 @@ Task<void> drain_all(std::vector<std::unique_ptr<http::Server>>* servers, Millis
 
 struct VaultWorker::State {
   State(net::Loop& loop, vault::Shared& shared, std::shared_ptr<const vault::Snapshot> snapshot,
-        std::shared_ptr<const vault::KeyBook> book)
-      : clients(loop), broker(shared, clients, std::move(snapshot), std::move(book)) {}
+        std::shared_ptr<const vault::KeyBook> book,
+        std::shared_ptr<const net::TlsAuthority> authority)
+      : clients(loop),
+        broker(shared, clients, snapshot, book),
+        front(loop, shared, broker, std::move(snapshot), std::move(book), std::move(authority)) {}
   Clients clients;
   vault::Broker broker;
+  vault::Front front;
   std::vector<std::unique_ptr<http::Server>> servers;  // destroyed first: they use the broker
 };
 
 VaultWorker::VaultWorker(std::vector<net::Endpoint> listen, vault::Shared& shared,
                          std::shared_ptr<const vault::Snapshot> snapshot,
-                         std::shared_ptr<const vault::KeyBook> book)
+                         std::shared_ptr<const vault::KeyBook> book,
+                         std::shared_ptr<const net::TlsAuthority> authority)
     : listen_(std::move(listen)),
       shared_(shared),
       snapshot_(std::move(snapshot)),
-      book_(std::move(book)) {}
+      book_(std::move(book)),
+      authority_(std::move(authority)) {}
 
 VaultWorker::~VaultWorker() { join(); }
 
@@ -83,14 +89,17 @@ Result<std::vector<net::Endpoint>> VaultWorker::start() {
 
 void VaultWorker::run(std::promise<Result<std::vector<net::Endpoint>>> ready) {
   net::Loop loop;
-  State state(loop, shared_, std::move(snapshot_), std::move(book_));
+  State state(loop, shared_, std::move(snapshot_), std::move(book_), std::move(authority_));
   std::vector<net::Endpoint> bound;
   for (const auto& endpoint : listen_) {
     http::ServerConfig config;
     config.listen = endpoint;
     config.limits.min_bytes_per_second = kLeastBodyRate;
-    auto server = http::listen(
-        loop, config, [broker = &state.broker](http::Exchange& e) { return broker->handle(e); });
+    config.limits.tunnels = true;
+    auto server =
+        http::listen(loop, config, [at = &state, i = state.servers.size()](http::Exchange& e) {
+          return at->front.handle(e, *at->servers[i]);
+        });
     if (!server) {
       ready.set_value(fail(std::move(server).error().within("vault.listen " + endpoint.str())));
       return;
@@ -105,11 +114,15 @@ void VaultWorker::run(std::promise<Result<std::vector<net::Endpoint>>> ready) {
 }
 
 void VaultWorker::publish(std::shared_ptr<const vault::Snapshot> snapshot) {
-  loop_->post([this, s = std::move(snapshot)]() mutable { state_->broker.publish(std::move(s)); });
+  loop_->post([this, s = std::move(snapshot)]() mutable {
+    state_->front.publish(s);
+    state_->broker.publish(std::move(s));
+  });
 }
 
 void VaultWorker::publish(std::shared_ptr<const vault::KeyBook> book, UniqueFunction<void()> done) {
   loop_->post([this, b = std::move(book), d = std::move(done)]() mutable {
+    state_->front.publish(b);
     state_->broker.publish(std::move(b));
     d();
   });

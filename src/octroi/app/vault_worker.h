@@ -11,6 +11,7 @@
 
 #include "octroi/http/server.h"
 #include "octroi/vault/broker.h"
+#include "octroi/vault/front.h"
 
 namespace octroi::app {
 
@@ -18,7 +19,8 @@ class VaultWorker {
  public:
   VaultWorker(std::vector<net::Endpoint> listen, vault::Shared& shared,
               std::shared_ptr<const vault::Snapshot> snapshot,
-              std::shared_ptr<const vault::KeyBook> book);
+              std::shared_ptr<const vault::KeyBook> book,
+              std::shared_ptr<const net::TlsAuthority> authority);
   ~VaultWorker();
   VaultWorker(const VaultWorker&) = delete;
   VaultWorker& operator=(const VaultWorker&) = delete;
@@ -44,6 +46,7 @@ class VaultWorker {
   vault::Shared& shared_;
   std::shared_ptr<const vault::Snapshot> snapshot_;
   std::shared_ptr<const vault::KeyBook> book_;
+  std::shared_ptr<const net::TlsAuthority> authority_;
   net::Loop* loop_ = nullptr;  // set before start() returns, valid until join()
   State* state_ = nullptr;
   std::thread thread_;

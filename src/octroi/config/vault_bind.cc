@@ -109,6 +109,9 @@ vault::VendorSettings vendor(const std::string& name, const Value& v) {
   if (v.at("ca").secret) out.ca_pem = std::string(v.at("ca").secret->reveal_text());
   out.auth = v.at("auth").str();
   out.credential = v.at("credential").secret;
+  constexpr std::string_view kEnv = "env://";
+  if (const std::string& from = v.at("credential").reference; from.starts_with(kEnv))
+    out.credential_env = from.substr(kEnv.size(), from.find_first_of("#?") - kEnv.size());
   if (v.at("mode").given) out.live = v.at("mode").str() == "live";
   out.hosts = v.at("hosts").strings();
   for (const auto& [key, child] : v.at("operations").children)
@@ -116,8 +119,8 @@ vault::VendorSettings vendor(const std::string& name, const Value& v) {
   out.timeout = v.at("timeout").duration();
   return out;
 }
-  for (const auto& [model, price] : v.at("prices").children)
-    out.prices.emplace(model, model_price(price));
+for (const auto& [model, price] : v.at("prices").children)
+  out.prices.emplace(model, model_price(price));
 
 class VaultCheck {
  public:
@@ -223,6 +226,12 @@ vault::VaultSettings vault_settings(const Value& root) {
   const auto* store = std::get_if<Url>(&root.at("store").data);
   if (out.key_file.empty() && store != nullptr && store->scheme == "sqlite")
     out.key_file = (std::filesystem::path(store->path).parent_path() / "vault.key").string();
+  out.proxy.enabled = v.at("proxy.enabled").flag();
+  out.proxy.tunnels_others = v.at("proxy.others").str() == "tunnel";
+  out.proxy.ca_file = v.at("proxy.ca_file").str();
+  if (out.proxy.ca_file.empty() && !out.key_file.empty())
+    out.proxy.ca_file =
+        (std::filesystem::path(out.key_file).parent_path() / "vault-ca.pem").string();
   if (v.at("rates").given) {
     out.rates_as_of = v.at("rates.as_of").time();
     out.rates_max_age = v.at("rates.max_age").duration();

@@ -256,6 +256,31 @@ std::vector<Field> policy_fields() {
   };
 }
 
+Field proxy_field() {
+  return {
+      .key = "proxy",
+      .type = Type::section,
+      .doc = "Programs that come as to a proxy (`HTTPS_PROXY`).",
+      .fields = {{.key = "enabled",
+                  .type = Type::boolean,
+                  .doc = "Whether CONNECT and requests in absolute-form are taken.",
+                  .fallback = "true"},
+                 {.key = "others",
+                  .type = Type::choice,
+                  .doc =
+                      "Hosts that are no vendor's: `tunnel` passes them on unseen, for who shows "
+                      "a vault key, and to public addresses only.",
+                  .fallback = "refuse",
+                  .choices = {"refuse", "tunnel"}},
+                 {.key = "ca_file",
+                  .type = Type::path,
+                  .doc = "The authority whose certificates answer for vendors' hosts; made on the "
+                         "first use. `octroi vault ca` shows what clients have to trust.",
+                  .derived = "`vault-ca.pem` beside `key_file`",
+                  .restart = true}},
+  };
+}
+
 }  // namespace
 
 Field vault_section() {
@@ -281,6 +306,7 @@ Field vault_section() {
                   .type = Type::path,
                   .doc = "Key of what `octroi vault register` seals; made on the first use.",
                   .derived = "`vault.key` beside the store"},
+                 proxy_field(),
                  {.key = "rates",
                   .type = Type::section,
                   .doc =

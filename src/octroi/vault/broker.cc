@@ -70,6 +70,14 @@ std::optional<std::string> field_of(const policy::Call& call, std::string_view n
   return std::nullopt;
 }
 
+/// A tunnel leads to one host. Whoever asks for another inside it was answered for neither.
+Result<> check_tunnel(const Via& via, http::RequestHead& head) {
+  if (via.host.empty()) return {};
+  if (head.authority.empty()) head.authority = via.host;  // HTTP/1.0
+  if (host_of(head.authority) == via.host) return {};
+  return fail(Errc::ambiguous, "this tunnel leads to another host than the request names");
+}
+
 /// The code of a denial that the policy or the ledger gave.
 Errc code_of(policy::Reason reason) {
   switch (reason) {
@@ -124,6 +132,7 @@ struct Broker::Visit {
   http::Exchange& exchange;
   std::shared_ptr<const Snapshot> snapshot;  // as they were when it came
   std::shared_ptr<const KeyBook> book;
+  Via via;  // how it came
   UnixMillis started;
   std::string id;  // of the call
 
@@ -186,8 +195,9 @@ void Broker::publish(std::shared_ptr<const KeyBook> book) {
 
 // ------------------------------------------------------------------------------------------------
 
-Task<void> Broker::handle(http::Exchange& exchange) {
+Task<void> Broker::handle(http::Exchange& exchange, Via via) {
   Visit visit(*this, exchange);
+  visit.via = std::move(via);
   visit.started = shared_.clock.now();
   visit.id = "call_" + to_hex(shared_.random.bytes<12>());
   auto passed = co_await pass(visit);
@@ -219,14 +229,18 @@ Task<Result<>> Broker::admit(Visit& visit) {
 Result<> Broker::find_key(Visit& visit) {
   http::RequestHead& head = visit.exchange.request();
   visit.user_agent = std::string(head.headers.get("user-agent").value_or(""));
+  OCTROI_CHECK(check_tunnel(visit.via, head));
   OCTROI_TRY(Address address, find_vendor(*visit.snapshot, head));
   visit.vendor = address.vendor;
   const Form::Rules any_query{.max_fields = 512, .free_names = true};
   OCTROI_TRY(Form query, Form::parse(head.query(), address.vendor != nullptr
                                                        ? address.vendor->pack->query_rules()
                                                        : any_query));
-  OCTROI_TRY(const Shown shown, take_key(head, query, address.vendor));
-  OCTROI_TRY(const PresentedKey presented, shown.read());
+  const auto own = take_key(head, query, address.vendor);
+  const bool other =
+      visit.via.key != nullptr && (own ? !own->read() : own.error().is(Errc::no_key));
+  if (!own && !other) return fail(own.error());
+  OCTROI_TRY(const PresentedKey presented, other ? visit.via.key->shown.read() : own->read());
   const ledger::VaultKey* key = visit.book->find(presented);
   if (key == nullptr) return fail(Errc::unknown_key, "this vault key is not known here");
   visit.key = key;
@@ -267,7 +281,8 @@ Result<> Broker::check_still_open(const Visit& visit) const {
 /// Which operation it is, on whom, for how much.
 Task<Result<>> Broker::read_call(Visit& visit) {
   const http::Headers& headers = visit.exchange.request().headers;
-  OCTROI_CO_TRY(visit.agent_run, run_of(headers));
+  OCTROI_CO_TRY(visit.agent_run, run_of(headers, visit.via.key != nullptr ? visit.via.key->run
+                                                                          : std::string_view()));
   const VendorPack& pack = *visit.vendor->pack;
   OCTROI_CO_TRY(visit.idempotency_key, idempotency_key_of(headers, pack.idempotency_header()));
   std::string path = std::move(visit.input.path);
@@ -381,17 +396,17 @@ ledger::Reservation Broker::reservation_of(const Visit& visit) const {
       co_return Result<>{};
     case ledger::ReserveState::replayed:
       visit.reservation = std::move(id);
-  return r;
-}
+      return r;
+  }
 
-/// Sets aside what it may cost, once for all its retries, and announces it in the same commit.
-Task<Result<>> Broker::reserve(Visit& visit) {
-  const bool reads = visit.call.direction == policy::Direction::read;
-  if (reads && visit.decision.counted.empty()) co_return Result<>{};
-  visit.fingerprint =
-      digest_of({visit.input.method, visit.input.path, visit.input.query.text(), visit.input.body});
-  ledger::Reservation r = reservation_of(visit);
-      co_return after_replay(visit, *reserved->seen);
+  /// Sets aside what it may cost, once for all its retries, and announces it in the same commit.
+  Task<Result<>> Broker::reserve(Visit & visit) {
+    const bool reads = visit.call.direction == policy::Direction::read;
+    if (reads && visit.decision.counted.empty()) co_return Result<>{};
+    visit.fingerprint = digest_of(
+        {visit.input.method, visit.input.path, visit.input.query.text(), visit.input.body});
+    ledger::Reservation r = reservation_of(visit);
+    co_return after_replay(visit, *reserved->seen);
     case ledger::ReserveState::mismatch:
       co_return fail(Errc::idempotency_reuse,
                      "this idempotency key was used for another request: use a new one");
@@ -401,7 +416,7 @@ Task<Result<>> Broker::reserve(Visit& visit) {
       break;
   }
   if (reserved->state == ledger::ReserveState::over_cap && reserved->refused) {
-      visit.announced = true;
+    visit.announced = true;
     const policy::Counted& cap = visit.decision.counted[*reserved->refused];
     if (cap.brake && cap.then == policy::BrakeAction::pause && shared_.pause_key)
       shared_.pause_key(visit.key->id);
@@ -555,6 +570,8 @@ Task<Result<>> Broker::forward(Visit& visit) {
   options.repeat_idempotent = !spends;
   options.timeouts.first_byte = visit.vendor->settings.timeout;
   options.filter = &filter;
+  // A new connection to a vendor takes longer than a revocation may.
+  options.may_send = [this, &visit] { return check_still_open(visit); };
   const http::RelayResult result =
       co_await http::relay(guarded, clients_.client_for(*visit.vendor), std::move(options));
   visit.revoked_timer.stop();
@@ -567,6 +584,7 @@ Task<Result<>> Broker::forward(Visit& visit) {
     case http::RelayState::refused:
       release(visit);
       visit.outcome.state = Outcome::State::refused;
+      if (result.error && errc_of(*result.error)) co_return fail(*result.error);
       co_return fail(Errc::upstream_failed, "the vendor cannot be reached; nothing was sent");
     case http::RelayState::failed: {
       const bool coded = result.error && result.error->is(Errc::encoded_answer);
@@ -704,10 +722,11 @@ Task<void> Broker::change_alone(ledger::SpendChange change) {
 }
 
 void Broker::count(const Visit& visit, audit::Verdict verdict) {
-  shared_.metrics
-/// Counts what it cost and tells it, in one commit. What the vendor did is done, whatever can be
-/// written about it: an error leaves the hold as it is, and the sweep and the reconciliation find
-/// it.
+  shared_
+      .metrics
+      /// Counts what it cost and tells it, in one commit. What the vendor did is done, whatever can
+      /// be written about it: an error leaves the hold as it is, and the sweep and the
+      /// reconciliation find it.
       .counter("octroi_vault_calls_total", "Calls of agents by vendor and verdict.",
                {{"vendor", visit.vendor != nullptr ? visit.vendor->settings.name : ""},
                 {"verdict", std::string(audit::to_string(verdict))}})

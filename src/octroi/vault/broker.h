@@ -25,6 +25,7 @@
 #include "octroi/ledger/call_book.h"
 #include "octroi/ledger/spend_ledger.h"
 #include "octroi/vault/keys.h"
+#include "octroi/vault/request.h"
 #include "octroi/vault/scrub.h"
 #include "octroi/vault/snapshot.h"
 
@@ -41,11 +42,11 @@ struct Shared {
   /// refused.
   std::function<void(std::string)> pause_key = {};
 };
-  /// Money and row in one commit; null: one after the other.
-  ledger::CallBook* calls = nullptr;
-  /// A reservation whose commit was lost; its call was not sent. Does not wait. Any thread. Empty:
-  /// it is undone at once, or else by the sweep.
-  std::function<void(std::string id, UnixMillis reserved_at)> not_sent = {};
+/// Money and row in one commit; null: one after the other.
+ledger::CallBook* calls = nullptr;
+/// A reservation whose commit was lost; its call was not sent. Does not wait. Any thread. Empty:
+/// it is undone at once, or else by the sweep.
+std::function<void(std::string id, UnixMillis reserved_at)> not_sent = {};
 
 /// The connections of this worker.
 class VendorClients {
@@ -62,7 +63,7 @@ class Broker {
   Broker(const Broker&) = delete;
   Broker& operator=(const Broker&) = delete;
 
-  Task<void> handle(http::Exchange& exchange);
+  Task<void> handle(http::Exchange& exchange, Via via = {});
 
   /// The next request sees it.
   void publish(std::shared_ptr<const Snapshot> snapshot);

@@ -101,7 +101,10 @@ class BrokerTest : public ::testing::Test, public VendorClients {
     broker_->publish(book());
   }
 
-  http::Client& client_for(const Vendor&) override { return *vendors_; }
+  http::Client& client_for(const Vendor&) override {
+    if (on_connect_) on_connect_();
+    return *vendors_;
+  }
 
   static Task<void> answer(BrokerTest* self, http::Exchange* x) {
     Sent sent;
@@ -160,6 +163,7 @@ class BrokerTest : public ::testing::Test, public VendorClients {
   IssuedKey issued_;
   std::vector<Sent> sent_;
   std::function<Task<void>(http::Exchange*)> reply_;
+  std::function<void()> on_connect_;  // before a connection to the vendor is opened
   std::unique_ptr<http::Client> client_, vendors_;
   std::unique_ptr<Broker> broker_;
   std::unique_ptr<http::Server> upstream_, server_;
@@ -300,6 +304,16 @@ TEST_F(BrokerTest, RefusalsSpeakAsTheVendorDoes) {
   const auto doc = json::parse(denied.body);
   ASSERT_TRUE(doc);
   EXPECT_EQ(doc->root().object("error")->string("code").value_or(""), "cap_exceeded");
+}
+
+TEST_F(BrokerTest, AKeyRevokedWhileTheVendorIsConnectedToSendsNothing) {
+  on_connect_ = [this] { revoke(); };
+  const auto answered = charge("1000");
+  EXPECT_EQ(answered.status, 401) << answered.body;
+  EXPECT_THAT(sent_, IsEmpty());
+  ASSERT_EQ(spends().size(), 1U);
+  EXPECT_EQ(spends()[0].state, ledger::SpendState::released);
+  EXPECT_THAT(kinds(), ElementsAre("call.intent allowed", "call.outcome denied"));
 }
 
 }  // namespace

@@ -177,6 +177,15 @@ Result<PresentedKey> read_pair(std::string_view name, std::string_view token) {
   return no_key();
 }
 
+Result<Secret> dress_as(std::string_view text, KeyShape shape) {
+  OCTROI_TRY(const PresentedKey key, read_key(text));
+  if (shape == KeyShape::pair)
+    return Secret::take(pair_name(key.body.substr(0, kKeyIdSize)) + ":" + pair_token(key.body));
+  std::string out(prefix_of(shape, key.body[0] == 'l'));
+  out += key.body;
+  return Secret::take(std::move(out));
+}
+
 KeyBook::KeyBook(ledger::VaultKeyList list) : list_(std::move(list)) {
   for (std::size_t i = 0; i < list_.keys.size(); ++i) {
     by_id_.emplace(list_.keys[i].id, i);

@@ -62,6 +62,10 @@ struct PresentedKey {
 /// is one too.
 [[nodiscard]] Result<PresentedKey> read_pair(std::string_view name, std::string_view token);
 
+/// The same key in another dress, without asking anybody. Errc::no_key when the text is no key, or
+/// a pair: only the pair can be made of the key, not the key of the pair.
+[[nodiscard]] Result<Secret> dress_as(std::string_view text, KeyShape shape);
+
 /// Every key as it stands, for one moment.
 class KeyBook {
  public:

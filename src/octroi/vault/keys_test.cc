@@ -136,5 +136,22 @@ TEST_F(KeysTest, OnlyAnActiveKeyBeforeItsEndOpens) {
   EXPECT_TRUE(check_key(key, now).error().is(Errc::key_revoked));
 }
 
+TEST(Keys, AreDressedAnewWithoutAskingAnybody) {
+  const IssuedKey issued = issue_key(false, system_random());
+  for (const KeyShape from : {KeyShape::vault, KeyShape::stripe, KeyShape::resend}) {
+    for (const KeyShape to : {KeyShape::vault, KeyShape::stripe, KeyShape::restricted,
+                              KeyShape::resend, KeyShape::openai, KeyShape::pair}) {
+      const Secret shown = issued.text(from);
+      auto dressed = dress_as(shown.reveal_text(), to);
+      ASSERT_TRUE(dressed);
+      const Secret expected = issued.text(to);
+      EXPECT_EQ(dressed->reveal_text(), expected.reveal_text());
+    }
+  }
+  const Secret pair = issued.text(KeyShape::pair);
+  EXPECT_FALSE(dress_as(pair.reveal_text(), KeyShape::vault));
+  EXPECT_FALSE(dress_as("sk_test_somebody", KeyShape::vault));
+}
+
 }  // namespace
 }  // namespace octroi::vault

@@ -67,10 +67,19 @@ Result<Shown> read_authorization(std::string_view value) {
 
 }  // namespace
 
+std::string host_of(std::string_view authority) {
+  const std::size_t colon = authority.rfind(':');
+  const bool has_port =
+      colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
+  std::string host = lower(has_port ? authority.substr(0, colon) : authority);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host.ends_with('.')) host.pop_back();
+  return host;
+}
+
 Result<Address> find_vendor(const Snapshot& snapshot, const http::RequestHead& head) {
   OCTROI_TRY(std::string path, canonical_path(head.path()));
-  const std::string_view authority = head.authority;
-  const std::string host = lower(authority.substr(0, authority.rfind(':')));
+  const std::string host = host_of(head.authority);
   if (const Vendor* vendor = snapshot.by_host(host)) return Address{vendor, std::move(path)};
   const std::string_view rest = std::string_view(path).substr(1);
   const std::string_view first = rest.substr(0, rest.find('/'));
@@ -127,6 +136,24 @@ Result<Shown> take_key(http::RequestHead& head, Form& query, const Vendor* vendo
   return std::move(*found);
 }
 
+Result<std::optional<ProxyKey>> take_proxy_key(http::Headers& headers) {
+  const std::size_t n = headers.count("proxy-authorization");
+  if (n == 0) return std::optional<ProxyKey>();
+  if (n > 1) return fail(Errc::several_keys, "Proxy-Authorization stands there twice");
+  auto shown = read_authorization(*headers.get("proxy-authorization"));
+  headers.remove("proxy-authorization");
+  if (!shown) return tl::unexpected<Error>(std::move(shown).error());
+  ProxyKey out;
+  out.shown = std::move(*shown);
+  if (!out.shown.basic) return std::optional<ProxyKey>(std::move(out));
+  const std::string_view name = out.shown.name.reveal_text();
+  const std::string_view text = out.shown.text.reveal_text();
+  const bool is_key = text.empty() || read_key(name) || !read_key(text);
+  if (is_key || name == "octroi") return std::optional<ProxyKey>(std::move(out));
+  out.run = std::string(name);
+  return std::optional<ProxyKey>(std::move(out));
+}
+
 Task<Result<Input>> read_input(http::Exchange& exchange, const Vendor& vendor, std::string path,
                                Form query, std::uint64_t max_body) {
   const http::RequestHead& head = exchange.request();
@@ -181,10 +208,10 @@ Task<Result<Input>> read_input(http::Exchange& exchange, const Vendor& vendor, s
   co_return in;
 }
 
-Result<std::string> run_of(const http::Headers& headers) {
+Result<std::string> run_of(const http::Headers& headers, std::string_view other) {
   if (headers.count("x-agent-run-id") > 1)
     return fail(Errc::ambiguous, "X-Agent-Run-Id stands there twice");
-  const std::string_view run = trimmed(headers.get("x-agent-run-id").value_or(""));
+  const std::string_view run = trimmed(headers.get("x-agent-run-id").value_or(other));
   const bool plain = run.size() <= kLongestRun &&
                      std::all_of(run.begin(), run.end(), [](char c) { return c > ' ' && c < 127; });
   if (!plain)

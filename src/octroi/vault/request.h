@@ -32,12 +32,28 @@ struct Shown {
 };
 [[nodiscard]] Result<Shown> take_key(http::RequestHead& head, Form& query, const Vendor* vendor);
 
+/// What Proxy-Authorization shows, which is taken out of the head; nothing when it is not there.
+struct ProxyKey {
+  Shown shown;
+  std::string run;  // the user name, where that is neither the key nor "octroi"
+};
+[[nodiscard]] Result<std::optional<ProxyKey>> take_proxy_key(http::Headers& headers);
+
+/// On what way a request came, where that was not straight.
+struct Via {
+  std::string host;                     // of the tunnel that it is inside of; empty: none
+  std::shared_ptr<const ProxyKey> key;  // that the proxy was shown; null: none
+};
+
+/// A host as it is compared: lower case, without port and final dot.
+[[nodiscard]] std::string host_of(std::string_view authority);
+
 /// Reads method, query and body as this vendor's packs want them. `path` and `query` are those of
 /// before. Consumes the exchange's body.
 Task<Result<Input>> read_input(http::Exchange& exchange, const Vendor& vendor, std::string path,
                                Form query, std::uint64_t max_body);
 
-/// The agent's name for its run: X-Agent-Run-Id; empty when there is none.
-[[nodiscard]] Result<std::string> run_of(const http::Headers& headers);
+/// The agent's name for its run: X-Agent-Run-Id, or `other`; empty when there is none.
+[[nodiscard]] Result<std::string> run_of(const http::Headers& headers, std::string_view other);
 
 }  // namespace octroi::vault

@@ -50,6 +50,7 @@ struct VendorSettings {
   std::string auth = "bearer";               // generic: bearer, basic, header:NAME, query:NAME
   std::shared_ptr<const Secret> credential;  // null: what `octroi vault register` sealed
   std::optional<bool> live;                  // empty: what the credential looks like
+  std::string credential_env;                // the variable that the real key was read from
   std::vector<std::string> hosts;            // by which agents may address it
   std::vector<OperationSettings> operations;
   Millis timeout{80'000};                            // of one call
@@ -62,6 +63,13 @@ struct PolicySettings {
   std::string document;  // JSON, the rest of it
 };
 
+/// Requests that come as to a proxy.
+struct ProxySettings {
+  bool enabled = true;
+  bool tunnels_others = false;  // hosts that are no vendor's; else they are refused
+  std::string ca_file;          // of our own authority; empty: none
+};
+
 struct VaultSettings {
   std::vector<net::Endpoint> listen;
   std::vector<VendorSettings> vendors;
@@ -72,6 +80,7 @@ struct VaultSettings {
   int haircut_percent = 0;
   std::uint64_t max_body = 1U << 20;
   std::string key_file;  // of 32 bytes, for sealed credentials; empty: beside the store
+  ProxySettings proxy;
 };
 
 }  // namespace octroi::vault

@@ -1,0 +1,61 @@
+#include "octroi/app/vault_ca.h"
+
+#include "octroi/app/vault_keys.h"
+#include "octroi/base/file.h"
+#include "octroi/base/log.h"
+#include "octroi/crypto/hash.h"
+
+namespace octroi::app {
+
+namespace {
+
+// No vendor can be called so: names of vendors are keys of the configuration.
+const std::string kSealedFor = "\nauthority";
+constexpr std::string_view kEndOfCertificate = "-----END CERTIFICATE-----\n";
+constexpr std::string_view kSealedKey = "octroi-sealed-key: ";
+constexpr Millis kLife = std::chrono::hours(24 * 365 * 5);
+constexpr Millis kWarnBefore = std::chrono::hours(24 * 60);
+
+Result<std::string> make_text(const CredentialSeal& seal, UnixMillis now) {
+  // Two of them are two lines in a list of authorities.
+  const std::string name = "octroi vault CA " + to_hex(system_random().bytes<4>());
+  OCTROI_TRY(const auto made, net::TlsAuthority::make(name, now, kLife));
+  OCTROI_TRY(const std::string sealed, seal.seal(made.key_pem, kSealedFor));
+  return made.certificate_pem + std::string(kSealedKey) + sealed + "\n";
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const net::TlsAuthority>> open_vault_ca(const vault::VaultSettings& settings,
+                                                               UnixMillis now) {
+  const std::string& path = settings.proxy.ca_file;
+  if (!settings.proxy.enabled || path.empty() || settings.key_file.empty())
+    return std::shared_ptr<const net::TlsAuthority>();
+  OCTROI_TRY(const auto seal, CredentialSeal::open(settings.key_file));
+  OCTROI_TRY(std::string fresh, make_text(seal, now));
+  OCTROI_TRY(const Secret text, load_or_create_secret_file(path, {64, 16 * 1024}, [&] {
+               return Secret::take(std::move(fresh));
+             }));
+  const std::string_view all = text.reveal_text();
+  const std::size_t end = all.find(kEndOfCertificate);
+  const std::size_t key = end == std::string_view::npos ? end : end + kEndOfCertificate.size();
+  if (key == std::string_view::npos || !all.substr(key).starts_with(kSealedKey))
+    return fail(VaultKeyErrc::bad_key_file,
+                path +
+                    ": is no authority of octroi's; remove it, and a new one is made, which "
+                    "clients have to trust anew");
+  std::string_view sealed = all.substr(key + kSealedKey.size());
+  while (sealed.ends_with('\n')) sealed.remove_suffix(1);
+  auto opened = seal.unseal(std::string(sealed), kSealedFor);
+  if (!opened)
+    return fail(VaultKeyErrc::bad_key_file,
+                path + ": its key was sealed with another vault.key_file; copy that one, too");
+  auto authority = net::TlsAuthority::open(all.substr(0, key), *opened);
+  if (!authority) return fail(std::move(authority).error().within(path));
+  if ((*authority)->valid_until() - now < kWarnBefore)
+    OCTROI_LOG(warn, "vault", "the proxy's authority ends soon: remove its file for a new one",
+               {{"file", path}, {"until", to_rfc3339((*authority)->valid_until())}});
+  return authority;
+}
+
+}  // namespace octroi::app

@@ -1,0 +1,375 @@
+#include "octroi/vault/front.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "octroi/base/log.h"
+#include "octroi/http/relay.h"
+#include "octroi/http/tunnel.h"
+#include "octroi/json/writer.h"
+#include "octroi/net/ssrf.h"
+
+namespace octroi::vault {
+
+namespace {
+
+constexpr std::string_view kModule = "vault";
+constexpr std::string_view kTellPath = "/.well-known/octroi/vault";
+constexpr std::size_t kMostLeaves = 256;
+constexpr Millis kLeafLife = std::chrono::hours(24);
+constexpr Millis kConnectTime{10'000};
+constexpr Millis kBlindIdle = std::chrono::minutes(10);
+constexpr std::uint64_t kMostPlainBody = 64U << 20;
+// Mail, shells and databases are nothing that an agent's HTTP client asks a proxy for.
+constexpr std::uint16_t kHttpPort = 80, kHttpsPort = 443;
+
+struct Where {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+/// "a.example:443", as the parser let it through.
+Result<Where> where_of(std::string_view authority, std::uint16_t without) {
+  Where out{host_of(authority), without};
+  const std::size_t colon = authority.rfind(':');
+  if (colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos)
+    return out;
+  const std::string_view digits = authority.substr(colon + 1);
+  std::uint32_t port = 0;
+  for (const char c : digits) {
+    if (c < '0' || c > '9' || digits.size() > 5) return fail(Errc::ambiguous, "this is no port");
+    port = port * 10 + static_cast<std::uint32_t>(c - '0');
+  }
+  if (port == 0 || port > 65'535) return fail(Errc::ambiguous, "this is no port");
+  out.port = static_cast<std::uint16_t>(port);
+  return out;
+}
+
+/// An answer of the proxy itself, which is no vendor's.
+Task<void> say(http::Exchange* exchange, int status, std::string code, std::string message) {
+  http::ResponseHead head;
+  head.status = status;
+  head.headers.add("Content-Type", "application/json");
+  if (status == 407) head.headers.add("Proxy-Authenticate", "Basic realm=\"octroi vault\"");
+  if (status == 401) head.headers.add("WWW-Authenticate", "Bearer realm=\"octroi vault\"");
+  json::Writer w;
+  w.begin_object().key("error").begin_object();
+  w.field("code", code).field("message", message).end_object().end_object();
+  std::ignore = co_await exchange->respond(std::move(head), std::move(w).take() + "\n");
+}
+
+Task<void> say(http::Exchange* exchange, int status, Error error) {
+  co_await say(exchange, status, std::string(error.code()), std::string(error.message()));
+}
+
+Task<Result<std::unique_ptr<net::Stream>>> connect_public(net::Loop* loop, std::string host,
+                                                          std::uint16_t port) {
+  OCTROI_CO_CHECK(net::check_public_host(host));
+  OCTROI_CO_TRY(const auto addresses, co_await net::resolve(*loop, host, kConnectTime));
+  OCTROI_CO_CHECK(net::check_public(addresses));
+  Result<std::unique_ptr<net::Stream>> stream = fail(net::SsrfErrc::no_address);
+  for (const net::IpAddress& address : addresses) {
+    stream = co_await net::connect(*loop, net::Endpoint{address, port}, kConnectTime);
+    if (stream) break;
+  }
+  co_return stream;
+}
+
+}  // namespace
+
+Front::Dial Front::public_dial() { return connect_public; }
+
+struct Front::Blind {
+  Blind(Front& f, std::string id, net::Stream& a, net::Stream& b)
+      : front(f), key_id(std::move(id)), ends{&a, &b} {
+    front.blind_.push_back(this);
+  }
+  Blind(const Blind&) = delete;
+  Blind& operator=(const Blind&) = delete;
+  ~Blind() { front.blind_.remove(this); }
+  Front& front;
+  std::string key_id;
+  std::array<net::Stream*, 2> ends;
+};
+
+Front::Front(net::Loop& loop, Shared& shared, Broker& broker,
+             std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const KeyBook> book,
+             std::shared_ptr<const net::TlsAuthority> authority, Dial dial)
+    : loop_(loop),
+      shared_(shared),
+      broker_(broker),
+      snapshot_(std::move(snapshot)),
+      book_(std::move(book)),
+      authority_(std::move(authority)),
+      dial_(std::move(dial)) {
+  if (authority_ != nullptr)
+    leaves_.emplace(authority_, kMostLeaves, kLeafLife, std::vector<std::string>{"h2", "http/1.1"});
+  http::ClientConfig config;
+  config.guard = [](const std::string& host, const net::IpAddress& address) -> Result<> {
+    OCTROI_CHECK(net::check_public_host(host));
+    return net::check_public(address);
+  };
+  plain_ = http::make_client(loop_, std::move(config));
+}
+
+Front::~Front() = default;
+
+void Front::publish(std::shared_ptr<const Snapshot> snapshot) { snapshot_ = std::move(snapshot); }
+
+void Front::publish(std::shared_ptr<const KeyBook> book) {
+  book_ = std::move(book);
+  for (Blind* tunnel : blind_) {
+    const ledger::VaultKey* key = book_->by_id(tunnel->key_id);
+    if (key != nullptr && check_key(*key, shared_.clock.now())) continue;
+    for (net::Stream* end : tunnel->ends) end->close();
+  }
+}
+
+Task<void> Front::handle(http::Exchange& exchange, http::Server& server) {
+  const http::RequestHead& head = exchange.request();
+  const bool proxy = snapshot_->settings.proxy.enabled;
+  if (head.method == "CONNECT") {
+    if (proxy) {
+      co_await connect(exchange, server);
+    } else {
+      co_await say(&exchange, 403, "vault.no-proxy", "vault.proxy.enabled is off here");
+    }
+    co_return;
+  }
+  if (!head.absolute && head.path() == kTellPath) {
+    co_await tell(exchange);
+    co_return;
+  }
+  const net::Endpoint self = server.local();
+  const bool own =
+      head.authority == self.str() || head.authority == fmt::format("localhost:{}", self.port);
+  if (!head.absolute || own || !proxy) {
+    co_await broker_.handle(exchange);
+    co_return;
+  }
+  auto key = take_proxy_key(exchange.request().headers);
+  if (!key) {
+    co_await say(&exchange, 407, std::move(key).error());
+    co_return;
+  }
+  if (snapshot_->by_host(host_of(head.authority)) == nullptr) {
+    co_await forward_plain(exchange, std::move(*key));
+    co_return;
+  }
+  Via via;
+  if (*key) via.key = std::make_shared<const ProxyKey>(std::move(**key));
+  count("absolute");
+  co_await broker_.handle(exchange, std::move(via));
+}
+
+Task<void> Front::connect(http::Exchange& exchange, http::Server& server) {
+  const auto where = where_of(exchange.request().target, kHttpsPort);
+  if (!where) {
+    co_await say(&exchange, 400, where.error());
+    co_return;
+  }
+  auto key = take_proxy_key(exchange.request().headers);
+  if (!key) {
+    co_await say(&exchange, 407, std::move(key).error());
+    co_return;
+  }
+  if (snapshot_->by_host(where->host) == nullptr) {
+    co_await tunnel_blindly(exchange, where->host, where->port, std::move(*key));
+    co_return;
+  }
+  Via via{where->host, nullptr};
+  if (*key) via.key = std::make_shared<const ProxyKey>(std::move(**key));
+  co_await intercept(exchange, server, where->host, std::move(via));
+}
+
+/// Answers as the vendor. Whoever comes without a key is told so by each answer inside, in words
+/// that the vendor's SDK understands.
+Task<void> Front::intercept(http::Exchange& exchange, http::Server& server, std::string host,
+                            Via via) {
+  if (!leaves_) {
+    co_await say(&exchange, 501, "vault.no-authority",
+                 "name a file for the authority of this proxy: vault.proxy.ca_file");
+    co_return;
+  }
+  auto leaf = leaves_->context_for(host, shared_.clock.now());
+  if (!leaf) {
+    OCTROI_LOG(error, kModule, "no certificate for a vendor's host",
+               {{"host", host}, {"error", leaf.error().message()}});
+    co_await say(&exchange, 502, "vault.no-authority", "no certificate can be made");
+    co_return;
+  }
+  auto inside = co_await exchange.tunnel({});
+  if (!inside) co_return;
+  count("intercepted");
+  co_await server.serve_inside(
+      std::move(*inside), std::move(*leaf),
+      [broker = &broker_, via](http::Exchange& e) { return broker->handle(e, via); });
+}
+
+Result<const ledger::VaultKey*> Front::key_of(const Shown& shown) const {
+  OCTROI_TRY(const PresentedKey presented, shown.read());
+  const ledger::VaultKey* key = book_->find(presented);
+  if (key == nullptr) return fail(Errc::unknown_key, "this vault key is not known here");
+  OCTROI_CHECK(check_key(*key, shared_.clock.now()));
+  return key;
+}
+
+Task<Result<>> Front::write_down(http::Exchange& exchange, const ledger::VaultKey& key,
+                                 std::string run, std::string where, std::string reason) {
+  audit::Event e;
+  e.kind = "tunnel.open";
+  e.id = "tunnel_" + to_hex(shared_.random.bytes<12>());
+  e.run = key.run.empty() ? std::move(run) : key.run;
+  e.agent = key.agent;
+  e.key_id = key.id;
+  e.key_name = key.name;
+  e.server = key.server;
+  e.method = exchange.request().method;
+  e.path = std::move(where);
+  e.verdict = reason.empty() ? audit::Verdict::allowed : audit::Verdict::denied;
+  e.reason = std::move(reason);
+  e.client = exchange.peer().address.str();
+  e.user_agent = std::string(exchange.request().headers.get("user-agent").value_or(""));
+  auto written = co_await shared_.journal.append(std::move(e));
+  if (written) co_return Result<>{};
+  OCTROI_LOG(error, kModule, "no audit row, no tunnel", {{"error", written.error().message()}});
+  co_return fail(Errc::unavailable, "the audit journal cannot be written; nothing was opened");
+}
+
+/// Whether this client may go to a host that is no vendor's; answers when it may not.
+Task<Result<const ledger::VaultKey*>> Front::admit_other(http::Exchange& exchange, std::string host,
+                                                         std::uint16_t port, std::string where,
+                                                         const std::optional<ProxyKey>* shown) {
+  const bool may = snapshot_->settings.proxy.tunnels_others;
+  Result<const ledger::VaultKey*> key =
+      *shown ? key_of((**shown).shown)
+             : fail(Errc::no_key, "show a vault key in Proxy-Authorization (in the proxy's URL)");
+  if (!key && may) {
+    count("refused");
+    co_await say(&exchange, 407, key.error());
+    co_return fail(key.error());
+  }
+  Error refused(Errc::denied, fmt::format("{} is no vendor of this vault, and others are refused "
+                                          "(vault.proxy.others)",
+                                          host));
+  bool good = may;
+  if (good && port != kHttpPort && port != kHttpsPort) {
+    good = false;
+    refused = Error(Errc::denied, "other hosts are reached on ports 80 and 443 only");
+  }
+  if (good) {
+    if (auto guarded = net::check_public_host(host); !guarded) {
+      good = false;
+      refused = std::move(guarded).error();
+    }
+  }
+  if (key) {
+    auto written =
+        co_await write_down(exchange, **key, *shown ? (**shown).run : std::string(),
+                            std::move(where), good ? std::string() : std::string(refused.code()));
+    if (!written) {
+      co_await say(&exchange, 503, written.error());
+      co_return fail(std::move(written).error());
+    }
+  }
+  if (good) co_return key;
+  count("refused");
+  co_await say(&exchange, 403, refused);
+  co_return fail(std::move(refused));
+}
+
+Task<void> Front::tunnel_blindly(http::Exchange& exchange, std::string host, std::uint16_t port,
+                                 std::optional<ProxyKey> shown) {
+  const auto key =
+      co_await admit_other(exchange, host, port, fmt::format("{}:{}", host, port), &shown);
+  if (!key) co_return;
+  const std::string key_id = (**key).id;  // the book may be another by the time it is open
+  auto upstream = co_await dial_(&loop_, host, port);
+  if (!upstream) {
+    co_await say(&exchange, 502, upstream.error());
+    co_return;
+  }
+  auto client = co_await exchange.tunnel({});
+  if (!client) co_return;
+  const ledger::VaultKey* now = book_->by_id(key_id);
+  if (now == nullptr || !check_key(*now, shared_.clock.now())) co_return;
+  count("blind");
+  const Blind entry(*this, key_id, **client, **upstream);
+  std::ignore = co_await http::tunnel(std::move(*client), std::move(*upstream), kBlindIdle);
+}
+
+/// A request in absolute-form to a host that is no vendor's: clear text on the way there.
+Task<void> Front::forward_plain(http::Exchange& exchange, std::optional<ProxyKey> shown) {
+  http::RequestHead& head = exchange.request();
+  const auto where = where_of(head.authority, head.scheme == "https" ? kHttpsPort : kHttpPort);
+  if (!where) {
+    co_await say(&exchange, 400, where.error());
+    co_return;
+  }
+  std::string target = head.authority + std::string(head.path());
+  const auto key =
+      co_await admit_other(exchange, where->host, where->port, std::move(target), &shown);
+  if (!key) co_return;
+  count("plain");
+  http::RelayOptions options;
+  options.upstream = {"http", where->host, where->port};
+  options.host = head.authority;
+  options.max_body = kMostPlainBody;
+  const http::RelayResult result = co_await http::relay(exchange, *plain_, std::move(options));
+  if (result.state == http::RelayState::refused || result.state == http::RelayState::failed)
+    co_await say(&exchange, 502, result.error ? *result.error : Error(Errc::upstream_failed));
+}
+
+/// What a program must know that starts another one behind this vault.
+Task<void> Front::tell(http::Exchange& exchange) {
+  http::RequestHead& head = exchange.request();
+  Form query;
+  auto shown = take_key(head, query, nullptr);
+  Result<const ledger::VaultKey*> key =
+      shown ? key_of(*shown) : Result<const ledger::VaultKey*>(fail(shown.error()));
+  if (!key) {
+    co_await say(&exchange, 401, key.error());
+    co_return;
+  }
+  const Vendor* vendor = snapshot_->by_name((**key).vendor);
+  if (vendor == nullptr || head.method != "GET") {
+    co_await say(&exchange, 404, "vault.unknown-vendor", "the key's vendor is not configured");
+    co_return;
+  }
+  json::Writer w;
+  w.begin_object().field("vendor", vendor->settings.name).field("pack", vendor->settings.pack);
+  w.field("mode", (**key).live ? "live" : "test");
+  w.key("hosts").begin_array();
+  for (const std::string& host : vendor->pack->hosts()) w.string(host);
+  for (const std::string& host : vendor->settings.hosts) w.string(host);
+  w.end_array();
+  w.key("unset").begin_array();
+  for (const Vendor& v : snapshot_->vendors) {
+    if (!v.settings.credential_env.empty()) w.string(v.settings.credential_env);
+  }
+  w.end_array();
+  const ProxySettings& proxy = snapshot_->settings.proxy;
+  w.field("others", proxy.tunnels_others ? "tunnel" : "refuse");
+  w.key("ca");
+  if (proxy.enabled && authority_ != nullptr) {
+    w.string(authority_->certificate_pem());
+  } else {
+    w.null();
+  }
+  w.end_object();
+  http::ResponseHead answer;
+  answer.headers.add("Content-Type", "application/json");
+  answer.headers.add("Cache-Control", "no-store");
+  std::ignore = co_await exchange.respond(std::move(answer), std::move(w).take() + "\n");
+}
+
+void Front::count(std::string_view kind) {
+  shared_.metrics
+      .counter("octroi_vault_proxy_requests_total",
+               "What came as to a proxy, by what became of it.", {{"kind", std::string(kind)}})
+      .add();
+}
+
+}  // namespace octroi::vault
