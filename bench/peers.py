@@ -16,6 +16,7 @@ from measure import LOAD_CPUS, PROXY_CPUS, Process, Syncs, free_port
 
 CONNECTIONS = 11_000
 POOL_SIZES = {"quick": 2_048, "full": 4_096}  # invoices of one price and service
+VENDOR_KEY = "real_key_of_the_vendor_0123456789abcdef"
 LISTS = 8  # services of each kind of 402: each has a pool of its own
 
 
@@ -28,6 +29,7 @@ class Server:
         self.ports = ports
         self.syncs = syncs
         self.stop = process.stop
+        self.authorization: str | None = None  # of its clients, where each server has its own
 
     def url(self, kind: str, path: str) -> str:
         scheme = "https" if kind in ("tls", "h2tls") else "http"
@@ -114,6 +116,8 @@ class Site:
             'location / { proxy_pass http://files; proxy_http_version 1.1; proxy_set_header Connection "";'
             " proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Request-Id $request_id;"
             " proxy_max_temp_file_size 0; }"
+            f' location /vendor/ {{ proxy_pass http://files/; proxy_http_version 1.1; proxy_set_header Connection "";'
+            f' proxy_set_header Authorization "Bearer {VENDOR_KEY}"; }}'
             ' location = /sse { proxy_pass http://events; proxy_http_version 1.1; proxy_set_header Connection "";'
             " proxy_buffering off; }"
         )
@@ -286,6 +290,42 @@ backend events
         process.wait_port(admin)
         kinds = ("tls", "h2tls") if config.get("tls") else ("h1", "h2")
         return Server("octroi", process, {**dict.fromkeys(kinds, port), "admin": admin}, syncs)
+
+    def vault(self, name: str, *, durable: bool) -> Server:
+        """The vault door alone, before the upstream that serves files: each call is counted under a
+        cap and has two rows in the audit. `authorization` of the server is an agent's vault key."""
+        where = self.directory / name
+        where.mkdir(exist_ok=True)
+        port, admin = free_port(), free_port()
+        real = where / "vendor.key"
+        real.write_text(VENDOR_KEY)
+        real.chmod(0o600)
+        config = {
+            "environment": "development",
+            "store": f"sqlite://{where}/octroi.db",
+            "workers": self.workers,
+            "vault": {
+                "listen": f"127.0.0.1:{port}",
+                "vendors": {"files": {"upstream": f"http://127.0.0.1:{self.upstream}", "auth": "bearer", "credential": f"file://{real}"}},
+                "policies": {"reader": {"vendor": "files", "endpoints": ["GET /**"], "caps": [{"per": "day", "calls": 1_000_000_000}]}},
+            },
+            "admin": {"listen": f"127.0.0.1:{admin}", "auth": {"token": f"file://{self.keys.admin_file}"}},
+            "log": {"level": "warn"},
+            "telemetry": {"metrics": "public", "access_log": "off"},
+        }
+        path = where / "octroi.yaml"
+        path.write_text(json.dumps(config, indent=1))  # which is YAML, too
+        env, syncs = self._sync_env(name, 0)
+        if not durable:
+            env["SLOW_FSYNC_SKIP"] = "1"
+        process = self.start([self.octroi_binary, "serve", "--config", path], name, env=env)
+        process.wait_port(port)
+        process.wait_port(admin)
+        issue = [self.octroi_binary, "key", "issue", "--vendor", "files", "--policy", "reader", "--config", path, "--json"]
+        key = json.loads(subprocess.run(issue, check=True, capture_output=True, text=True).stdout)["key"]
+        server = Server("octroi", process, {"h1": port, "admin": admin}, syncs)
+        server.authorization = f"Bearer {key}"
+        return server
 
     def _sync_env(self, name: str, delay_us: int | None) -> tuple[dict[str, str], Syncs | None]:
         if delay_us is None:

@@ -27,6 +27,9 @@ ABOUT = {
     "charge_lone": "one charge at a time, 20 ms between",
     "charge_lone_2ms": "the same, 2 ms slower fsync",
     "session_bearer": "requests on one prepaid session, each debited durably, 64 at once",
+    "vault_call": "a call through the vault: decided, held, audited, settled, durable, 64 at once; nginx only sets the header",
+    "vault_lone": "the same, one call at a time",
+    "vault_lone_nosync": "the same with fsync left out, for the cost without the disk",
     "not_found": "404",
     "forged": "a token with a wrong signature, default limits",
     "malformed": "a token cut short, default limits",
@@ -106,6 +109,13 @@ def targets(f: Figures) -> list[dict]:
     add("charge_lone: fsyncs that a lone redemption waits for", waited, 1.25, "fsyncs")
     cpu("session_bearer", "octroi", 2.0, "l402_valid", "session_bearer: CPU of l402_valid's")
     add("session_bearer: fsyncs a request", f.of("session_bearer", "octroi", "fsyncs_per_request"), 1 / 16, "fsyncs")
+    cpu("vault_call", "octroi", 2.0, "passthrough_h1_1k", "vault_call: CPU of passthrough_h1_1k's")
+    add("vault_call: audited calls a second", f.of("vault_call", "octroi", "rps"), 5_000, "a second", at_least=True)
+    for case, syncs, limit in (("vault_lone", 2, 0.150), ("vault_lone_nosync", 0, 0.060)):
+        took = [f.of(case, who, "p50_ms") for who in ("octroi", "nginx")]
+        one = f.of(case, "octroi", "fsync_ms") if syncs else 0
+        added = None if None in (*took, one) else took[0] - took[1] - syncs * one
+        add(f"{case}: p50 over nginx's{', less two fsyncs' if syncs else ''}", added, limit, "ms")
     cpu("forged", "octroi", 1.3, "not_found", "forged: CPU of a 404's")
     nginx_p99 = f.of("p99_half_load", "nginx", "p99_ms")
     add("p99_half_load: p99 of nginx's", f.ratio(f.of("p99_half_load", "octroi", "p99_ms"), nginx_p99), 1.0)

@@ -49,6 +49,7 @@ CASES = (
     "l402_valid", "l402_many",
     "charge_redeem", "charge_redeem_2ms", "charge_lone", "charge_lone_2ms", "session_bearer",
     "challenge_l402", "challenge_payment", "challenge", "forged_fresh",
+    "vault_call", "vault_lone", "vault_lone_nosync",
     "not_found", "forged", "malformed", "p99_half_load", "services_10", "services_1000", "services_10000",
     "idle_10k",
 )  # fmt: skip
@@ -216,6 +217,7 @@ class Bench:
             *self.l402_cases(),
             *self.charge_cases(),
             *self.challenge_cases(),
+            *self.vault_cases(),
             *self.refusal_cases(),
             self.latency_case(),
             *self.services_cases(),
@@ -304,6 +306,30 @@ class Bench:
             case("challenge_payment", "payment"),
             case("challenge", "both"),
             self.refusal_case("forged_fresh", "/l402/1k", forged_token(self.token), self.main("octroi")),
+        ]
+
+    def vault_cases(self) -> list[Case]:
+        """A call through the vault door, beside nginx that only sets the header."""
+        durable = self.server("vault", lambda: self.site.vault("vault", durable=True))
+        quick = self.server("vault_nosync", lambda: self.site.vault("vault_nosync", durable=False))
+
+        def path(s: Server) -> str:
+            return "/vendor/1k" if s.name == "nginx" else "/files/1k"
+
+        def counted(s: Server, run: Callable[[], dict]) -> dict:
+            return self.with_syncs(s, run) if s.syncs else run()
+
+        def at_once(s: Server) -> dict:
+            return counted(s, lambda: wrk(s.url("h1", path(s)), self.seconds, s.authorization, 64))
+
+        def lone(s: Server) -> dict:
+            return counted(s, lambda: load(s.ports["h1"], path(s), seconds=self.seconds, connections=1, authorization=s.authorization))
+
+        nginx = self.main("nginx")
+        return [
+            Case("vault_call", {"octroi": (durable, at_once), "nginx": (nginx, at_once)}),
+            Case("vault_lone", {"octroi": (durable, lone), "nginx": (nginx, lone)}),
+            Case("vault_lone_nosync", {"octroi": (quick, lone), "nginx": (nginx, lone)}),
         ]
 
     def refusal_case(self, name: str, path: str, header: str | None, octroi: Callable[[], Server]) -> Case:
