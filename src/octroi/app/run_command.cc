@@ -220,10 +220,12 @@ void add_run_commands(cli::CommandLine& line) {
   line.add({.name = "vault ca",
             .summary = "Prints the certificate that clients of the vault's proxy have to trust.",
             .examples = {{"octroi vault ca > octroi-ca.pem", "for --cacert and the like"}},
-            .run = [](const Invocation& call) {
-              const Common common{call, call.json};
-              return static_cast<cli::ExitCode>(with_config(common, print_ca));
-            }});
+            .options = [](OptionSet&) {},
+            .run =
+                [](const Invocation& call) {
+                  const Common common{call, call.json};
+                  return static_cast<cli::ExitCode>(with_config(common, print_ca));
+                }});
 }
 
 }  // namespace octroi::app
