@@ -11,6 +11,8 @@ void MemoryStore::set_unavailable(bool yes) {
   journal_.set_unavailable(yes);
   spends_.set_unavailable(yes);
   vault_keys_.set_unavailable(yes);
+  vault_policies_.set_unavailable(yes);
+  approvals_.set_unavailable(yes);
 }
 
 void MemoryStore::restart() {

@@ -18,12 +18,14 @@
 #include "octroi/audit/memory_journal.h"
 #include "octroi/ledger/consumption.h"
 #include "octroi/ledger/call_book.h"
+#include "octroi/ledger/memory_approvals.h"
 #include "octroi/ledger/memory_bundles.h"
 #include "octroi/ledger/memory_reports.h"
 #include "octroi/ledger/memory_services.h"
 #include "octroi/ledger/memory_sessions.h"
 #include "octroi/ledger/memory_spends.h"
 #include "octroi/ledger/memory_vault_keys.h"
+#include "octroi/ledger/memory_vault_policies.h"
 #include "octroi/ledger/store.h"
 
 namespace octroi::ledger {
@@ -46,6 +48,8 @@ class MemoryStore final : public Store {
   [[nodiscard]] SpendLedger* spends() override { return &spends_; }
   [[nodiscard]] CallBook* calls() override { return &calls_; }
   [[nodiscard]] VaultKeys* vault_keys() override { return &vault_keys_; }
+  [[nodiscard]] VaultPolicies* vault_policies() override { return &vault_policies_; }
+  [[nodiscard]] Approvals* approvals() override { return &approvals_; }
   [[nodiscard]] Allowances* allowances() override { return &allowances_; }
   Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) override;
   Task<Result<std::optional<InvoiceRecord>>> find_invoice(PaymentHash hash) override;
@@ -129,6 +133,8 @@ class MemoryStore final : public Store {
   MemoryReports reports_{*this};
   MemorySpends spends_;
   MemoryVaultKeys vault_keys_;
+  MemoryVaultPolicies vault_policies_;
+  MemoryApprovals approvals_;
   audit::MemoryJournal journal_{system_clock(), "memory"};
   SeparateCallBook calls_{spends_, journal_};
   int starts_ = 1;

@@ -1,6 +1,7 @@
 #include "octroi/ledger/memory_vault_keys.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace octroi::ledger {
@@ -45,14 +46,35 @@ Task<Result<std::vector<std::string>>> MemoryVaultKeys::change_vault_keys(VaultK
   const std::scoped_lock lock(mutex_);
   OCTROI_CO_CHECK(begin());
   std::vector<std::string> changed;
+  std::set<std::string> hit;  // also revoked ones, whose children go with them
+  // Parents are always older than their children.
   for (VaultKey& k : list_.keys) {
-    if (!which.matches(k) || k.state == VaultKeyState::revoked) continue;
+    const bool below = state == VaultKeyState::revoked && hit.contains(k.parent);
+    if (!which.matches(k) && !below) continue;
+    hit.insert(k.id);
+    if (k.state == VaultKeyState::revoked) continue;
     k.state = state;
     k.changed = now;
     changed.push_back(k.id);
   }
   if (!changed.empty()) ++list_.version;
   co_return changed;
+}
+
+Task<Result<bool>> MemoryVaultKeys::rotate_vault_key(VaultKey fresh, std::string old,
+                                                     UnixMillis old_ends) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  VaultKey* before = nullptr;
+  for (VaultKey& k : list_.keys) {
+    if (k.id == fresh.id || k.pair_id == fresh.pair_id) co_return false;
+    if (k.id == old && k.state != VaultKeyState::revoked) before = &k;
+  }
+  if (before == nullptr) co_return false;
+  if (!before->expires || *before->expires > old_ends) before->expires = old_ends;
+  list_.keys.push_back(std::move(fresh));
+  ++list_.version;
+  co_return true;
 }
 
 Task<Result<>> MemoryVaultKeys::put_credential(std::string vendor, std::string sealed_base64,

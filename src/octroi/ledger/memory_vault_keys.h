@@ -20,6 +20,8 @@ class MemoryVaultKeys final : public VaultKeys {
   Task<Result<std::vector<std::string>>> change_vault_keys(VaultKeyFilter which,
                                                            VaultKeyState state,
                                                            UnixMillis now) override;
+  Task<Result<bool>> rotate_vault_key(VaultKey fresh, std::string old,
+                                      UnixMillis old_ends) override;
   Task<Result<>> put_credential(std::string vendor, std::string sealed_base64,
                                 UnixMillis now) override;
   Task<Result<std::optional<std::string>>> find_credential(std::string vendor) override;

@@ -156,9 +156,11 @@ class ServiceCatalog;
 class BundleStore;
 class UsageReports;
 class Allowances;
+class Approvals;
 class CallBook;
 class SpendLedger;
 class VaultKeys;
+class VaultPolicies;
 
 class Store {
  public:
@@ -186,6 +188,10 @@ class Store {
   [[nodiscard]] virtual CallBook* calls() { return nullptr; }
   /// The keys of the vault door (vault_keys.h), likewise.
   [[nodiscard]] virtual VaultKeys* vault_keys() { return nullptr; }
+  /// Its policies that were made while octroi ran (vault_policies.h), likewise.
+  [[nodiscard]] virtual VaultPolicies* vault_policies() { return nullptr; }
+  /// What waits for a human (approvals.h), likewise.
+  [[nodiscard]] virtual Approvals* approvals() { return nullptr; }
 
   // --- invoices and transactions -------------------------------------------------------------
   virtual Task<Result<>> record_invoices(std::vector<InvoiceRecord> invoices) = 0;

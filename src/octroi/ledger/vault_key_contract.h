@@ -150,6 +150,61 @@ TEST_P(VaultKeyContract, ManyAreChangedByWhatTheyAreFor) {
   EXPECT_EQ(change({}, VaultKeyState::revoked), (Ids{"a", "b", "c", "d"}));
 }
 
+TEST_P(VaultKeyContract, WhatGovernsAKeyComesBack) {
+  VaultKey k = key("one");
+  k.parent = "above";
+  k.canary = true;
+  k.networks = "10.0.0.0/8,::1";
+  k.line = "first";
+  ASSERT_TRUE(add(k));
+  ASSERT_TRUE(add(key("two")));
+  const VaultKeyList got = list();
+  EXPECT_EQ(got.keys[0].parent, "above");
+  EXPECT_TRUE(got.keys[0].canary);
+  EXPECT_EQ(got.keys[0].networks, "10.0.0.0/8,::1");
+  EXPECT_EQ(counted_as(got.keys[0]), "first");
+  EXPECT_FALSE(got.keys[1].canary);
+  EXPECT_EQ(counted_as(got.keys[1]), "two");
+}
+
+TEST_P(VaultKeyContract, RevokingTakesEverythingBelowAlong) {
+  for (const auto& [id, parent] :
+       {std::pair<const char*, const char*>{"a", ""}, {"b", "a"}, {"c", "b"}, {"d", ""}}) {
+    VaultKey k = key(id);
+    k.parent = parent;
+    ASSERT_TRUE(add(k));
+  }
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(change(only("b"), VaultKeyState::paused), Ids{"b"});
+  EXPECT_EQ(change(only("b"), VaultKeyState::revoked), (Ids{"b", "c"}));
+  EXPECT_EQ(change(only("a"), VaultKeyState::revoked), Ids{"a"});
+  EXPECT_EQ(list().keys[3].state, VaultKeyState::active);
+}
+
+TEST_P(VaultKeyContract, ARotatedKeyEndsWhenTheNewOneIsThere) {
+  ASSERT_TRUE(add(key("one")));  // ends 5 ms after the start
+  VaultKey bare = key("bare");
+  bare.expires.reset();
+  ASSERT_TRUE(add(bare));
+  const auto rotate = [this](VaultKey fresh, const char* old, Millis ends) {
+    auto out = sync(keys().rotate_vault_key(std::move(fresh), old, kStart + ends));
+    EXPECT_TRUE(out) << out.error().message();
+    return out.value_or(false);
+  };
+  const std::int64_t before = list().version;
+  EXPECT_TRUE(rotate(key("two"), "one", Millis(50)));
+  EXPECT_TRUE(rotate(key("next"), "bare", Millis(50)));
+  EXPECT_FALSE(rotate(key("two"), "bare", Millis(1)));  // the id is taken
+  EXPECT_FALSE(rotate(key("lost"), "nobody", Millis(1)));
+  change(only("one"), VaultKeyState::revoked);
+  EXPECT_FALSE(rotate(key("late"), "one", Millis(1)));
+  const VaultKeyList got = list();
+  EXPECT_GT(got.version, before);
+  ASSERT_EQ(got.keys.size(), 4U);
+  EXPECT_EQ(got.keys[0].expires, kStart + Millis(5));  // never later than it was
+  EXPECT_EQ(got.keys[1].expires, kStart + Millis(50));
+}
+
 TEST_P(VaultKeyContract, ACredentialIsReplaced) {
   EXPECT_EQ(sync(keys().find_credential("stripe")).value_or("x"), std::nullopt);
   ASSERT_TRUE(sync(keys().put_credential("stripe", "one", kStart)));

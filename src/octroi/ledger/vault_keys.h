@@ -34,7 +34,11 @@ struct VaultKey {
   std::string name;      // for people
   std::string server;    // the MCP server or program that holds it
   std::string agent;
-  std::string run;  // bound to this run; empty: to none
+  std::string run;       // bound to this run; empty: to none
+  std::string parent;    // the key that this one is narrower than; empty: none
+  bool canary = false;   // nobody should use it: whoever does raises an alarm
+  std::string networks;  // ranges of addresses that it may be used from, with commas; empty: all
+  std::string line;      // the first key that it goes on with after rotations; empty: itself
   std::optional<UnixMillis> expires;
   VaultKeyState state = VaultKeyState::active;
   UnixMillis created;
@@ -45,6 +49,11 @@ struct VaultKeyList {
   std::int64_t version = 0;
   std::vector<VaultKey> keys;  // in the order of their making
 };
+
+/// What caps that count by key count: the same for a key and those that it was rotated to.
+[[nodiscard]] inline const std::string& counted_as(const VaultKey& key) {
+  return key.line.empty() ? key.id : key.line;
+}
 
 /// Which keys a change is about; empty fields say nothing. All of them empty means every key.
 struct VaultKeyFilter {
@@ -60,9 +69,14 @@ class VaultKeys {
   virtual Task<Result<VaultKeyList>> list_vault_keys() = 0;
   virtual Task<Result<std::int64_t>> vault_keys_version() = 0;
   /// The keys that the filter names and that are not revoked get the state; their ids. One step.
+  /// Revoking takes everything below them along.
   virtual Task<Result<std::vector<std::string>>> change_vault_keys(VaultKeyFilter which,
                                                                    VaultKeyState state,
                                                                    UnixMillis now) = 0;
+  /// Adds `fresh`, and ends the key `old` at `old_ends` at the latest, in one step. False, and
+  /// nothing written, when `old` is revoked or unknown, or the new id is taken.
+  virtual Task<Result<bool>> rotate_vault_key(VaultKey fresh, std::string old,
+                                              UnixMillis old_ends) = 0;
   /// A vendor's real key, sealed; replaces the one before.
   virtual Task<Result<>> put_credential(std::string vendor, std::string sealed_base64,
                                         UnixMillis now) = 0;

@@ -39,6 +39,8 @@ SqlStore::SqlStore(std::unique_ptr<Lanes> lanes, Clock& clock, std::string boot)
       spends_(*lanes_),
       calls_(spends_, journal_),
       vault_keys_(*lanes_),
+      vault_policies_(*lanes_),
+      approvals_(*lanes_),
       allowances_(*lanes_) {}
 
 // --- invoices and transactions

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "octroi/adapters/sql/approval_store.h"
 #include "octroi/adapters/sql/audit_store.h"
 #include "octroi/adapters/sql/bundle_store.h"
 #include "octroi/adapters/sql/call_store.h"
@@ -18,6 +19,7 @@
 #include "octroi/adapters/sql/session_store.h"
 #include "octroi/adapters/sql/spend_store.h"
 #include "octroi/adapters/sql/vault_key_store.h"
+#include "octroi/adapters/sql/vault_policy_store.h"
 #include "octroi/base/clock.h"
 #include "octroi/ledger/store.h"
 
@@ -51,6 +53,8 @@ class SqlStore : public ledger::Store {
   [[nodiscard]] ledger::SpendLedger* spends() override { return &spends_; }
   [[nodiscard]] ledger::CallBook* calls() override { return &calls_; }
   [[nodiscard]] ledger::VaultKeys* vault_keys() override { return &vault_keys_; }
+  [[nodiscard]] ledger::VaultPolicies* vault_policies() override { return &vault_policies_; }
+  [[nodiscard]] ledger::Approvals* approvals() override { return &approvals_; }
   [[nodiscard]] ledger::Allowances* allowances() override { return &allowances_; }
 
   Task<Result<>> record_invoices(std::vector<ledger::InvoiceRecord> invoices) override;
@@ -116,6 +120,8 @@ class SqlStore : public ledger::Store {
   SqlSpends spends_;
   SqlCalls calls_;
   SqlVaultKeys vault_keys_;
+  SqlVaultPolicies vault_policies_;
+  SqlApprovals approvals_;
   SqlAllowances allowances_;
 };
 

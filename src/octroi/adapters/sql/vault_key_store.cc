@@ -38,6 +38,14 @@ Task<Result<std::vector<std::string>>> SqlVaultKeys::change_vault_keys(VaultKeyF
       });
 }
 
+Task<Result<bool>> SqlVaultKeys::rotate_vault_key(VaultKey fresh, std::string old,
+                                                  UnixMillis old_ends) {
+  return lanes_.writer(kKey).call<bool>(
+      kKey, [k = std::move(fresh), o = std::move(old), old_ends](Connection& db) {
+        return sql::rotate_vault_key(db, k, o, old_ends);
+      });
+}
+
 Task<Result<>> SqlVaultKeys::put_credential(std::string vendor, std::string sealed_base64,
                                             UnixMillis now) {
   return lanes_.writer(kKey).call<void>(

@@ -24,6 +24,8 @@ class SqlVaultKeys final : public ledger::VaultKeys {
   Task<Result<std::vector<std::string>>> change_vault_keys(ledger::VaultKeyFilter which,
                                                            ledger::VaultKeyState state,
                                                            UnixMillis now) override;
+  Task<Result<bool>> rotate_vault_key(ledger::VaultKey fresh, std::string old,
+                                      UnixMillis old_ends) override;
   Task<Result<>> put_credential(std::string vendor, std::string sealed_base64,
                                 UnixMillis now) override;
   Task<Result<std::optional<std::string>>> find_credential(std::string vendor) override;

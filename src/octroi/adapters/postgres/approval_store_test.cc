@@ -1,0 +1,16 @@
+// The approvals of the PostgreSQL store.
+#include <gtest/gtest.h>
+
+#include "octroi/adapters/postgres/postgres_fixture.h"
+#include "octroi/ledger/approval_contract.h"
+
+namespace octroi::ledger {
+namespace {
+
+const StoreUnderTest kPostgres{"postgres",
+                               [] { return std::make_unique<postgres::PostgresFixture>(); }};
+
+INSTANTIATE_TEST_SUITE_P(Postgres, ApprovalContract, testing::Values(kPostgres), store_name);
+
+}  // namespace
+}  // namespace octroi::ledger

@@ -1,0 +1,2 @@
+DROP TABLE approval_list;
+DROP TABLE approvals;

@@ -1,0 +1,15 @@
+// The policies of the SQLite store.
+#include <gtest/gtest.h>
+
+#include "octroi/adapters/sqlite/sqlite_fixture.h"
+#include "octroi/ledger/vault_policy_contract.h"
+
+namespace octroi::ledger {
+namespace {
+
+const StoreUnderTest kSqlite{"sqlite", [] { return std::make_unique<sqlite::SqliteFixture>(); }};
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, VaultPolicyContract, testing::Values(kSqlite), store_name);
+
+}  // namespace
+}  // namespace octroi::ledger
