@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable
@@ -27,6 +28,7 @@ class Call:
     target: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    at: float = field(default=0.0, compare=False)  # when it had come, as time.monotonic()
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key.lower() == name.lower()]
@@ -45,6 +47,7 @@ class Vendor:
     """Records every call. `reply` makes the answer; without one, the call goes on to `behind`."""
 
     def __init__(self, behind: int | None = None) -> None:
+        self.behind = behind
         self.calls: list[Call] = []
         self.reply: Callable[[Call], Reply | None] = lambda call: None if behind else Reply()
         self._lock = threading.Lock()
@@ -54,8 +57,9 @@ class Vendor:
             protocol_version = "HTTP/1.1"
 
             def answer(self) -> None:
+                at = time.monotonic()
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                call = Call(self.command, self.path, tuple(self.headers.items()), body)
+                call = Call(self.command, self.path, tuple(self.headers.items()), body, at)
                 with outer._lock:
                     outer.calls.append(call)
                 reply = outer.reply(call)
@@ -215,7 +219,17 @@ class Vault:
         )
         assert done.returncode == 0, done.stderr
         rows = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
-        return [row for row in rows if str(row.get("kind", "")).startswith(("call.", "admin."))]
+        return [row for row in rows if str(row.get("kind", "")).startswith(("call.", "admin.", "tunnel."))]
+
+    def audit_rows(self, *words: str) -> list[dict[str, Any]]:
+        """What `audit query` shows, oldest first."""
+        done = subprocess.run(
+            [str(self.binary), "audit", "query", *words, "--config", str(self.file), "--json"],
+            capture_output=True, text=True, timeout=60, env=environment(), stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, done.stderr
+        rows = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
+        return list(reversed(rows[0]["rows"] if len(rows) == 1 and "rows" in rows[0] else rows))
 
     def request(self, path: str, key: "Key | None" = None, method: str = "GET", headers: Any = (), body: Any = None, **kw: Any):
         all_headers = list(headers.items() if isinstance(headers, dict) else headers)

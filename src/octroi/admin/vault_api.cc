@@ -97,6 +97,10 @@ Task<Result<std::string>> VaultApi::answer(http::Exchange& exchange) {
       co_return fail(ApiErrc::bad_parameter, "name run, agent, policy or vendor, or all=yes");
     co_return co_await actions_.change(std::move(filter), VaultKeyState::revoked);
   }
+  if (path == "/reconcile" && changing) {
+    OCTROI_CO_TRY(std::string body, co_await http::read_all(exchange.body(), kMaxBody));
+    co_return co_await actions_.reconcile(body.empty() ? "{}" : std::move(body));
+  }
   constexpr std::string_view kCredentials = "/credentials/";
   if (path.starts_with(kCredentials) && changing) {
     OCTROI_CO_TRY(std::string body, co_await http::read_all(exchange.body(), kMaxBody));

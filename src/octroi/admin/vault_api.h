@@ -6,6 +6,7 @@
 //   POST /api/v1/vault/keys/{id}/revoke    also pause, resume; returns after every worker has it
 //   POST /api/v1/vault/revoke              ?run= &agent= &policy= &vendor= or ?all=yes
 //   POST /api/v1/vault/credentials/{vendor}  a real key, sealed
+//   POST /api/v1/vault/reconcile           {"vendor","since","grace_ms","dry_run","all"}, each optional
 //
 // Thread  the control loop.
 #pragma once

@@ -15,9 +15,6 @@ namespace octroi::app {
 namespace {
 
 constexpr std::string_view kModule = "app";
-constexpr Millis kUpkeepEvery{60'000};
-constexpr Millis kKeptSpends = std::chrono::hours(24 * 400);  // reports look back a year
-constexpr int kPruneRows = 10'000;
 
 Task<void> serve_admin(admin::Api* api, http::Exchange* exchange) {
   co_await api->handle(*exchange);
@@ -68,7 +65,6 @@ Task<void> VaultServer::main() {
   if (outcome_) {
     TaskGroup background;
     background.start(door_->watch());
-    background.start(upkeep());
     co_await stopping_.wait();
     background.cancel();
     co_await shut_down();
@@ -151,15 +147,6 @@ Task<Result<std::string>> VaultServer::reload() {
   w.end_array().end_object();
   OCTROI_LOG(info, kModule, "configuration reloaded", {{"changes", changes.size()}});
   co_return std::move(w).take();
-}
-
-Task<void> VaultServer::upkeep() {
-  while (true) {
-    co_await loop_.sleep(kUpkeepEvery);
-    const UnixMillis now = system_clock().now();
-    auto pruned = co_await store_->spends()->prune_spends(now - kKeptSpends, kPruneRows);
-    if (!pruned) OCTROI_LOG(warn, kModule, "not pruned", {{"error", pruned.error().message()}});
-  }
 }
 
 Task<void> VaultServer::shut_down() {

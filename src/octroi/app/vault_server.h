@@ -34,7 +34,6 @@ class VaultServer {
   Task<Result<>> boot();
   Task<Result<>> start_admin();
   Task<Result<std::string>> reload();
-  Task<void> upkeep();
   Task<void> shut_down();
 
   config::Loaded loaded_;

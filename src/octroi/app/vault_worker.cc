@@ -1,8 +1,8 @@
 #include "octroi/app/vault_worker.h"
 
-#include <map>
 #include <utility>
 
+#include "octroi/app/vault_clients.h"
 #include "octroi/base/log.h"
 
 namespace octroi::app {
@@ -10,38 +10,6 @@ namespace octroi::app {
 namespace {
 
 constexpr std::size_t kLeastBodyRate = 32;  // of a request body, over ten seconds
-
-/// Connections to vendors, apart by the CA that they are trusted by.
-class Clients final : public vault::VendorClients {
- public:
-  explicit Clients(net::Loop& loop) : loop_(loop) {}
-  http::Client& client_for(const vault::Vendor& vendor) override {
-    auto& client = by_ca_[vendor.settings.ca_pem];
-    if (client == nullptr) client = make(vendor);
-    return *client;
-  }
-
- private:
-  std::unique_ptr<http::Client> make(const vault::Vendor& vendor) {
-    http::ClientConfig config;
-    if (!vendor.settings.ca_pem.empty()) {
-      net::TlsClientOptions options;
-      options.ca_pem = vendor.settings.ca_pem;
-      auto context = net::make_tls_client(std::move(options));
-      if (context) {
-        config.tls = std::move(*context);
-      } else {
-        // The system's store is used then, which does not trust it: unreachable, never untrusted.
-        OCTROI_LOG(error, "vault", "vendor CA unusable",
-                   {{"vendor", vendor.settings.name}, {"error", context.error().message()}});
-      }
-    }
-    return http::make_client(loop_, std::move(config));
-  }
-
-  net::Loop& loop_;
-  std::map<std::string, std::unique_ptr<http::Client>> by_ca_;
-};
 
 Task<void> drain_all(std::vector<std::unique_ptr<http::Server>>* servers, Millis grace,
                      net::Loop* loop) {
@@ -60,7 +28,7 @@ struct VaultWorker::State {
       : clients(loop),
         broker(shared, clients, snapshot, book),
         front(loop, shared, broker, std::move(snapshot), std::move(book), std::move(authority)) {}
-  Clients clients;
+  VaultClients clients;
   vault::Broker broker;
   vault::Front front;
   std::vector<std::unique_ptr<http::Server>> servers;  // destroyed first: they use the broker

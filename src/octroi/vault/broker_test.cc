@@ -175,7 +175,8 @@ TEST_F(BrokerTest, ForwardsWhatWasJudgedWithTheRealKeyAndTellsBothRows) {
   ASSERT_EQ(sent_.size(), 1U);
   EXPECT_EQ(sent_[0].target, "/v1/charges");
   EXPECT_EQ(sent_[0].authorization, "Bearer " + std::string(kReal));
-  EXPECT_EQ(sent_[0].body, "amount=1000&currency=usd&customer=cus_1");
+  EXPECT_EQ(sent_[0].body,
+            "amount=1000&currency=usd&customer=cus_1&metadata%5Boctroi_call%5D=" + spends()[0].id);
   EXPECT_THAT(sent_[0].idempotency, HasSubstr("octroi_call_"));
   EXPECT_THAT(kinds(), ElementsAre("call.intent allowed", "call.outcome allowed"));
   const auto held = spends();
@@ -269,6 +270,71 @@ TEST_F(BrokerTest, ACaptureOfWhatWasCountedIsNotCountedAgain) {
   EXPECT_EQ(call("POST", "/stripe/v1/charges/ch_1/capture", "").status, 200);
   EXPECT_EQ(call("POST", "/stripe/v1/charges/ch_2/capture", "").status, 403);
   EXPECT_EQ(sent_.size(), 2U);
+}
+
+Task<void> show(http::Exchange* x, std::string body) {
+  http::ResponseHead head;
+  head.headers.add("Content-Type", "application/json");
+  std::ignore = co_await x->respond(std::move(head), std::move(body));
+}
+constexpr const char* kWithLookUps =
+    R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd","max_amount":"10 usd",)"
+    R"("customers":["cus_1"],"unknown_amount":"lookup","unknown_customer":"lookup"})";
+TEST_F(BrokerTest, WhatIsNotInTheRequestIsAskedForWithTheRealKey) {
+  start(kWithLookUps);
+  reply_ = [](http::Exchange* x) {
+    return show(x, R"({"id":"ch_1","amount":1000,"amount_refunded":0,"currency":"usd",)"
+                   R"("customer":"cus_1"})");
+  };
+  EXPECT_EQ(call("POST", "/stripe/v1/refunds", "charge=ch_1").status, 200);
+  ASSERT_EQ(sent_.size(), 2U);
+  EXPECT_EQ(sent_[0].method, "GET");
+  EXPECT_EQ(sent_[0].target, "/v1/charges/ch_1");
+  EXPECT_EQ(sent_[0].authorization, "Bearer " + std::string(kReal));
+  EXPECT_EQ(spends()[0].amount, 10_usd);
+  EXPECT_THAT(journal_.events[0].details,
+              ElementsAre(std::pair<std::string, std::string>("looked_up", "/v1/charges/ch_1")));
+  EXPECT_EQ(call("POST", "/stripe/v1/refunds", "charge=ch_1").status, 200);
+  EXPECT_EQ(sent_.size(), 4U);  // no answer is kept
+}
+
+TEST_F(BrokerTest, WhatTheVendorSaysIsJudged) {
+  start(kWithLookUps);
+  for (const char* object :
+       {R"({"id":"ch_1","amount":1001,"amount_refunded":0,"currency":"usd","customer":"cus_1"})",
+        R"({"id":"ch_1","amount":900,"amount_refunded":0,"currency":"usd","customer":"cus_2"})",
+        R"({"id":"ch_1","amount":900,"amount_refunded":0,"currency":"usd","customer":null})",
+        R"({"id":"ch_2","amount":900,"amount_refunded":0,"currency":"usd","customer":"cus_1"})",
+        R"({"id":"ch_1","customer":"cus_1"})", "[]", "nothing"}) {
+    reply_ = [object](http::Exchange* x) { return show(x, object); };
+    EXPECT_EQ(call("POST", "/stripe/v1/refunds", "charge=ch_1").status, 403) << object;
+  }
+  EXPECT_EQ(sent_.size(), 7U);  // the questions
+  EXPECT_THAT(spends(), IsEmpty());
+}
+
+TEST_F(BrokerTest, WhoCannotBeAskedRefuses) {
+  start(kWithLookUps);
+  reply_ = hang_up;
+  EXPECT_EQ(call("POST", "/stripe/v1/invoices/in_1/pay", "").status, 403);
+  reply_ = decline;
+  EXPECT_EQ(call("POST", "/stripe/v1/invoices/in_1/pay", "").status, 403);
+  EXPECT_EQ(sent_.size(), 2U);
+  EXPECT_EQ(call("POST", "/stripe/v1/subscriptions", "items[0][price]=p&customer=cus_1").status,
+            403);
+  EXPECT_EQ(sent_.size(), 2U);  // nothing to ask for
+}
+
+TEST_F(BrokerTest, AHoldWhoseCommitWasLostIsGivenBack) {
+  std::vector<std::string> lost;
+  shared_->not_sent = [&](std::string id, UnixMillis at) {
+    EXPECT_EQ(at, clock_.now());
+    lost.push_back(std::move(id));
+  };
+  spends_.set_unavailable(true);
+  EXPECT_EQ(charge("1000", "one").status, 503);
+  EXPECT_THAT(sent_, IsEmpty());
+  EXPECT_THAT(lost, ElementsAre(HasSubstr("idem_")));
 }
 
 Task<void> trickle(http::Exchange* x, net::Loop* loop) {

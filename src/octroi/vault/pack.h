@@ -60,6 +60,7 @@ struct Outcome {
   std::string object;      // the vendor's id of what was made
   std::string request_id;  // the vendor's id of the call
   bool replayed = false;   // the vendor gave an earlier answer again
+  bool price_due = false;  // it is done, and the vendor says later what it cost
 };
 
 /// Why a call is refused, for whoever made it.
@@ -82,7 +83,6 @@ struct Place {
   std::string name;  // of the header or parameter
 };
 
-class VendorPack {
 /// Listens to an answer while it passes, for vendors whose answers are too long to be kept: what a
 /// stream cost by now is known at any moment.
 class AnswerReader {
@@ -100,6 +100,7 @@ class AnswerReader {
 
 class VendorQuestions;
 
+class VendorPack {
  public:
   virtual ~VendorPack() = default;
 
@@ -162,7 +163,6 @@ class VendorQuestions;
   [[nodiscard]] virtual Outcome settle(const Operation& operation, int status,
                                        const http::Headers& headers, std::string_view body,
                                        bool whole) const = 0;
-  [[nodiscard]] virtual Refusal refusal(const Denial& denial) const = 0;
   /// Instead of settle(), for operations that need it; null: they do not. Outlives neither pack nor
   /// call.
   [[nodiscard]] virtual std::unique_ptr<AnswerReader> listen(const Operation& operation,
@@ -173,6 +173,7 @@ class VendorQuestions;
   }
   /// What octroi itself asks this vendor (questions.h); null: nothing.
   [[nodiscard]] virtual const VendorQuestions* questions() const { return nullptr; }
+  [[nodiscard]] virtual Refusal refusal(const Denial& denial) const = 0;
 };
 
 /// The pack of that name; null when there is none.

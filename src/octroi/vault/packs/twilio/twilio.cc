@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include <fmt/format.h>
 
 #include "octroi/json/writer.h"
+#include "octroi/vault/packs/twilio/questions.h"
 
 namespace octroi::vault {
 
@@ -102,22 +102,6 @@ Real parts_of(std::string_view real) {
   const std::string_view account = real.substr(0, colon);
   const std::string_view rest = real.substr(std::min(colon + 1, real.size()));
   return rest.find(':') == std::string_view::npos ? Real{account, real} : Real{account, rest};
-}
-
-Result<MicroUsd> price_of(std::string_view text) {
-  // "-0.00750": what was taken from the balance.
-  if (text.starts_with('-')) text.remove_prefix(1);
-  const std::size_t point = std::min(text.find('.'), text.size());
-  std::string digits(text.substr(0, point));
-  std::string fraction(text.substr(std::min(point + 1, text.size())));
-  const bool more = fraction.size() > 6 && fraction.find_first_not_of('0', 6) != std::string::npos;
-  fraction.resize(6, '0');
-  digits += fraction;
-  std::int64_t n = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
-  if (error != std::errc() || end != digits.data() + digits.size())
-    return fail(Errc::ambiguous, "price");
-  return MicroUsd::from_raw(n + (more ? 1 : 0));
 }
 
 class TwilioPack final : public VendorPack {
@@ -228,10 +212,13 @@ class TwilioPack final : public VendorPack {
     const auto price = doc->root().string("price");
     const auto unit = doc->root().string("price_unit");
     if (price && unit && http::equal_ignoring_case(*unit, "usd")) {
-      if (const auto usd = price_of(*price)) out.usd = *usd;
+      if (const auto usd = twilio::price_of(*price)) out.usd = *usd;
     }
+    out.price_due = !price && !out.object.empty();
     return out;
   }
+
+  const VendorQuestions* questions() const override { return &questions_; }
 
   Refusal refusal(const Denial& denial) const override {
     Refusal out;
@@ -261,6 +248,8 @@ class TwilioPack final : public VendorPack {
     OCTROI_TRY(call.usd, rate.minute.times((seconds + 59) / 60));
     return call;
   }
+
+  twilio::Questions questions_;
 };
 
 }  // namespace

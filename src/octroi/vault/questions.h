@@ -1,0 +1,91 @@
+// octroi/vault/questions.h: what octroi itself asks a vendor, with the real key, and how a pack
+// reads the answers: the object that a request is about (its amount, its customer), the lists in
+// which the vendor shows what was done, and one thing's price when it comes late.
+//
+// How a call is found again: a pack that can writes the reservation's id into what is made (mark),
+// in a field that means nothing to the vendor and that agents may not set. Where a vendor has no
+// such field, a hash of what was sent is kept with the reservation (match).
+//
+// Every question is a GET. Targets are below the vendor's base path; an account's id in a path may
+// be any of its shape: the pack puts the real one in.
+// Errors   Errc::ambiguous for answers that do not say what they should.
+// Thread   const and pure.
+// Source   issue 6, "Policy" (unknown amounts), "Money" (reconcile, late prices).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "octroi/json/value.h"
+#include "octroi/vault/pack.h"
+
+namespace octroi::vault {
+
+class VendorClients;
+struct Vendor;
+
+/// Something that the vendor says was done.
+struct VendorItem {
+  std::string object;  // its id
+  std::string mark;    // the reservation that it was made for; empty: it bears none
+  std::string match;   // as VendorQuestions::match makes them
+  std::optional<UnixMillis> created;
+  bool spent = true;       // false: it failed, and costs nothing
+  bool price_due = false;  // it is done, and what it costs is not known yet
+  std::optional<policy::MinorAmount> minor;
+  std::optional<MicroUsd> usd;
+};
+
+struct VendorList {
+  std::string target;
+  /// What these make stands in the list, or was not made.
+  std::vector<std::string> operations;
+};
+
+struct VendorPage {
+  std::vector<VendorItem> items;  // newest first, or in any order when `next` is empty
+  std::string next;               // the target of the next page; empty: that was all
+};
+
+class VendorQuestions {
+ public:
+  virtual ~VendorQuestions() = default;
+
+  // --- before a call: what is not in the request
+  /// Where the object stands that says how much or whose; empty: nobody can say.
+  [[nodiscard]] virtual std::string subject(const Operation& operation, const Input& input) const;
+  /// Adds to `call` what the object says. What it does not say stays unknown.
+  [[nodiscard]] virtual Result<> learn(const Operation& operation, const Input& input,
+                                       const json::Value& object, policy::Call& call) const;
+
+  // --- in a call
+  virtual void mark(const Operation& operation, Input& input, std::string_view reservation) const;
+  /// At most 64 characters; empty: it cannot be told from others.
+  [[nodiscard]] virtual std::string match(const Operation& operation, const Input& input) const;
+
+  // --- after a call
+  /// The lists that show what was made in this time.
+  [[nodiscard]] virtual std::vector<VendorList> lists(UnixMillis from, UnixMillis to) const;
+  [[nodiscard]] virtual Result<VendorPage> read_list(std::string_view target,
+                                                     const json::Value& answer) const;
+  /// Where one thing stands; empty: nowhere.
+  [[nodiscard]] virtual std::string object(std::string_view operation, std::string_view id) const;
+  [[nodiscard]] virtual Result<VendorItem> read_object(const json::Value& answer) const;
+};
+
+/// What reservations keep where nothing can be marked: "match:…", until the vendor names the
+/// object.
+inline constexpr std::string_view kMatch = "match:";
+
+struct AskLimits {
+  std::uint64_t max_body = 1U << 20;
+  Millis deadline{10'000};
+};
+/// Asks with the real key, which goes nowhere else: no redirects. Anything but a 200 with JSON is
+/// Errc::upstream_failed; its message names the vendor and the status.
+Task<Result<json::Document>> ask(VendorClients* clients, const Vendor* vendor, std::string target,
+                                 AskLimits limits);
+
+}  // namespace octroi::vault

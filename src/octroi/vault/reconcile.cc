@@ -1,0 +1,387 @@
+#include "octroi/vault/reconcile.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "octroi/json/writer.h"
+#include "octroi/vault/late_prices.h"
+
+namespace octroi::vault {
+
+namespace {
+
+using ledger::SpendRecord;
+using ledger::SpendState;
+
+constexpr AskLimits kList{.max_body = 16U << 20, .deadline = Millis(30'000)};
+constexpr int kMostPages = 200;  // of one list
+constexpr int kMostRecords = 200'000;
+constexpr Millis kSkew{60'000};  // between our clock and the vendor's
+
+bool is_open(const SpendRecord& r) {
+  return r.state == SpendState::held || r.state == SpendState::unknown || r.assumed;
+}
+
+/// The name of what was made, once the vendor has given it one.
+std::string object_of(const SpendRecord& r) {
+  return r.object.starts_with(kMatch) ? std::string() : r.object;
+}
+
+}  // namespace
+
+std::string_view to_string(Reconciled r) {
+  switch (r) {
+    case Reconciled::same:
+      return "same";
+    case Reconciled::settled:
+      return "settled";
+    case Reconciled::corrected:
+      return "corrected";
+    case Reconciled::released:
+      return "released";
+    case Reconciled::waiting:
+      return "waiting";
+    case Reconciled::in_flight:
+      return "in_flight";
+    case Reconciled::kept:
+      return "kept";
+    case Reconciled::missing:
+      return "missing";
+  }
+  return "kept";
+}
+
+/// What the vendor's lists say, by what a call of ours is found by.
+struct Reconciler::Shown {
+  std::vector<VendorItem> items;
+  std::multimap<std::string, std::size_t> by_mark, by_object, by_match;
+  std::set<std::string> covered;               // operations whose list was read
+  UnixMillis covered_from;                     // from when on the lists are whole
+  std::map<std::string, std::size_t> matched;  // record's id to what was matched to it
+  std::set<std::size_t> taken;
+
+  void add(VendorItem item) {
+    const std::size_t at = items.size();
+    if (!item.mark.empty()) by_mark.emplace(item.mark, at);
+    if (!item.object.empty()) by_object.emplace(item.object, at);
+    if (!item.match.empty()) by_match.emplace(item.match, at);
+    items.push_back(std::move(item));
+  }
+
+  /// Each thing is of one call: those that are known by name first, then, in the order of time,
+  /// whatever was sent and looks the same.
+  void match(std::vector<const SpendRecord*> records) {
+    for (const SpendRecord* r : records) {
+      const auto found = by_object.find(object_of(*r));
+      if (found != by_object.end()) taken.insert(found->second);
+    }
+    std::ranges::sort(records, {}, [](const SpendRecord* r) { return r->created; });
+    for (const SpendRecord* r : records) {
+      if (!r->object.starts_with(kMatch)) continue;
+      const auto [from, to] = by_match.equal_range(r->object.substr(kMatch.size()));
+      std::optional<std::size_t> best;
+      for (auto it = from; it != to; ++it) {
+        const VendorItem& item = items[it->second];
+        if (taken.contains(it->second) || !item.created || *item.created + kSkew < r->created)
+          continue;
+        if (!best || *item.created < *items[*best].created) best = it->second;
+      }
+      if (!best) continue;
+      taken.insert(*best);
+      matched.emplace(r->id, *best);
+    }
+  }
+
+  [[nodiscard]] std::vector<const VendorItem*> of(const SpendRecord& r) const {
+    std::vector<const VendorItem*> out;
+    const auto [from, to] = by_mark.equal_range(r.id);
+    for (auto it = from; it != to; ++it) out.push_back(&items[it->second]);
+    if (!out.empty()) return out;
+    if (const auto found = by_object.find(object_of(r)); found != by_object.end()) {
+      // One that bears the mark of another call is not this one's.
+      if (items[found->second].mark.empty()) return {&items[found->second]};
+    }
+    if (const auto found = matched.find(r.id); found != matched.end())
+      return {&items[found->second]};
+    return {};
+  }
+};
+
+Reconciler::Reconciler(ledger::SpendLedger& spends, ledger::CallBook& calls, VendorClients& clients,
+                       Clock& clock, std::shared_ptr<const Snapshot> snapshot)
+    : spends_(spends),
+      calls_(calls),
+      clients_(clients),
+      clock_(clock),
+      snapshot_(std::move(snapshot)) {}
+
+Task<Result<std::vector<VendorReport>>> Reconciler::run(ReconcileRules rules) {
+  std::vector<VendorReport> out;
+  bool known = rules.vendor.empty();
+  for (const Vendor& vendor : snapshot_->vendors) {
+    if (!rules.vendor.empty() && vendor.settings.name != rules.vendor) continue;
+    known = true;
+    OCTROI_CO_TRY(VendorReport report, co_await run_for(&vendor, &rules));
+    out.push_back(std::move(report));
+  }
+  if (!known) {
+    co_return fail(Errc::unknown_vendor,
+                   fmt::format("\"{}\" is not one of vault.vendors", rules.vendor));
+  }
+  co_return out;
+}
+
+/// First what the ledger says, then the vendor: whatever is not shown then was not made before.
+Task<Result<VendorReport>> Reconciler::run_for(const Vendor* vendor, const ReconcileRules* rules) {
+  VendorReport report;
+  report.vendor = vendor->settings.name;
+  report.to = clock_.now();
+  OCTROI_CO_TRY(const auto records, co_await records_of(vendor, rules));
+  report.from = rules->open_only ? report.to : rules->since;
+  for (const SpendRecord& r : records) {
+    if (is_open(r)) report.from = std::min(report.from, r.created);
+  }
+  report.from = report.from - kSkew;
+  Shown shown;
+  co_await read_lists(vendor, &records, &report, &shown);
+  std::vector<const SpendRecord*> all;
+  for (const SpendRecord& r : records) all.push_back(&r);
+  shown.match(all);
+
+  std::set<const VendorItem*> ours;
+  for (const SpendRecord& record : records) {
+    for (const VendorItem* item : shown.of(record)) ours.insert(item);
+    ReconciledCall call = judge(record, shown, *rules, report.to);
+    if (!rules->dry_run) OCTROI_CO_CHECK(co_await apply(vendor, &call));
+    if (call.vendor) report.shown = report.shown.plus(*call.vendor).value_or(report.shown);
+    report.calls.push_back(std::move(call));
+  }
+  report.others = std::ssize(shown.items) - std::ssize(ours);
+  for (const ReconciledCall& call : report.calls) {
+    const SpendRecord& r = call.record;
+    const auto add = [](MicroUsd& to, MicroUsd more) { to = to.plus(more).value_or(to); };
+    switch (call.what) {
+      case Reconciled::settled:
+      case Reconciled::corrected:
+        add(report.ledger, call.vendor.value_or(r.amount));
+        break;
+      case Reconciled::released:
+        break;
+      case Reconciled::same:
+      case Reconciled::missing:
+      case Reconciled::waiting:
+      case Reconciled::in_flight:
+      case Reconciled::kept:
+        if (r.state == SpendState::settled) add(report.ledger, r.settled);
+        if (r.state == SpendState::held || r.state == SpendState::unknown)
+          add(report.held, r.amount);
+        break;
+    }
+  }
+  co_return report;
+}
+
+Task<Result<std::vector<SpendRecord>>> Reconciler::records_of(const Vendor* vendor,
+                                                              const ReconcileRules* rules) {
+  std::map<std::string, SpendRecord> found;
+  std::vector<ledger::SpendFilter> filters;
+  ledger::SpendFilter filter;
+  filter.vendor = vendor->settings.name;
+  filter.limit = 1000;
+  for (const SpendState state : {SpendState::held, SpendState::unknown}) {
+    filter.state = state;
+    filters.push_back(filter);
+  }
+  if (!rules->open_only) {
+    filter.state.reset();
+    filter.from = rules->since;
+    filters.push_back(filter);
+  }
+  for (ledger::SpendFilter& f : filters) {
+    while (true) {
+      OCTROI_CO_TRY(auto page, co_await spends_.list_spends(f));
+      const bool more = std::ssize(page) == f.limit && std::ssize(found) < kMostRecords;
+      if (more) f.after_id = page.back().id;
+      for (SpendRecord& r : page) {
+        std::string id = r.id;
+        found.insert_or_assign(std::move(id), std::move(r));
+      }
+      if (!more) break;
+    }
+  }
+  std::vector<SpendRecord> out;
+  out.reserve(found.size());
+  for (auto& [id, record] : found) out.push_back(std::move(record));
+  co_return out;
+}
+
+/// Only those lists that can show something of ours.
+Task<void> Reconciler::read_lists(const Vendor* vendor, const std::vector<SpendRecord>* records,
+                                  VendorReport* report, Shown* shown) {
+  shown->covered_from = report->from;
+  const VendorQuestions* questions = vendor->pack->questions();
+  if (questions == nullptr) {
+    if (records->empty()) co_return;
+    report->complete = false;
+    report->error = "octroi knows no list of what this vendor did";
+    co_return;
+  }
+  for (const VendorList& list : questions->lists(report->from, report->to)) {
+    const bool wanted = std::ranges::any_of(*records, [&](const SpendRecord& r) {
+      return std::ranges::find(list.operations, r.operation) != list.operations.end();
+    });
+    if (!wanted) continue;
+    auto read = co_await read_list(vendor, &list, shown);
+    if (read) {
+      shown->covered.insert(list.operations.begin(), list.operations.end());
+      continue;
+    }
+    report->complete = false;
+    report->error = std::string(read.error().message());
+  }
+}
+
+Task<Result<>> Reconciler::read_list(const Vendor* vendor, const VendorList* list, Shown* shown) {
+  const VendorQuestions& questions = *vendor->pack->questions();
+  std::string target = list->target;
+  UnixMillis oldest = clock_.now();
+  for (int page = 0; page < kMostPages; ++page) {
+    OCTROI_CO_TRY(const auto doc, co_await ask(&clients_, vendor, target, kList));
+    OCTROI_CO_TRY(VendorPage got, questions.read_list(target, doc.root()));
+    for (VendorItem& item : got.items) {
+      if (item.created) oldest = std::min(oldest, *item.created);
+      shown->add(std::move(item));
+    }
+    if (got.next.empty() || got.next == target) co_return Result<>{};
+    target = std::move(got.next);
+  }
+  shown->covered_from = std::max(shown->covered_from, oldest + kSkew);
+  co_return Result<>{};
+}
+
+ReconciledCall Reconciler::judge(const SpendRecord& record, const Shown& shown,
+                                 const ReconcileRules& rules, UnixMillis now) const {
+  ReconciledCall call;
+  call.record = record;
+  const bool open = is_open(record);
+  const auto items = shown.of(record);
+  bool due = false;
+  bool ours_is_dollars = true;
+  std::size_t spent = 0;
+  for (const VendorItem* item : items) {
+    call.object = item->object;
+    if (!item->spent) continue;
+    ++spent;
+    due = due || item->price_due;
+    // What the rate was when it was made is not known any more.
+    ours_is_dollars = ours_is_dollars && (item->usd || !item->minor ||
+                                          http::equal_ignoring_case(item->minor->currency, "usd"));
+    const MicroUsd one =
+        dollars_of(*item, *snapshot_, now)
+            .value_or(record.state == SpendState::settled ? record.settled : record.amount);
+    call.vendor = call.vendor.value_or(MicroUsd{}).plus(one).value_or(one);
+  }
+  if (due) {
+    call.vendor.reset();
+    call.what = Reconciled::waiting;
+    call.note = "the vendor has no price for it yet";
+    return call;
+  }
+  if (spent > 0) {
+    if (spent > 1) call.note = fmt::format("the vendor did it {} times", spent);
+    if (open) {
+      call.what = Reconciled::settled;
+    } else if (record.state == SpendState::released) {
+      call.what = Reconciled::corrected;
+      call.note = "it was released, and the vendor shows it";
+    } else if (*call.vendor != record.settled && ours_is_dollars) {
+      call.what = Reconciled::corrected;
+    }
+    // What was counted once, and goes on (a capture), is counted where it began.
+    if (record.amount == MicroUsd{} && !open) call.what = Reconciled::same;
+    return call;
+  }
+  if (record.state == SpendState::released) return call;
+  if (!items.empty()) {
+    call.what = open ? Reconciled::released : Reconciled::missing;
+    call.note = "the vendor shows it as failed";
+    return call;
+  }
+  const bool covered =
+      shown.covered.contains(record.operation) && record.created >= shown.covered_from;
+  if (!open) {
+    if (!covered || record.settled == MicroUsd{}) return call;
+    call.what = Reconciled::missing;
+    call.note = "the vendor does not show it";
+    return call;
+  }
+  if (record.state == SpendState::held && record.answer_by > now) {
+    call.what = Reconciled::in_flight;
+    return call;
+  }
+  if (covered && now - record.created >= rules.grace) {
+    call.what = Reconciled::released;
+    call.note = "the vendor does not show it";
+    return call;
+  }
+  call.what = Reconciled::kept;
+  call.note = covered ? "the vendor does not show it yet" : "no list that was read would show it";
+  return call;
+}
+
+Task<Result<>> Reconciler::apply(const Vendor* vendor, ReconciledCall* call) {
+  const bool changes = call->what == Reconciled::settled || call->what == Reconciled::corrected ||
+                       call->what == Reconciled::released;
+  if (!changes) co_return Result<>{};
+  Correction c = correction_of(*vendor, call->record,
+                               call->what == Reconciled::released
+                                   ? std::nullopt
+                                   : std::optional(call->vendor.value_or(MicroUsd{})),
+                               call->object, to_string(call->what), clock_.now());
+  OCTROI_CO_TRY(const auto changed, co_await calls_.end(std::move(c.change), std::move(c.row)));
+  if (changed.state == ledger::ChangeState::refused)
+    call->note = "its outcome came in while the vendor was asked";
+  co_return Result<>{};
+}
+
+std::string to_json(const std::vector<VendorReport>& reports, bool all) {
+  json::Writer w;
+  w.begin_object().key("vendors").begin_array();
+  for (const VendorReport& r : reports) {
+    w.begin_object();
+    w.field("vendor", r.vendor);
+    w.field("from", to_rfc3339(r.from)).field("to", to_rfc3339(r.to));
+    w.field("complete", r.complete);
+    if (!r.error.empty()) w.field("error", r.error);
+    w.field("ledger", octroi::format(r.ledger)).field("held", octroi::format(r.held));
+    w.field("shown", octroi::format(r.shown));
+    w.field("looked_at", static_cast<std::int64_t>(r.calls.size()));
+    w.field("others", r.others);
+    w.key("calls").begin_array();
+    for (const ReconciledCall& c : r.calls) {
+      if (c.what == Reconciled::same && !all) continue;
+      w.begin_object();
+      w.field("id", c.record.id).field("operation", c.record.operation);
+      w.field("policy", c.record.policy).field("key", c.record.key_id);
+      if (!c.record.run.empty()) w.field("run", c.record.run);
+      w.field("created", to_rfc3339(c.record.created));
+      w.field("was", std::string(ledger::to_string(c.record.state)));
+      w.field("amount", octroi::format(c.record.state == SpendState::settled ? c.record.settled
+                                                                             : c.record.amount));
+      if (c.vendor) w.field("vendor_amount", octroi::format(*c.vendor));
+      if (!c.object.empty()) w.field("object", c.object);
+      w.field("action", std::string(to_string(c.what)));
+      if (!c.note.empty()) w.field("note", c.note);
+      w.end_object();
+    }
+    w.end_array().end_object();
+  }
+  w.end_array().end_object();
+  return std::move(w).take();
+}
+
+}  // namespace octroi::vault
