@@ -19,9 +19,11 @@ using stripe::Row;
 constexpr std::size_t kRead = 10'000;
 constexpr std::size_t kUnknown = 10'001;
 
-constexpr std::array<std::string_view, 5> kRecipientFields = {
+constexpr std::array<std::string_view, 8> kRecipientFields = {
     "destination", "transfer_data[destination]", "on_behalf_of", "destination_payment_method",
-    "financial_account"};
+    "financial_account",
+    // of version 2
+    "to.recipient", "to.payout_method", "to.financial_account"};
 /// Objects that belong to a customer whom only Stripe can name.
 constexpr std::array<std::string_view, 5> kOwnedObjects = {"charge", "payment_intent", "invoice",
                                                            "subscription", "credit_note"};
@@ -144,7 +146,7 @@ class Reading {
     }
     switch (row_->amount) {
       case Amount::none:
-        out.amount = AmountState::none;
+        out.amount = moves_aside() ? AmountState::unknown : AmountState::none;
         return {};
       case Amount::derived:
         out.amount = AmountState::unknown;
@@ -154,7 +156,9 @@ class Reading {
         break;
     }
     OCTROI_TRY(const auto amount, field(row_->field));
-    OCTROI_TRY(const auto currency, field("currency"));
+    // Version 2 has both in one object: "amount": {"value": 100, "currency": "usd"}.
+    OCTROI_TRY(const auto currency,
+               field(row_->field == "amount.value" ? "amount.currency" : "currency"));
     if (!amount) {
       out.amount = row_->amount == Amount::optional && !confirms() ? AmountState::none
                                                                    : AmountState::unknown;
@@ -180,6 +184,15 @@ class Reading {
       OCTROI_TRY(auto value, field(name));
       if (value && !value->empty()) out.customers.push_back(std::move(*value));
     }
+  /// Changes that move nothing by themselves, but for a field of theirs: credit that is given to a
+  /// customer, and a cancellation that bills what is open.
+  [[nodiscard]] bool moves_aside() const {
+    for (const char* name : {"balance", "cash_balance", "invoice_now", "prorate"}) {
+      if (input_.form.mentions(name)) return true;
+    }
+    return false;
+  }
+
     constexpr std::string_view kCustomers = "/v1/customers/";
     if (input_.path.starts_with(kCustomers) && input_.path != "/v1/customers/search") {
       const std::string_view rest = std::string_view(input_.path).substr(kCustomers.size());
@@ -282,13 +295,20 @@ class StripePack final : public VendorPack {
     }
     const auto rows = stripe::table();
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (rows[i].method == method && path_matches(rows[i].path, path))
-        return {std::string(rows[i].name), rows[i].direction, i};
+      if (rows[i].method != method) continue;
+      if (found == kUnknown && path_matches(rows[i].path, path)) found = i;
+      if (rows[i].path == path) {
+        found = i;
+        break;
+      }
     }
-    return {"", policy::Direction::write, kUnknown};
+    if (found == kUnknown) return {"", policy::Direction::write, kUnknown};
+    return {std::string(rows[found].name), rows[found].direction, found};
   }
 
+    // A word of the API comes before an id in its place: "create_preview" is no invoice.
   Result<policy::Call> extract(const Operation& operation, const Input& input) const override {
+    std::size_t found = kUnknown;
     return Reading(operation, input).call();
   }
 
@@ -322,8 +342,10 @@ class StripePack final : public VendorPack {
     if (operation.row >= stripe::table().size() ||
         stripe::table()[operation.row].amount == Amount::none)
       return out;
-    const auto currency = doc->root().string("currency");
-    const auto amount = doc->root().int64("amount");
+    // Version 2 has both in one object.
+    const auto both = doc->root().optional_object("amount").value_or(std::nullopt);
+    const auto currency = both ? both->string("currency") : doc->root().string("currency");
+    const auto amount = both ? both->int64("value") : doc->root().int64("amount");
     if (currency && amount && *amount >= 0 && is_currency(*currency)) {
       out.minor = policy::MinorAmount{*amount, std::string(*currency), policy::MinorUnits::stripe};
     }

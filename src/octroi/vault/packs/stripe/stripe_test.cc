@@ -1,5 +1,10 @@
 #include "octroi/vault/packs/stripe/stripe.h"
 
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <sstream>
+
 #include <gmock/gmock.h>
 
 namespace octroi::vault {
@@ -101,6 +106,92 @@ INSTANTIATE_TEST_SUITE_P(
         AmountRow{"customer", "/v1/customers", "email=a@b.c", none, 0},
         AmountRow{"not_known", "/v1/accounts", "amount=1&currency=usd", unknown, 0}),
     [](const auto& row) { return row.param.name; });
+
+TEST(Stripe, EveryPublishedWriteIsKnownOrRefusedForAReason) {
+  const auto read_file = [](const std::string& path) {
+    std::ifstream in(path);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+  };
+  // Tests run with these set.
+  const char* data = std::getenv("OCTROI_TESTDATA"); /* a test's own directory */
+  const char* source = std::getenv("OCTROI_SOURCE"); /* a test's own directory */
+  if (data == nullptr || source == nullptr) GTEST_SKIP() << "run by ctest";
+  const auto published =
+      json::parse(read_file(std::string(data) + "/vault/stripe_operations.json"));
+  const auto refused =
+      json::parse(read_file(std::string(source) + "/src/octroi/vault/packs/stripe/refused.json"));
+  ASSERT_TRUE(published && refused);
+  std::set<std::string> reasons;
+  for (const json::Value row : refused->root().array("operations")->elements())
+    reasons.insert(std::string(*row.string("method")) + " " + std::string(*row.string("path")));
+  const auto pack = make_stripe_pack();
+  std::size_t seen = 0;
+  for (const json::Value row : published->root().array("writes")->elements()) {
+    const std::string method(*row.string("method"));
+    std::string path(*row.string("path"));
+    const std::string name = method + " " + path;
+    for (std::size_t at; (at = path.find("{id}")) != std::string::npos;) path.replace(at, 4, "x_1");
+    EXPECT_EQ(pack->route(method, path).name.empty(), reasons.contains(name)) << name;
+    ++seen;
+  }
+  EXPECT_GT(seen, 300U);
+  for (const json::Value row : published->root().array("reads")->elements()) {
+    std::string path(row.as_string().value_or(""));
+    for (std::size_t at; (at = path.find("{id}")) != std::string::npos;) path.replace(at, 4, "x_1");
+    const Operation o = pack->route("GET", path);
+    EXPECT_FALSE(o.name.empty()) << path;
+    EXPECT_EQ(o.direction, read) << path;
+  }
+}
+
+TEST(Stripe, ReadsVersionTwo) {
+  const auto pack = make_stripe_pack();
+  Input in;
+  in.method = "POST";
+  in.path = "/v2/money_management/outbound_payments";
+  in.body_kind = BodyKind::json;
+  in.document.emplace(*json::parse(
+      R"({"from":{"financial_account":"fa_1","currency":"usd"},"to":{"recipient":"acct_1"},
+          "amount":{"value":1250,"currency":"usd"}})"));
+  const Operation operation = pack->route("POST", in.path);
+  EXPECT_EQ(operation.direction, payout);
+  EXPECT_TRUE(pack->takes(operation, in));
+  const auto call = pack->extract(operation, in);
+  ASSERT_TRUE(call) << call.error().message();
+  EXPECT_EQ(call->amount, known);
+  ASSERT_TRUE(call->minor);
+  EXPECT_EQ(call->minor->minor, 1250);
+  EXPECT_THAT(call->recipients, ElementsAre("acct_1"));
+  const Outcome out = pack->settle(
+      operation, 200, {}, R"({"id":"obp_1","amount":{"value":1200,"currency":"usd"}})", true);
+  ASSERT_TRUE(out.minor);
+  EXPECT_EQ(out.minor->minor, 1200);
+  for (const char* body : {R"({"amount":{"value":-5,"currency":"usd"}})",
+                           R"({"amount":{"value":1e3,"currency":"usd"}})",
+                           R"({"amount":{"value":12.5,"currency":"usd"}})"}) {
+    in.document.emplace(*json::parse(body));
+    EXPECT_FALSE(pack->extract(operation, in)) << body;
+  }
+  in.document.emplace(*json::parse(R"({"amount":1250,"currency":"usd"})"));
+  EXPECT_EQ(pack->extract(operation, in)->amount, unknown);
+  in.body_kind = BodyKind::form;
+  EXPECT_FALSE(pack->takes(operation, in));
+}
+
+TEST(Stripe, SeesMoneyThatMovesAside) {
+  const auto pack = make_stripe_pack();
+  const auto amount = [&](std::string method, std::string path, std::string form) {
+    const Input in = input(method, std::move(path), std::move(form));
+    return pack->extract(pack->route(method, in.path), in)->amount;
+  };
+  EXPECT_EQ(amount("POST", "/v1/customers", "email=a@b.c"), none);
+  EXPECT_EQ(amount("POST", "/v1/customers", "balance=-100000"), unknown);
+  EXPECT_EQ(amount("POST", "/v1/customers/cus_1", "cash_balance[settings][x]=y"), unknown);
+  EXPECT_EQ(amount("DELETE", "/v1/subscriptions/sub_1", ""), none);
+  EXPECT_EQ(amount("DELETE", "/v1/subscriptions/sub_1", "invoice_now=true"), unknown);
+}
 
 TEST(Stripe, SaysWhoIsTouched) {
   const auto pack = make_stripe_pack();
