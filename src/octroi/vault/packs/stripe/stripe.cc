@@ -176,14 +176,6 @@ class Reading {
     return {};
   }
 
-  /// What a request does at once beside what its operation is named after.
-  [[nodiscard]] bool confirms() const { return input_.form.mentions("confirm"); }
-
-  Result<> read_customer(policy::Call& out) const {
-    for (const char* name : {"customer", "customer_account"}) {
-      OCTROI_TRY(auto value, field(name));
-      if (value && !value->empty()) out.customers.push_back(std::move(*value));
-    }
   /// Changes that move nothing by themselves, but for a field of theirs: credit that is given to a
   /// customer, and a cancellation that bills what is open.
   [[nodiscard]] bool moves_aside() const {
@@ -193,6 +185,14 @@ class Reading {
     return false;
   }
 
+  /// What a request does at once beside what its operation is named after.
+  [[nodiscard]] bool confirms() const { return input_.form.mentions("confirm"); }
+
+  Result<> read_customer(policy::Call& out) const {
+    for (const char* name : {"customer", "customer_account"}) {
+      OCTROI_TRY(auto value, field(name));
+      if (value && !value->empty()) out.customers.push_back(std::move(*value));
+    }
     constexpr std::string_view kCustomers = "/v1/customers/";
     if (input_.path.starts_with(kCustomers) && input_.path != "/v1/customers/search") {
       const std::string_view rest = std::string_view(input_.path).substr(kCustomers.size());
@@ -293,7 +293,9 @@ class StripePack final : public VendorPack {
       if (!name.empty()) return {std::move(name), policy::Direction::read, kRead};
       return {"", policy::Direction::write, kUnknown};
     }
+    // A word of the API comes before an id in its place: "create_preview" is no invoice.
     const auto rows = stripe::table();
+    std::size_t found = kUnknown;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if (rows[i].method != method) continue;
       if (found == kUnknown && path_matches(rows[i].path, path)) found = i;
@@ -306,9 +308,7 @@ class StripePack final : public VendorPack {
     return {std::string(rows[found].name), rows[found].direction, found};
   }
 
-    // A word of the API comes before an id in its place: "create_preview" is no invoice.
   Result<policy::Call> extract(const Operation& operation, const Input& input) const override {
-    std::size_t found = kUnknown;
     return Reading(operation, input).call();
   }
 
