@@ -116,11 +116,11 @@ vault::VendorSettings vendor(const std::string& name, const Value& v) {
   out.hosts = v.at("hosts").strings();
   for (const auto& [key, child] : v.at("operations").children)
     out.operations.push_back(operation(child));
+  for (const auto& [model, price] : v.at("prices").children)
+    out.prices.emplace(model, model_price(price));
   out.timeout = v.at("timeout").duration();
   return out;
 }
-for (const auto& [model, price] : v.at("prices").children)
-  out.prices.emplace(model, model_price(price));
 
 class VaultCheck {
  public:
