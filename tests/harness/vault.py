@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -29,6 +30,11 @@ class Call:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     at: float = field(default=0.0, compare=False)  # when it had come, as time.monotonic()
+
+    @property
+    def asked(self) -> bytes:
+        """The body as the agent's request was judged: without the mark that octroi puts behind it."""
+        return re.sub(rb"&?metadata%5Boctroi_call%5D=[a-z]+_[0-9a-f]+$", b"", self.body)
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key.lower() == name.lower()]

@@ -84,7 +84,7 @@ def test_what_was_judged_is_what_is_sent(stripe_vault, capture):
     assert answer.status == 200, answer.text
     call = capture.calls[0]
     assert call.target == "/v1/charges"
-    assert call.body == b"amount=100&currency=usd&metadata%5Ba+b%5D=c+d&expand%5B%5D=x&expand%5B%5D=y"
+    assert call.asked == b"amount=100&currency=usd&metadata%5Ba+b%5D=c+d&expand%5B%5D=x&expand%5B%5D=y"
     assert call.all("Content-Type") == [FORM]
     assert call.all("Accept-Encoding") == ["identity"]
 

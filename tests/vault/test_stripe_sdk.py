@@ -100,7 +100,7 @@ def test_customers(stripe_vault, localstripe):
     for who, error in (("cus_mine", stripe.InvalidRequestError), ("cus_other", stripe.PermissionError)):
         with pytest.raises(error):  # the mock does not know cus_mine: it was asked
             charge(client(vault, key), 100, customer=who)
-    assert [c.body.decode() for c in localstripe.calls] == ["amount=100&currency=usd&customer=cus_mine"]
+    assert [c.asked.decode() for c in localstripe.calls] == ["amount=100&currency=usd&customer=cus_mine"]
 
 
 def test_a_policy_that_expired_opens_nothing(stripe_vault, capture):
