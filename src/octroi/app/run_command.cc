@@ -156,7 +156,7 @@ Result<VaultShare> share_of(const Invocation& call, const RunFlags& flags) {
 
 int exit_for(const Error& error) {
   if (error.is(StateErrc::admin_said_no)) return kPolicyRefused;
-  return exit_code_of(error);
+  return cli::to_int(cli::exit_code_for(error.kind()));
 }
 
 int run_command(const Invocation& call, const RunFlags& flags) {

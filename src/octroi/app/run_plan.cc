@@ -114,6 +114,7 @@ std::string proxy_url(const VaultShare& share) {
 /// What goes past the proxy: what did before, but for the vendors' hosts, and this machine.
 std::string no_proxy(const std::string& before, const std::set<std::string>& hosts) {
   std::string out = "localhost,127.0.0.1,::1";
+  std::set<std::string_view> seen = {"localhost", "127.0.0.1", "::1"};
   std::string_view rest = before;
   while (!rest.empty()) {
     const std::size_t comma = std::min(rest.find(','), rest.size());
@@ -126,7 +127,7 @@ std::string no_proxy(const std::string& before, const std::set<std::string>& hos
     const bool hides = std::any_of(hosts.begin(), hosts.end(), [&](const std::string& host) {
       return plain.empty() || host == plain || host.ends_with("." + std::string(plain));
     });
-    if (!entry.empty() && !hides) out += "," + std::string(entry);
+    if (!entry.empty() && !hides && seen.insert(entry).second) out += "," + std::string(entry);
   }
   return out;
 }
