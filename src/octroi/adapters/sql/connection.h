@@ -144,6 +144,10 @@ class Connection {
   /// Rows that the last run() changed. 0 when it failed.
   [[nodiscard]] virtual std::int64_t changes() = 0;
 
+  /// The id that the last insert gave its row, of an engine that knows it without RETURNING (which
+  /// makes SQLite build a table in between); 0: ask with RETURNING.
+  [[nodiscard]] virtual std::int64_t last_row_id() { return 0; }
+
   /// Where this connection looks up offers by their hash; null: in the database.
   [[nodiscard]] virtual OfferIndex* offer_index() { return nullptr; }
 

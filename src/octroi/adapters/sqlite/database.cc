@@ -142,6 +142,7 @@ Result<> Database::script(const std::string& sql) {
 }
 
 std::int64_t Database::changes() { return sqlite3_changes64(handle_); }
+std::int64_t Database::last_row_id() { return sqlite3_last_insert_rowid(handle_); }
 
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
 

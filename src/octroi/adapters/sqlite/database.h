@@ -36,6 +36,7 @@ class Database final : public sql::Connection {
   [[nodiscard]] sql::Engine engine() const override { return sql::Engine::sqlite; }
   [[nodiscard]] Result<> script(const std::string& sql) override;
   [[nodiscard]] std::int64_t changes() override;
+  [[nodiscard]] std::int64_t last_row_id() override;
   /// Takes the write lock.
   [[nodiscard]] Result<> begin() override;
   [[nodiscard]] Result<> commit() override;
