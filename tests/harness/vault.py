@@ -45,6 +45,7 @@ class Reply:
     status: int = 200
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
     body: bytes = b"{}"
+    pieces: tuple[bytes, ...] | None = None  # instead of the body: sent in chunks, one after the other
     drop: bool = False  # take the request and close the connection without an answer
     before: Callable[[], None] | None = None  # runs before the answer
 
@@ -80,6 +81,13 @@ class Vendor:
                 self.send_response(reply.status)
                 for name, value in reply.headers:
                     self.send_header(name, value)
+                if reply.pieces is not None:
+                    self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    for piece in reply.pieces:
+                        self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                    self.wfile.write(b"0\r\n\r\n")
+                    return
                 self.send_header("Content-Length", str(len(reply.body)))
                 self.end_headers()
                 if self.command != "HEAD":

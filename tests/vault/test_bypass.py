@@ -7,6 +7,8 @@ import gzip
 
 import pytest
 
+from harness.web import raw_exchange, status_of
+
 FORM = "application/x-www-form-urlencoded"
 OVER = "amount=100000&currency=usd&customer=cus_1"
 
@@ -47,9 +49,42 @@ SHAPES = {
     "unknown_operation": ("/v1/everything", FORM, "amount=1&currency=usd", {}),
     "not_utf8": ("/v1/charges", FORM, "amount=1&currency=usd&description=%ff", {}),
     "empty_field": ("/v1/charges", FORM, "amount=1&&currency=usd", {}),
+    "amount_index": ("/v1/charges", FORM, "amount=1&amount[0]=100000&currency=usd", {}),
+    "amount_below": ("/v1/charges", FORM, "amount[value]=100000&currency=usd", {}),
+    "amount_hex": ("/v1/charges", FORM, "amount=0x186a0&currency=usd", {}),
+    "amount_zeroes": ("/v1/charges", FORM, "amount=0000001&currency=usd", {}),
+    "amount_other_digits": ("/v1/charges", FORM, "amount=%D9%A1&currency=usd", {}),
+    "amount_capital": ("/v1/charges", FORM, "Amount=100000&currency=usd", {}),
+    "semicolon_separates": ("/v1/charges", FORM, "amount=1;amount=100000&currency=usd", {}),
+    "nul_in_name": ("/v1/charges", FORM, "amount%00=100000&amount=1&currency=usd", {}),
+    "half_escape": ("/v1/charges", FORM, "amount=1&currency=usd&description=%4", {}),
+    "currency_twice": ("/v1/charges", FORM, "amount=1&currency=usd&currency=kwd", {}),
+    "credit_beside": ("/v1/customers", FORM, "email=a@b.c&balance=-100000", {}),
+    "fully_escaped_dots": ("/v1/%252e%252e/v1/charges", FORM, OVER, {}),
+    "backslash": ("/v1\\charges", FORM, OVER, {}),
+    "escaped_nul": ("/v1/charges%00", FORM, OVER, {}),
+    "override_method": ("/v1/charges", FORM, "amount=1&currency=usd", {"X-Method-Override": "DELETE"}),
+    "type_twice": ("/v1/charges", FORM, "amount=1&currency=usd", [("Content-Type", "application/json")]),
+    "deflated": ("/v1/charges", FORM, OVER, {"Content-Encoding": "deflate"}),
+    "two_codings": ("/v1/charges", FORM, OVER, {"Content-Encoding": "gzip, br"}),
+    "json_v2_twice": (
+        "/v2/money_management/outbound_payments", "application/json",
+        '{"amount":{"value":1,"currency":"usd"},"amount":{"value":100000,"currency":"usd"}}', {},
+    ),
+    "json_v2_escaped_twice": (
+        "/v2/money_management/outbound_payments", "application/json",
+        '{"amount":{"value":1,"v\\u0061lue":100000,"currency":"usd"}}', {},
+    ),
+    "json_v2_form": ("/v2/money_management/outbound_payments", FORM, "amount[value]=100000&amount[currency]=usd", {}),
+    "json_v2_comment": (
+        "/v2/money_management/outbound_payments", "application/json",
+        '{"amount":{"value":1/*,"value":100000*/,"currency":"usd"}}', {},
+    ),
+    "json_v2_after": (
+        "/v2/money_management/outbound_payments", "application/json",
+        '{"amount":{"value":1,"currency":"usd"}}{"amount":{"value":100000,"currency":"usd"}}', {},
+    ),
 }
-
-
 
 
 def test_every_shape_is_refused_and_nothing_reaches_the_vendor(stripe_vault, capture):
@@ -57,7 +92,8 @@ def test_every_shape_is_refused_and_nothing_reaches_the_vendor(stripe_vault, cap
     key = vault.issue("stripe", "bot")
     wrong = []
     for name, (path, kind, body, more) in SHAPES.items():
-        answer = vault.request("/stripe" + path, key, "POST", {"Content-Type": kind, **more}, body)
+        headers = [("Content-Type", kind), *(more.items() if isinstance(more, dict) else more)]
+        answer = vault.request("/stripe" + path, key, "POST", headers, body)
         if answer.status not in (400, 403, 415) or capture.calls:
             wrong.append((name, answer.status, answer.text[:200], [c.target for c in capture.calls]))
             capture.calls.clear()
@@ -95,4 +131,34 @@ def test_other_methods_never_carry_the_key(stripe_vault, capture):
     for method in ("OPTIONS", "TRACE", "CONNECT"):
         answer = vault.request("/stripe/v1/customers", key, method)
         assert answer.status >= 400, (method, answer)
+    assert not capture.calls
+
+
+# Written byte for byte, as no client library would: what two servers could cut or address differently.
+RAW = {
+    "length_and_chunks": ("POST /stripe/v1/charges HTTP/1.1", ["Content-Length: 4", "Transfer-Encoding: chunked"], b"0\r\n\r\n"),
+    "two_lengths": ("POST /stripe/v1/charges HTTP/1.1", ["Content-Length: 4", "Content-Length: 40"], b"a=1&"),
+    "list_of_lengths": ("POST /stripe/v1/charges HTTP/1.1", ["Content-Length: 4, 40"], b"a=1&"),
+    "chunked_twice": ("POST /stripe/v1/charges HTTP/1.1", ["Transfer-Encoding: chunked, chunked"], b"0\r\n\r\n"),
+    "unknown_coding": ("POST /stripe/v1/charges HTTP/1.1", ["Transfer-Encoding: identity"], b""),
+    "space_before_colon": ("POST /stripe/v1/charges HTTP/1.1", ["Content-Length : 4"], b"a=1&"),
+    "folded": ("POST /stripe/v1/charges HTTP/1.1", ["X-A: b", " Content-Length: 4"], b"a=1&"),
+    "two_hosts": ("POST /stripe/v1/charges HTTP/1.1", ["Host: api.stripe.com", "Content-Length: 0"], b""),
+    "absolute_other_host": ("POST http://other.example/v1/charges HTTP/1.1", ["Content-Length: 0"], b""),
+    "trailers": (
+        "POST /stripe/v1/charges HTTP/1.1",
+        ["Content-Type: " + FORM, "Transfer-Encoding: chunked"],
+        b"1c\r\namount=1&currency=usd&source=x\r\n0\r\nX-Amount: 100000\r\n\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", RAW)
+def test_what_can_be_cut_in_two_ways_goes_nowhere(stripe_vault, capture, shape):
+    vault = stripe_vault(endpoints=["*"])
+    key = vault.issue("stripe", "bot")
+    line, headers, body = RAW[shape]
+    head = "\r\n".join([line, "Host: localhost", f"Authorization: Bearer {key.text}", "Connection: close", *headers])
+    answer = raw_exchange("127.0.0.1", vault.port, head.encode() + b"\r\n\r\n" + body)
+    assert (status_of(answer) or 400) >= 400, answer[:300]
     assert not capture.calls
