@@ -33,6 +33,7 @@ struct VendorItem {
   std::string match;   // as VendorQuestions::match makes them
   std::optional<UnixMillis> created;
   bool spent = true;       // false: it failed, and costs nothing
+  bool changes = false;    // other calls may change its amount later
   bool price_due = false;  // it is done, and what it costs is not known yet
   std::optional<policy::MinorAmount> minor;
   std::optional<MicroUsd> usd;
@@ -46,6 +47,7 @@ struct VendorList {
 
 struct VendorPage {
   std::vector<VendorItem> items;  // newest first, or in any order when `next` is empty
+  bool cut = false;               // there is more, and no way to it
   std::string next;               // the target of the next page; empty: that was all
 };
 
@@ -62,6 +64,8 @@ class VendorQuestions {
 
   // --- in a call
   virtual void mark(const Operation& operation, Input& input, std::string_view reservation) const;
+  /// Whether calls of this operation bear one: only then is what is not shown not there.
+  [[nodiscard]] virtual bool marks(std::string_view operation) const;
   /// At most 64 characters; empty: it cannot be told from others.
   [[nodiscard]] virtual std::string match(const Operation& operation, const Input& input) const;
 

@@ -98,8 +98,15 @@ struct Reconciler::Shown {
 
   [[nodiscard]] std::vector<const VendorItem*> of(const SpendRecord& r) const {
     std::vector<const VendorItem*> out;
-    const auto [from, to] = by_mark.equal_range(r.id);
-    for (auto it = from; it != to; ++it) out.push_back(&items[it->second]);
+    // An id that was free again stands for several calls, one after the other.
+    const std::string mark = r.id.substr(0, r.id.find('~'));
+    const auto [from, to] = by_mark.equal_range(mark);
+    for (auto it = from; it != to; ++it) {
+      const VendorItem& item = items[it->second];
+      const bool of_this_time = !item.created || (*item.created + kSkew >= r.created &&
+                                                  *item.created < r.replay_until + kSkew);
+      if (of_this_time) out.push_back(&item);
+    }
     if (!out.empty()) return out;
     if (const auto found = by_object.find(object_of(r)); found != by_object.end()) {
       // One that bears the mark of another call is not this one's.
@@ -155,7 +162,7 @@ Task<Result<VendorReport>> Reconciler::run_for(const Vendor* vendor, const Recon
   std::set<const VendorItem*> ours;
   for (const SpendRecord& record : records) {
     for (const VendorItem* item : shown.of(record)) ours.insert(item);
-    ReconciledCall call = judge(record, shown, *rules, report.to);
+    ReconciledCall call = judge(*vendor, record, shown, *rules, report.to);
     if (!rules->dry_run) OCTROI_CO_CHECK(co_await apply(vendor, &call));
     if (call.vendor) report.shown = report.shown.plus(*call.vendor).value_or(report.shown);
     report.calls.push_back(std::move(call));
@@ -256,21 +263,23 @@ Task<Result<>> Reconciler::read_list(const Vendor* vendor, const VendorList* lis
       if (item.created) oldest = std::min(oldest, *item.created);
       shown->add(std::move(item));
     }
-    if (got.next.empty() || got.next == target) co_return Result<>{};
+    if (got.next.empty() && !got.cut) co_return Result<>{};
+    if (got.cut || got.next == target) break;  // one that does not go on
     target = std::move(got.next);
   }
   shown->covered_from = std::max(shown->covered_from, oldest + kSkew);
   co_return Result<>{};
 }
 
-ReconciledCall Reconciler::judge(const SpendRecord& record, const Shown& shown,
-                                 const ReconcileRules& rules, UnixMillis now) const {
+ReconciledCall Reconciler::judge(const Vendor& vendor, const SpendRecord& record,
+                                 const Shown& shown, const ReconcileRules& rules,
+                                 UnixMillis now) const {
   ReconciledCall call;
   call.record = record;
   const bool open = is_open(record);
   const auto items = shown.of(record);
   bool due = false;
-  bool ours_is_dollars = true;
+  bool comparable = true;
   std::size_t spent = 0;
   for (const VendorItem* item : items) {
     call.object = item->object;
@@ -278,8 +287,9 @@ ReconciledCall Reconciler::judge(const SpendRecord& record, const Shown& shown,
     ++spent;
     due = due || item->price_due;
     // What the rate was when it was made is not known any more.
-    ours_is_dollars = ours_is_dollars && (item->usd || !item->minor ||
-                                          http::equal_ignoring_case(item->minor->currency, "usd"));
+    comparable =
+        comparable && !item->changes &&
+        (item->usd || !item->minor || http::equal_ignoring_case(item->minor->currency, "usd"));
     const MicroUsd one =
         dollars_of(*item, *snapshot_, now)
             .value_or(record.state == SpendState::settled ? record.settled : record.amount);
@@ -298,7 +308,7 @@ ReconciledCall Reconciler::judge(const SpendRecord& record, const Shown& shown,
     } else if (record.state == SpendState::released) {
       call.what = Reconciled::corrected;
       call.note = "it was released, and the vendor shows it";
-    } else if (*call.vendor != record.settled && ours_is_dollars) {
+    } else if (*call.vendor != record.settled && comparable) {
       call.what = Reconciled::corrected;
     }
     // What was counted once, and goes on (a capture), is counted where it began.
@@ -311,8 +321,11 @@ ReconciledCall Reconciler::judge(const SpendRecord& record, const Shown& shown,
     call.note = "the vendor shows it as failed";
     return call;
   }
+  const VendorQuestions* questions = vendor.pack->questions();
+  const bool findable =
+      !record.object.empty() || (questions != nullptr && questions->marks(record.operation));
   const bool covered =
-      shown.covered.contains(record.operation) && record.created >= shown.covered_from;
+      findable && shown.covered.contains(record.operation) && record.created >= shown.covered_from;
   if (!open) {
     if (!covered || record.settled == MicroUsd{}) return call;
     call.what = Reconciled::missing;

@@ -89,8 +89,9 @@ class Reconciler {
   Task<void> read_lists(const Vendor* vendor, const std::vector<ledger::SpendRecord>* records,
                         VendorReport* report, Shown* shown);
   Task<Result<>> read_list(const Vendor* vendor, const VendorList* list, Shown* shown);
-  [[nodiscard]] ReconciledCall judge(const ledger::SpendRecord& record, const Shown& shown,
-                                     const ReconcileRules& rules, UnixMillis now) const;
+  [[nodiscard]] ReconciledCall judge(const Vendor& vendor, const ledger::SpendRecord& record,
+                                     const Shown& shown, const ReconcileRules& rules,
+                                     UnixMillis now) const;
   Task<Result<>> apply(const Vendor* vendor, ReconciledCall* call);
 
   ledger::SpendLedger& spends_;

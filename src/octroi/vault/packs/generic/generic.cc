@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "octroi/json/writer.h"
+#include "octroi/vault/packs/generic/questions.h"
 
 namespace octroi::vault {
 
@@ -24,7 +25,9 @@ std::string_view word_of(Errc code) {
 class GenericPack final : public VendorPack {
  public:
   explicit GenericPack(const VendorSettings& vendor)
-      : operations_(vendor.operations), auth_(parse_auth_style(vendor.auth).value_or(AuthStyle{})) {
+      : operations_(vendor.operations),
+        auth_(parse_auth_style(vendor.auth).value_or(AuthStyle{})),
+        questions_(vendor) {
     if (!vendor.hosts.empty()) hosts_ = vendor.hosts;
   }
 
@@ -74,6 +77,18 @@ class GenericPack final : public VendorPack {
     for (const auto& [name, value] : input.query.fields()) call.fields.emplace_back(name, value);
     if (operation.row == kUndeclared) return call;
     const OperationSettings& o = operations_[operation.row];
+    // Ours: it says which call made what.
+    if (!o.mark.empty() && std::ranges::any_of(call.fields, [&](const auto& f) {
+          return f.first.starts_with(o.mark);
+        }))
+      return fail(Errc::ambiguous, fmt::format("the field {} is not allowed", o.mark));
+    const bool marked = input.document
+                            ? generic::with_text_at(input.document->root(), o.mark, "").has_value()
+                            : input.body_kind == BodyKind::form;
+    if (!o.mark.empty() && !marked)
+      return fail(Errc::ambiguous, fmt::format("{} has no place for its mark: send {} with a body "
+                                               "of fields",
+                                               o.name, o.name));
     if (!o.customer.empty()) {
       OCTROI_TRY(auto customer, field(input, o.customer));
       if (customer && !customer->empty()) {
@@ -134,6 +149,8 @@ class GenericPack final : public VendorPack {
     return out;
   }
 
+  const VendorQuestions* questions() const override { return &questions_; }
+
   Refusal refusal(const Denial& denial) const override {
     Refusal out;
     out.head = refusal_head(denial);
@@ -181,6 +198,7 @@ class GenericPack final : public VendorPack {
   std::vector<OperationSettings> operations_;
   AuthStyle auth_;
   std::vector<std::string> hosts_;
+  generic::Questions questions_;
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/packs/generic/questions.h"
+
 namespace octroi::vault {
 namespace {
 
@@ -44,6 +46,77 @@ TEST(Generic, ReadsDeclaredFields) {
       o, 201, {}, R"({"order":{"id":5,"total_price":"13.00","currency":"USD"}})", true);
   EXPECT_EQ(done.minor->minor, 1300);
   EXPECT_EQ(done.object, "5");
+}
+
+VendorSettings listed_shop() {
+  VendorSettings v = shop();
+  v.operations[0].mark = "order.note";
+  ListSettings list;
+  list.path = "/admin/api/2026-01/orders.json?created_at_min={from}&limit=2";
+  list.operations = {"orders.create"};
+  list.items = "orders";
+  list.id = "id";
+  list.amount = "total_price";
+  list.currency = "currency";
+  list.major = true;
+  list.mark = "note";
+  list.created = "created_at";
+  list.next = "next";
+  list.page_size = 2;
+  v.lists.push_back(list);
+  return v;
+}
+Input order(const std::string& body) {
+  Input in;
+  in.method = "POST";
+  in.path = "/admin/api/2026-01/orders.json";
+  in.body_kind = BodyKind::json;
+  in.document.emplace(*json::parse(body));
+  in.body = in.document->root().to_json();
+  return in;
+}
+
+TEST(Generic, MarksWhereTheConfigurationSays) {
+  const auto pack = make_generic_pack(listed_shop());
+  Input in = order(R"({"a":1.50,"order":{"total_price":"1.00","currency":"USD"},"z":[]})");
+  const Operation o = pack->route("POST", in.path);
+  pack->questions()->mark(o, in, "idem_1");
+  EXPECT_EQ(in.body,
+            R"({"a":1.50,"z":[],"order":{"total_price":"1.00","currency":"USD","note":"idem_1"}})");
+  Input odd = order(R"({"order":"text"})");
+  pack->questions()->mark(o, odd, "idem_1");
+  EXPECT_EQ(odd.body, R"({"order":"text"})");
+  EXPECT_FALSE(pack->extract(o, order(R"({"order":{"note":"mine"}})")));
+  EXPECT_EQ(generic::with_text_at(json::parse("{}")->root(), "a.b.c", "x"),
+            R"({"a":{"b":{"c":"x"}}})");
+}
+
+TEST(Generic, ReadsDeclaredLists) {
+  const auto pack = make_generic_pack(listed_shop());
+  const VendorQuestions& ask = *pack->questions();
+  const auto lists = ask.lists(from_unix_seconds(0), from_unix_seconds(10));
+  ASSERT_EQ(lists.size(), 1U);
+  EXPECT_EQ(lists[0].target,
+            "/admin/api/2026-01/orders.json?created_at_min=1970-01-01T00:00:00Z&limit=2");
+  const auto read = [&](const std::string& answer) {
+    return ask.read_list(lists[0].target, json::parse(answer)->root());
+  };
+  const auto page = read(R"({"orders":[{"id":7,"total_price":"2.50","currency":"USD",)"
+                         R"("note":"idem_1","created_at":"1970-01-01T00:00:05Z"}]})");
+  ASSERT_TRUE(page) << page.error().message();
+  ASSERT_EQ(page->items.size(), 1U);
+  EXPECT_EQ(page->items[0].object, "7");
+  EXPECT_EQ(page->items[0].mark, "idem_1");
+  EXPECT_EQ(page->items[0].minor->minor, 250);
+  EXPECT_EQ(page->items[0].created, from_unix_seconds(5));
+  EXPECT_FALSE(page->cut);
+  EXPECT_TRUE(read(R"({"orders":[{"id":1},{"id":2}]})")->cut);  // a full page, and no way on
+  const auto more =
+      read(R"({"orders":[{"id":1},{"id":2}],"next":"/admin/api/2026-01/orders.json?page=2"})");
+  EXPECT_FALSE(more->cut);
+  EXPECT_EQ(more->next, "/admin/api/2026-01/orders.json?page=2");
+  EXPECT_FALSE(read(R"({"orders":[],"next":"https://evil.example/"})"));
+  EXPECT_FALSE(read(R"({"orders":{}})"));
 }
 
 TEST(Generic, WhatIsNotDeclaredHasNoName) {

@@ -215,6 +215,8 @@ void Questions::mark(const Operation& operation, Input& input, std::string_view 
   input.content_type = "application/x-www-form-urlencoded";
 }
 
+bool Questions::marks(std::string_view operation) const { return list_of(operation) != nullptr; }
+
 std::vector<VendorList> Questions::lists(UnixMillis from, UnixMillis /*to*/) const {
   std::vector<VendorList> out;
   for (const List& list : kLists) {
@@ -234,6 +236,7 @@ Result<VendorPage> Questions::read_list(std::string_view target, const Value& an
   for (const Value o : data.elements()) {
     VendorItem item = item_of(o);
     last = item.object;
+    item.changes = target.starts_with("/v1/payment_intents");
     // A PaymentIntent's charge has its metadata: what was counted stands with the intent.
     const auto intent = o.find("payment_intent");
     const bool of_intent = target.starts_with("/v1/charges") && intent && !intent->is_null();

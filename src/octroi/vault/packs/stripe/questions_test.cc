@@ -159,7 +159,7 @@ TEST(StripeQuestions, AListIsReadPageByPage) {
   EXPECT_FALSE(page->items[1].spent);
   EXPECT_EQ(page->next, lists[0].target + "&starting_after=ch_3");
   const auto second = ask.read_list(page->next, doc->root());
-  EXPECT_EQ(second->next, page->next);  // the same page again ends it
+  EXPECT_EQ(second->next, page->next);  // which a list that goes on never says
   EXPECT_FALSE(ask.read_list(lists[0].target, json::parse("{}")->root()));
 }
 

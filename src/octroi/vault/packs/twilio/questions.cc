@@ -96,7 +96,8 @@ std::optional<UnixMillis> time_of(std::string_view text) {
 }
 
 std::string Questions::match(const Operation& operation, const Input& input) const {
-  if (!is_counted(operation.name)) return {};
+  // One that is sent later stands in no list before.
+  if (!is_counted(operation.name) || input.form.mentions("SendAt")) return {};
   const auto to = input.form.value("To");
   const auto text = input.form.value("Body");
   if (!to || !*to || !text) return {};

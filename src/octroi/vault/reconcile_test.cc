@@ -1,0 +1,304 @@
+#include "octroi/vault/reconcile.h"
+
+#include <functional>
+
+#include <fmt/ranges.h>
+#include <gmock/gmock.h>
+
+#include "octroi/audit/memory_journal.h"
+#include "octroi/http/server.h"
+#include "octroi/ledger/memory_spends.h"
+#include "octroi/net/run_until.h"
+#include "octroi/vault/late_prices.h"
+
+namespace octroi::vault {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr Millis kHour = std::chrono::hours(1);
+
+/// A vendor that answers whatever it is told, and a ledger.
+class ReconcileTest : public ::testing::Test, public VendorClients {
+ public:
+  ReconcileTest() {
+    http::ServerConfig config;
+    config.listen = *net::Endpoint::parse("127.0.0.1:0");
+    server_ = std::move(
+        *http::listen(loop_, config, [this](http::Exchange& x) { return answer(this, &x); }));
+    client_ = http::make_client(loop_, {});
+    VaultSettings settings;
+    settings.vendors = {
+        vendor("stripe", "rk_test_51TheRealKeyOfTheAccount0123456789"),
+        vendor("twilio", "AC11111111111111111111111111111111:22222222222222222222222222222222")};
+    snapshot_ = *Snapshot::build(std::move(settings), {});
+  }
+  VendorSettings vendor(const std::string& name, std::string_view key) {
+    VendorSettings v;
+    v.name = v.pack = name;
+    v.scheme = "http";
+    v.host = server_->local().address.str();
+    v.port = server_->local().port;
+    v.credential = std::make_shared<const Secret>(key);
+    return v;
+  }
+  http::Client& client_for(const Vendor&) override { return *client_; }
+
+  static Task<void> answer(ReconcileTest* self, http::Exchange* x) {
+    self->asked_.push_back(x->request().target);
+    http::ResponseHead head;
+    head.status = self->status_;
+    head.headers.add("Content-Type", "application/json");
+    std::ignore = co_await x->respond(std::move(head), self->body_);
+  }
+
+  template <class T>
+  T value(Task<Result<T>> task) {
+    auto out = net::run_until(loop_, std::move(task));
+    EXPECT_TRUE(out) << out.error().message();
+    return out ? *std::move(out) : T{};
+  }
+  /// A charge of a dollar, made that long ago.
+  void hold(std::string id, Millis ago = kHour, std::string vendor = "stripe",
+            std::string operation = "charges.create", std::string object = {}) {
+    ledger::Reservation r;
+    r.id = std::move(id);
+    r.amount = 1_usd;
+    r.now = clock_.now() - ago;
+    r.holds = {{"policy/bot/lifetime",
+                ledger::SpendUnit::micro_usd,
+                {0},
+                ledger::kNoEnd,
+                50'000'000,
+                1'000'000}};
+    r.answer_by = r.now + Millis(60'000);
+    r.give_up_at = r.now + 24 * kHour;
+    r.replay_until = r.give_up_at;
+    r.vendor = std::move(vendor);
+    r.operation = std::move(operation);
+    r.policy = "bot";
+    r.object = std::move(object);
+    EXPECT_EQ(value(spends_.reserve(std::move(r))).state, ledger::ReserveState::applied);
+  }
+  void unknown(std::string id, Millis ago = kHour) {
+    hold(id, ago);
+    value(spends_.mark_unknown(id, "", clock_.now()));
+  }
+  void settled(std::string id, MicroUsd amount, std::string object) {
+    hold(id);
+    value(spends_.settle(id, amount, std::move(object), clock_.now()));
+  }
+  ledger::SpendRecord find(const std::string& id) {
+    return value(spends_.find_spend(id)).value_or(ledger::SpendRecord{});
+  }
+  static std::string charge(const std::string& id, const std::string& mark, int cents,
+                            const std::string& status = "succeeded") {
+    return fmt::format(
+        R"({{"id":"{}","amount":{},"currency":"usd","status":"{}","metadata":{{"octroi_call":"{}"}}}})",
+        id, cents, status, mark);
+  }
+  void shows(const std::vector<std::string>& items) {
+    body_ = fmt::format(R"({{"data":[{}],"has_more":false}})", fmt::join(items, ","));
+  }
+  VendorReport run(Millis grace = Millis(15 * 60'000), bool dry_run = false) {
+    ReconcileRules rules;
+    rules.vendor = "stripe";
+    rules.since = clock_.now() - 24 * kHour;
+    rules.grace = grace;
+    rules.dry_run = dry_run;
+    Reconciler reconciler(spends_, calls_, *this, clock_, snapshot_);
+    auto reports = value(reconciler.run(rules));
+    EXPECT_EQ(reports.size(), 1U);
+    return reports.empty() ? VendorReport{} : std::move(reports[0]);
+  }
+  static std::vector<std::string> what(const VendorReport& report) {
+    std::vector<std::string> out;
+    for (const auto& c : report.calls)
+      out.push_back(c.record.id + " " + std::string(to_string(c.what)));
+    return out;
+  }
+  std::int64_t rows() {
+    audit::Filter filter;
+    filter.kind = kCallReconciled;
+    return std::ssize(value(journal_.query(filter)).rows);
+  }
+
+  net::Loop loop_;
+  ManualClock clock_{UnixMillis{1'790'000'000'000}};
+  MetricRegistry metrics_;
+  ledger::MemorySpends spends_;
+  audit::MemoryJournal journal_{clock_};
+  ledger::SeparateCallBook calls_{spends_, journal_};
+  std::string body_ = R"({"data":[],"has_more":false})";
+  int status_ = 200;
+  std::vector<std::string> asked_;
+  std::unique_ptr<http::Client> client_;
+  std::unique_ptr<http::Server> server_;
+  std::shared_ptr<const Snapshot> snapshot_;
+};
+
+TEST_F(ReconcileTest, WhatTheVendorShowsIsSettledOnce) {
+  unknown("a");
+  hold("b");  // its process died
+  hold("c", Millis(1000));
+  shows({charge("ch_a", "a", 100), charge("ch_b", "b", 70), charge("ch_c", "c", 100)});
+  const auto first = run();
+  EXPECT_THAT(what(first), ElementsAre("a settled", "b settled", "c settled"));
+  EXPECT_EQ(find("b").settled, MicroUsd::from_raw_unchecked(700'000));
+  EXPECT_EQ(find("a").object, "ch_a");
+  EXPECT_EQ(first.ledger, first.shown);
+  EXPECT_EQ(rows(), 3);
+  EXPECT_THAT(what(run()), ElementsAre("a same", "b same", "c same"));
+  EXPECT_EQ(rows(), 3);
+}
+
+TEST_F(ReconcileTest, WhatTheVendorDoesNotShowIsKeptForTheGrace) {
+  unknown("b", Millis(15 * 60'000));
+  unknown("a", Millis(14 * 60'000));
+  hold("c", Millis(59'000));  // under way
+  EXPECT_THAT(what(run()), ElementsAre("a kept", "b released", "c in_flight"));
+  EXPECT_EQ(find("a").state, ledger::SpendState::unknown);
+  EXPECT_EQ(find("b").state, ledger::SpendState::released);
+  EXPECT_EQ(find("c").state, ledger::SpendState::held);
+}
+
+TEST_F(ReconcileTest, AListThatCannotBeReadReleasesNothing) {
+  unknown("a");
+  for (const auto& [status, body] :
+       {std::pair{500, R"({"data":[]})"}, {200, "nothing"}, {200, "{}"}, {301, R"({"data":[]})"}}) {
+    status_ = status;
+    body_ = body;
+    const auto report = run(Millis(0));
+    EXPECT_FALSE(report.complete);
+    EXPECT_THAT(what(report), ElementsAre("a kept")) << body;
+  }
+}
+
+TEST_F(ReconcileTest, AListThatNeverEndsCoversWhatItShowed) {
+  unknown("a");
+  body_ = R"({"data":[],"has_more":true})";
+  EXPECT_THAT(what(run(Millis(0))), ElementsAre("a released"));  // an empty page is the end
+  unknown("b");
+  body_ = fmt::format(
+      R"({{"data":[{{"id":"ch_{{}}","amount":1,"currency":"usd","created":{}}}],"has_more":true}})",
+      clock_.now().seconds());
+  EXPECT_THAT(what(run(Millis(0))), ElementsAre("a same", "b kept"));
+}
+
+TEST_F(ReconcileTest, OperationsThatNoListShowsAreLeftToTheSweep) {
+  hold("a", kHour, "stripe", "invoices.pay");
+  const auto report = run(Millis(0));
+  EXPECT_THAT(what(report), ElementsAre("a kept"));
+  EXPECT_THAT(asked_, IsEmpty());
+}
+
+TEST_F(ReconcileTest, WhatFailedAtTheVendorCostsNothing) {
+  unknown("a");
+  shows({charge("ch_1", "a", 100, "failed")});
+  EXPECT_THAT(what(run()), ElementsAre("a released"));
+  unknown("b");
+  shows({charge("ch_1", "b", 100, "failed"), charge("ch_2", "b", 100)});  // tried again
+  EXPECT_THAT(what(run()), ElementsAre("a same", "b settled"));
+  EXPECT_EQ(find("b").settled, 1_usd);
+}
+
+TEST_F(ReconcileTest, TheVendorsTruthCorrectsTheLedger) {
+  settled("a", 1_usd, "ch_a");
+  settled("b", 1_usd, "ch_b");
+  settled("c", 1_usd, "ch_c");
+  unknown("d");
+  value(spends_.release("d", clock_.now()));
+  shows({charge("ch_a", "a", 90), charge("ch_b", "b", 100), charge("ch_d", "d", 100),
+         charge("ch_d2", "d", 100)});
+  const auto dry = run(Millis(0), true);
+  EXPECT_THAT(what(dry), ElementsAre("a corrected", "b same", "c missing", "d corrected"));
+  EXPECT_EQ(find("a").settled, 1_usd);
+  const auto report = run(Millis(0));
+  EXPECT_EQ(what(report), what(dry));
+  EXPECT_EQ(find("a").settled, MicroUsd::from_raw_unchecked(900'000));
+  EXPECT_EQ(find("c").settled, 1_usd);  // for a human
+  EXPECT_EQ(find("d").settled, 2_usd);
+  EXPECT_EQ(rows(), 2);
+}
+
+TEST_F(ReconcileTest, AMarkOfAnotherCallIsNotTaken) {
+  settled("a", 1_usd, "ch_a");
+  shows({charge("ch_a", "b", 100), charge("ch_x", "", 5)});
+  const auto report = run();
+  EXPECT_THAT(what(report), ElementsAre("a missing"));
+  EXPECT_EQ(report.others, 2);
+}
+
+TEST_F(ReconcileTest, WhatWasAssumedIsFoundOutLater) {
+  unknown("a");
+  unknown("b");
+  value(spends_.sweep(clock_.now() + 48 * kHour, 10));
+  ASSERT_TRUE(find("a").assumed);
+  shows({charge("ch_a", "a", 40)});
+  EXPECT_THAT(what(run()), ElementsAre("a settled", "b released"));
+  EXPECT_EQ(find("a").settled, MicroUsd::from_raw_unchecked(400'000));
+  EXPECT_EQ(find("b").settled, MicroUsd{});
+  EXPECT_FALSE(find("b").assumed);
+}
+
+TEST_F(ReconcileTest, AnUnknownVendorIsSaid) {
+  ReconcileRules rules;
+  rules.vendor = "strype";
+  Reconciler reconciler(spends_, calls_, *this, clock_, snapshot_);
+  const auto out = net::run_until(loop_, reconciler.run(rules));
+  ASSERT_FALSE(out);
+  EXPECT_THAT(std::string(out.error().message()), HasSubstr("strype"));
+}
+
+TEST_F(ReconcileTest, LatePricesAreAskedForLessAndLessOften) {
+  const std::string sid = "SM" + std::string(32, '3');
+  hold("a", Millis(0), "twilio", "messages.create", "match:00");
+  value(spends_.mark_unknown("a", sid, clock_.now()));
+  hold("b", Millis(0), "twilio", "messages.create", "match:00");
+  value(spends_.mark_unknown("b", "", clock_.now()));  // nobody knows whether it was sent
+  LatePrices late(spends_, calls_, *this, metrics_, clock_);
+  const auto look = [&] {
+    EXPECT_TRUE(net::run_until(loop_, late.look(snapshot_)));
+    return asked_.size();
+  };
+  body_ = fmt::format(R"({{"sid":"{}","price":null,"status":"sent"}})", sid);
+  EXPECT_EQ(look(), 0U);
+  clock_.advance(LatePrices::kFirst);
+  EXPECT_EQ(look(), 1U);
+  EXPECT_EQ(look(), 1U);
+  clock_.advance(LatePrices::kFirst * 2);
+  EXPECT_EQ(look(), 2U);
+  clock_.advance(LatePrices::kFirst * 2);
+  EXPECT_EQ(look(), 2U);
+  EXPECT_EQ(late.waiting(), 1U);
+  for (int i = 0; i < 20; ++i) {
+    clock_.advance(LatePrices::kLongest);
+    EXPECT_EQ(look(), 3U + static_cast<unsigned>(i));
+  }
+  body_ = fmt::format(R"({{"sid":"{}","price":"-0.0075","price_unit":"USD"}})", sid);
+  LatePrices after_a_restart(spends_, calls_, *this, metrics_, clock_);
+  EXPECT_TRUE(net::run_until(loop_, after_a_restart.look(snapshot_)));
+  EXPECT_EQ(find("a").state, ledger::SpendState::settled);
+  EXPECT_EQ(find("a").settled, MicroUsd::from_raw_unchecked(7'500));
+  EXPECT_EQ(find("b").state, ledger::SpendState::unknown);
+  EXPECT_EQ(rows(), 1);
+}
+
+TEST_F(ReconcileTest, APriceThatNeverComesCountsAsWhatWasHeld) {
+  const std::string sid = "SM" + std::string(32, '3');
+  hold("a", Millis(0), "twilio", "messages.create");
+  value(spends_.mark_unknown("a", sid, clock_.now()));
+  status_ = 500;
+  LatePrices late(spends_, calls_, *this, metrics_, clock_);
+  clock_.advance(25 * kHour);
+  EXPECT_TRUE(net::run_until(loop_, late.look(snapshot_)));
+  EXPECT_EQ(value(spends_.sweep(clock_.now(), 10)).assumed, 1);
+  EXPECT_EQ(find("a").settled, 1_usd);
+  EXPECT_TRUE(net::run_until(loop_, late.look(snapshot_)));
+  EXPECT_EQ(late.waiting(), 0U);
+}
+
+}  // namespace
+}  // namespace octroi::vault
