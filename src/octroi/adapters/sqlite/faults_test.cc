@@ -116,6 +116,7 @@ TEST_P(DiskFaults, AtEveryWriteAndSyncNothingAcknowledgedIsLost) {
   long steps = 0;
   {
     const TempFolder folder;
+    begin_migrated(folder.file());
     ManualClock clock(kStart);
     vfs.arm(0, GetParam());
     auto store = open_store(folder.file(), FaultVfs::kName, clock);
@@ -131,12 +132,32 @@ TEST_P(DiskFaults, AtEveryWriteAndSyncNothingAcknowledgedIsLost) {
   for (long at = 1; at <= steps; ++at) {
     SCOPED_TRACE("operation " + std::to_string(at));
     const TempFolder folder;
+    begin_migrated(folder.file());
     const Acknowledged ack = run_with_fault(folder.file(), at, GetParam());
     if (ack.opened && ack.refused_something) ++story_failures;
     check_reopened(folder.file(), ack);
     if (testing::Test::HasFailure()) return;
   }
   EXPECT_GT(story_failures, 10) << "the faults must have hit the story";
+}
+
+/// Each mode meets other steps of the first start, which has many and all alike.
+TEST_P(DiskFaults, InTheFirstStartLeaveAFileThatOpens) {
+  constexpr long kStride = 7;
+  FaultVfs& vfs = FaultVfs::instance();
+  long at = 1 + static_cast<long>(GetParam());
+  for (bool reached = true; reached; at += kStride) {
+    SCOPED_TRACE("operation " + std::to_string(at));
+    const TempFolder folder;
+    ManualClock clock(kStart);
+    vfs.arm(at, GetParam());
+    open_store(folder.file(), FaultVfs::kName, clock).reset();
+    reached = vfs.fired();
+    vfs.arm(0, GetParam());
+    check_reopened(folder.file(), {});
+    if (testing::Test::HasFailure()) return;
+  }
+  EXPECT_GT(at, 100);
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, DiskFaults,

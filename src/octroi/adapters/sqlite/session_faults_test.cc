@@ -166,6 +166,7 @@ TEST_P(SessionFaults, AtEveryWriteAndSyncTheBooksAreWhatWasAcknowledged) {
   long steps = 0;
   {
     const TempFolder folder;
+    begin_migrated(folder.file());
     ManualClock clock(kStart);
     FaultVfs::instance().arm(0, GetParam());
     auto store = open_store(folder.file(), FaultVfs::kName, clock);
@@ -181,6 +182,7 @@ TEST_P(SessionFaults, AtEveryWriteAndSyncTheBooksAreWhatWasAcknowledged) {
   for (long at = 1; at <= steps; ++at) {
     SCOPED_TRACE("operation " + std::to_string(at));
     const TempFolder folder;
+    begin_migrated(folder.file());
     const auto told = run(folder.file(), at);
     if (!told) continue;
     if (told->refused) ++refused;
