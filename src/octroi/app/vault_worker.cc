@@ -97,7 +97,10 @@ void VaultWorker::publish(std::shared_ptr<const vault::KeyBook> book, UniqueFunc
 }
 
 void VaultWorker::set_stale(bool yes) {
-  loop_->post([this, yes] { state_->broker.set_stale(yes); });
+  loop_->post([this, yes] {
+    state_->front.set_stale(yes);
+    state_->broker.set_stale(yes);
+  });
 }
 
 void VaultWorker::drain(Millis grace) {

@@ -264,7 +264,8 @@ Field proxy_field() {
       .fields = {{.key = "enabled",
                   .type = Type::boolean,
                   .doc = "Whether CONNECT and requests in absolute-form are taken.",
-                  .fallback = "true"},
+                  .fallback = "true",
+                  .restart = true},
                  {.key = "others",
                   .type = Type::choice,
                   .doc =

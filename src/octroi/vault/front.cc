@@ -9,6 +9,7 @@
 #include "octroi/http/relay.h"
 #include "octroi/http/tunnel.h"
 #include "octroi/json/writer.h"
+#include "octroi/net/deadline.h"
 #include "octroi/net/ssrf.h"
 
 namespace octroi::vault {
@@ -103,6 +104,7 @@ Front::Front(net::Loop& loop, Shared& shared, Broker& broker,
       snapshot_(std::move(snapshot)),
       book_(std::move(book)),
       authority_(std::move(authority)),
+      enabled_(snapshot_->settings.proxy.enabled),
       dial_(std::move(dial)) {
   if (authority_ != nullptr)
     leaves_.emplace(authority_, kMostLeaves, kLeafLife, std::vector<std::string>{"h2", "http/1.1"});
@@ -129,9 +131,8 @@ void Front::publish(std::shared_ptr<const KeyBook> book) {
 
 Task<void> Front::handle(http::Exchange& exchange, http::Server& server) {
   const http::RequestHead& head = exchange.request();
-  const bool proxy = snapshot_->settings.proxy.enabled;
   if (head.method == "CONNECT") {
-    if (proxy) {
+    if (enabled_) {
       co_await connect(exchange, server);
     } else {
       co_await say(&exchange, 403, "vault.no-proxy", "vault.proxy.enabled is off here");
@@ -145,7 +146,7 @@ Task<void> Front::handle(http::Exchange& exchange, http::Server& server) {
   const net::Endpoint self = server.local();
   const bool own =
       head.authority == self.str() || head.authority == fmt::format("localhost:{}", self.port);
-  if (!head.absolute || own || !proxy) {
+  if (!head.absolute || own || !enabled_) {
     co_await broker_.handle(exchange);
     co_return;
   }
@@ -243,6 +244,11 @@ Task<Result<const ledger::VaultKey*>> Front::admit_other(http::Exchange& exchang
                                                          std::uint16_t port, std::string where,
                                                          const std::optional<ProxyKey>* shown) {
   const bool may = snapshot_->settings.proxy.tunnels_others;
+  if (stale_) {
+    co_await say(&exchange, 503, "vault.unavailable",
+                 "the state of vault keys cannot be confirmed");
+    co_return fail(Errc::unavailable);
+  }
   Result<const ledger::VaultKey*> key =
       *shown ? key_of((**shown).shown)
              : fail(Errc::no_key, "show a vault key in Proxy-Authorization (in the proxy's URL)");
@@ -293,11 +299,14 @@ Task<void> Front::tunnel_blindly(http::Exchange& exchange, std::string host, std
   }
   auto client = co_await exchange.tunnel({});
   if (!client) co_return;
-  const ledger::VaultKey* now = book_->by_id(key_id);
-  if (now == nullptr || !check_key(*now, shared_.clock.now())) co_return;
+  const UnixMillis now = shared_.clock.now();
+  const ledger::VaultKey* still = book_->by_id(key_id);
+  if (stale_ || still == nullptr || !check_key(*still, now)) co_return;
+  const Millis until_it_expires = still->expires ? *still->expires - now : Millis(0);
   count("blind");
   const Blind entry(*this, key_id, **client, **upstream);
-  std::ignore = co_await http::tunnel(std::move(*client), std::move(*upstream), kBlindIdle);
+  std::ignore = co_await net::within(
+      loop_, until_it_expires, http::tunnel(std::move(*client), std::move(*upstream), kBlindIdle));
 }
 
 /// A request in absolute-form to a host that is no vendor's: clear text on the way there.
@@ -350,10 +359,9 @@ Task<void> Front::tell(http::Exchange& exchange) {
     if (!v.settings.credential_env.empty()) w.string(v.settings.credential_env);
   }
   w.end_array();
-  const ProxySettings& proxy = snapshot_->settings.proxy;
-  w.field("others", proxy.tunnels_others ? "tunnel" : "refuse");
+  w.field("others", snapshot_->settings.proxy.tunnels_others ? "tunnel" : "refuse");
   w.key("ca");
-  if (proxy.enabled && authority_ != nullptr) {
+  if (enabled_ && authority_ != nullptr) {
     w.string(authority_->certificate_pem());
   } else {
     w.null();

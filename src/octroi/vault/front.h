@@ -53,6 +53,8 @@ class Front {
   void publish(std::shared_ptr<const Snapshot> snapshot);
   /// Ends blind tunnels whose key opens nothing any more.
   void publish(std::shared_ptr<const KeyBook> book);
+  /// Whether what is known of keys is too old to rely on: no further tunnel is opened then.
+  void set_stale(bool yes) { stale_ = yes; }
 
  private:
   struct Blind;  // a tunnel to another host
@@ -78,6 +80,8 @@ class Front {
   std::shared_ptr<const Snapshot> snapshot_;
   std::shared_ptr<const KeyBook> book_;
   std::shared_ptr<const net::TlsAuthority> authority_;
+  const bool enabled_;
+  bool stale_ = false;
   std::optional<net::LeafCache> leaves_;
   Dial dial_;
   std::unique_ptr<http::Client> plain_;  // to other hosts, guarded
