@@ -7,6 +7,7 @@
 #include "octroi/admin/revenue_json.h"
 #include "octroi/admin/service_api.h"
 #include "octroi/admin/session_api.h"
+#include "octroi/admin/vault_openapi.h"
 #include "octroi/audit/journal.h"
 #include "octroi/json/writer.h"
 
@@ -178,6 +179,13 @@ constexpr std::string_view kOpenApi =
 "/api/v1/reload":{"post":{"responses":{"200":{"description":"what changed"},"400":{"description":"the configuration has errors; nothing changed"},"401":{"description":"no or wrong token"}}}}
 }})";
 
+/// With the vault's paths before the last one.
+std::string openapi() {
+  std::string out(kOpenApi);
+  out.insert(out.find("\"/api/v1/reload\""), kVaultPaths);
+  return out;
+}
+
 }  // namespace
 
 bool Api::authorized(const http::RequestHead& request) const {
@@ -237,7 +245,7 @@ Task<void> Api::route(http::Exchange& exchange) {
   if (path == "/api/v1/info" && reading) {
     co_await send_json(exchange, co_await wiring_.info());
   } else if (path == "/api/v1/openapi.json" && reading) {
-    co_await send_json(exchange, std::string(kOpenApi));
+    co_await send_json(exchange, openapi());
   } else if (path == "/api/v1/transactions" && reading) {
     co_await transactions(exchange);
   } else if (path == "/api/v1/tokens/revoked" && reading) {
@@ -257,6 +265,8 @@ Task<void> Api::route(http::Exchange& exchange) {
     co_await AuditApi(wiring_.store.journal(), wiring_.audit).route(exchange);
   } else if (path == "/api/v1/revenue" && reading) {
     co_await revenue(exchange);
+  } else if (GovernanceApi::takes(path)) {
+    co_await GovernanceApi(wiring_.vault.governance).route(exchange);
   } else if (path.starts_with(std::string(kVault) + "/")) {
     co_await VaultApi(wiring_.vault).route(exchange);
   } else if (path == "/api/v1/reload" && request.method == "POST") {

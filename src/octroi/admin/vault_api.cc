@@ -118,6 +118,10 @@ Task<Result<std::string>> VaultApi::answer(http::Exchange& exchange) {
     co_return co_await actions_.change(std::move(filter), VaultKeyState::revoked);
   if (action == "/pause" && changing)
     co_return co_await actions_.change(std::move(filter), VaultKeyState::paused);
+  if (action == "/rotate" && changing) {
+    OCTROI_CO_TRY(std::string body, co_await http::read_all(exchange.body(), kMaxBody));
+    co_return co_await actions_.rotate(std::move(filter.id), std::move(body));
+  }
   if (action == "/resume" && changing)
     co_return co_await actions_.change(std::move(filter), VaultKeyState::active);
   co_return nothing();

@@ -34,5 +34,7 @@ struct ExplainQuery {
 int policy_explain_command(const Common& common, const ExplainQuery& query);
 
 void add_policy_commands(cli::CommandLine& line);
+/// Those about policies of the store: list, add, set, remove, versions, rollback, usage, simulate.
+void add_stored_policy_commands(cli::CommandLine& line);
 
 }  // namespace octroi::app

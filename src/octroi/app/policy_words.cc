@@ -77,6 +77,7 @@ void add_policy_commands(cli::CommandLine& line) {
   add_check(line);
   add_show(line);
   add_explain(line);
+  add_stored_policy_commands(line);
 }
 
 }  // namespace octroi::app

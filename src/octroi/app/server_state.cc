@@ -42,6 +42,7 @@ Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* confi
     request.headers.set("Authorization", "Bearer " + std::string(token.reveal_text()));
   }
   if (!ask.if_match.empty()) request.headers.set("If-Match", ask.if_match);
+  if (!ask.if_none_match.empty()) request.headers.set("If-None-Match", ask.if_none_match);
   if (!ask.body.empty()) {
     request.headers.set("Content-Type", "application/json");
     request.body = std::move(ask.body);

@@ -36,6 +36,7 @@ struct AdminAsk {
   std::string body;      // JSON; empty: none
   std::string if_match;  // empty: none
   Millis timeout{30'000};
+  std::string if_none_match = {};  // empty: none
 };
 Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* config, AdminAsk ask);
 /// As a part of a path or a query.

@@ -9,9 +9,12 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "octroi/app/approval_commands.h"
 #include "octroi/app/commands.h"
 #include "octroi/app/server_state.h"
 #include "octroi/app/vault_keys.h"
+#include "octroi/app/vault_policies.h"
+#include "octroi/config/units.h"
 #include "octroi/vault/pack.h"
 
 namespace octroi::app {
@@ -58,7 +61,8 @@ void finish(Call* call, const Result<std::string>& answer,
 Task<Result<std::string>> issue_in_store(const config::Config* config, KeyRequest request) {
   OCTROI_CO_TRY(const auto* settings, settings_of(*config));
   OCTROI_CO_TRY(auto store, open_keys(*config));
-  co_return co_await issue_key(*store, *settings, std::move(request), system_clock().now());
+  OCTROI_CO_TRY(const auto now, co_await policies_in_force(*store, *settings));
+  co_return co_await issue_key(*store, now.settings, std::move(request), system_clock().now());
 }
 
 Task<void> issue(Call* call, KeyRequest request) {
@@ -91,8 +95,10 @@ void print_keys(const json::Value& root) {
 }
 
 void print_key(const json::Value& k) {
-  for (const char* name : {"id", "state", "mode", "vendor", "policy", "name", "server", "agent",
-                           "run", "created_at", "changed_at", "expires_at"}) {
+  for (const char* name :
+       {"id", "state", "mode", "vendor", "policy", "name", "server", "agent", "run", "parent",
+        "networks", "line", "created_at", "changed_at", "expires_at"}) {
+    if (!k.find(name)) continue;
     std::printf("%-11s %s\n", name, text_of(k, name).c_str());
   }
 }
@@ -295,10 +301,16 @@ void add_issue(cli::CommandLine& line) {
                   set.option("--agent", w->request.agent, "The agent that uses it.");
                   set.option("--run", w->request.run, "Bind it to this run.");
                   set.option("--expires", w->expires, "RFC 3339: when it ends.");
+                  set.option("--parent", w->request.parent,
+                             "The id of a key that it is narrower than: both policies hold.");
+                  set.option("--networks", w->request.networks,
+                             "Where it may be used from: 10.0.0.0/8,::1.");
+                  set.flag("--canary", w->request.canary,
+                           "Opens nothing; whoever uses it raises an alarm.");
                   set.flag("--test", w->request.test, "Opens test accounts only.");
                   set.choice("--shape", w->request.shape,
                              {"vault", "vendor", "stripe", "restricted", "resend", "openai",
-                              "anthropic", "twilio"},
+                              "anthropic", "twilio", "aws"},
                              "What it looks like.");
                 },
             .run =
@@ -378,6 +390,72 @@ void add_change(cli::CommandLine& line, ledger::VaultKeyState state, const char*
             .json_when_piped = true});
 }
 
+// --- key rotate
+
+Task<Result<std::string>> rotate_in_store(const config::Config* config, std::string id,
+                                          RotateRequest request) {
+  OCTROI_CO_TRY(const auto* settings, settings_of(*config));
+  OCTROI_CO_TRY(auto store, open_keys(*config));
+  co_return co_await rotate_key(*store, *settings, std::move(id), std::move(request),
+                                system_clock().now());
+}
+
+Task<void> rotate(Call* call, std::string id, RotateRequest request) {
+  AdminAsk ask;
+  ask.method = "POST";
+  ask.target = fmt::format("/api/v1/vault/keys/{}/rotate", percent_encode(id));
+  ask.body = request.to_json();
+  auto answer = co_await ask_admin(&call->loop, &call->config, std::move(ask));
+  if (!answer && answer.error().is(StateErrc::no_admin))
+    answer = co_await rotate_in_store(&call->config, std::move(id), std::move(request));
+  finish(call, answer, [](const json::Value& root) {
+    std::printf("%s\n", text_of(root, "key").c_str());
+    std::fprintf(stderr, "key %s replaces %s; its text is not shown again\n",
+                 text_of(root, "id").c_str(), text_of(root, "replaces").c_str());
+  });
+}
+
+void add_rotate(cli::CommandLine& line) {
+  struct Wanted {
+    std::string id, overlap;
+    RotateRequest request;
+  };
+  auto w = std::make_shared<Wanted>();
+  line.add({.name = "key rotate",
+            .summary = "Makes a new key in the place of one, which ends after an overlap.",
+            .examples = {{"octroi key rotate lAbc123xyz45 --overlap 10m",
+                          "both work for ten minutes; caps go on as they are"}},
+            .options =
+                [w](OptionSet& set) {
+                  set.positional("ID", w->id, "Its id.");
+                  set.option("--overlap", w->overlap,
+                             "How long the old one still works; 1h when left out.");
+                  set.choice("--shape", w->request.shape,
+                             {"vault", "vendor", "stripe", "restricted", "resend", "openai",
+                              "anthropic", "twilio", "aws"},
+                             "What it looks like.");
+                },
+            .run =
+                [w](const Invocation& call) {
+                  return run_with(call, [&](Call* c) -> Task<void> {
+                    struct Bad {
+                      static Task<void> overlap(Call* to) {
+                        tell(to, Error(StateErrc::bad_argument, "--overlap: write a time, as 1h"));
+                        co_return;
+                      }
+                    };
+                    RotateRequest request = w->request;
+                    if (!w->overlap.empty()) {
+                      const auto overlap = config::parse_duration(w->overlap);
+                      if (!overlap) return Bad::overlap(c);
+                      request.overlap = *overlap;
+                    }
+                    return rotate(c, w->id, std::move(request));
+                  });
+                },
+            .json_when_piped = true});
+}
+
 void add_register(cli::CommandLine& line) {
   auto vendor = std::make_shared<std::string>();
   line.add(
@@ -410,6 +488,9 @@ void add_vault_commands(cli::CommandLine& line) {
              "Ends vault keys for good; when it returns, no further call is forwarded.",
              "octroi key revoke lAbc123xyz45");
   add_register(line);
+  add_rotate(line);
+  add_approval_commands(line);
+  add_vault_reconcile(line);
 }
 
 }  // namespace octroi::app

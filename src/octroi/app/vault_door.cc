@@ -6,6 +6,8 @@
 
 #include "octroi/app/vault_ca.h"
 #include "octroi/app/vault_keys.h"
+#include "octroi/app/vault_policies.h"
+#include "octroi/app/vault_snapshot.h"
 #include "octroi/base/log.h"
 #include "octroi/json/value.h"
 #include "octroi/net/run_until.h"
@@ -18,7 +20,11 @@ constexpr std::string_view kModule = "vault";
 constexpr Millis kLookEvery{50};
 /// Keys whose state could not be confirmed for so long open nothing.
 constexpr Millis kStaleAfter{500};
+constexpr Millis kMoneyEvery{100};
 constexpr Millis kSweepEvery{5'000};
+constexpr Millis kPruneEvery{60'000};
+constexpr int kPruneRows = 10'000;
+constexpr Millis kAskEvery{1'000};
 constexpr int kSweepRows = 200;
 
 int worker_count(int configured) {
@@ -32,7 +38,10 @@ VaultDoor::VaultDoor(net::Loop& loop, ledger::Store& store, MetricRegistry& metr
     : loop_(loop),
       store_(store),
       shared_{*store.spends(), *store.journal(), metrics, system_clock(), system_random()},
-      book_(std::make_shared<const vault::KeyBook>(ledger::VaultKeyList{})) {
+      webhook_(loop, metrics),
+      book_(std::make_shared<const vault::KeyBook>(ledger::VaultKeyList{})),
+      reconcile_(loop, store, metrics) {
+  start_governance();
   struct Pause {
     static Task<void> run(VaultDoor* self, std::string id) {
       const ledger::VaultKey* key = self->book_->by_id(id);
@@ -47,11 +56,9 @@ VaultDoor::VaultDoor(net::Loop& loop, ledger::Store& store, MetricRegistry& metr
     }
   };
   shared_.calls = store.calls();
-  if (shared_.calls != nullptr) {
-    shared_.not_sent = [this](std::string id, UnixMillis reserved_at) {
-      unsent_.note(std::move(id), reserved_at);
-    };
-  }
+  shared_.not_sent = [this](std::string id, UnixMillis reserved_at) {
+    unsent_.note(std::move(id), reserved_at);
+  };
   shared_.pause_key = [this](std::string id) {
     loop_.post([this, i = std::move(id)]() mutable {
       loop_.tasks().start(Pause::run(this, std::move(i)));
@@ -61,24 +68,16 @@ VaultDoor::VaultDoor(net::Loop& loop, ledger::Store& store, MetricRegistry& metr
 
 VaultDoor::~VaultDoor() = default;
 
-/// Real keys of the configuration, and those that were registered.
 Task<Result<std::shared_ptr<const vault::Snapshot>>> VaultDoor::make_snapshot(
     vault::VaultSettings settings) {
-  std::map<std::string, std::shared_ptr<const Secret>> registered;
-  for (const auto& vendor : settings.vendors) {
-    if (vendor.credential != nullptr) continue;
-    OCTROI_CO_TRY(const auto sealed, co_await store_.vault_keys()->find_credential(vendor.name));
-    if (!sealed) {
-      OCTROI_LOG(warn, kModule, "no real key: octroi vault register gives it one",
-                 {{"vendor", vendor.name}});
-      continue;
-    }
-    OCTROI_CO_TRY(const auto seal, CredentialSeal::open(settings.key_file));
-    OCTROI_CO_TRY(auto real, seal.unseal(*sealed, vendor.name));
-    redactor().add(real);
-    registered.emplace(vendor.name, std::make_shared<const Secret>(std::move(real)));
+  OCTROI_CO_TRY(auto in_force, co_await policies_in_force(store_, std::move(settings)));
+  auto made = co_await vault_snapshot(&store_, in_force.settings);
+  if (made) {
+    in_force_ = std::move(in_force.settings);
+    policies_version_ = in_force.list_version;
+    webhook_.configure(in_force_.webhook);
   }
-  co_return vault::Snapshot::build(std::move(settings), std::move(registered));
+  co_return made;
 }
 
 Task<Result<std::vector<net::Endpoint>>> VaultDoor::start(const config::Config& config) {
@@ -133,8 +132,15 @@ void VaultDoor::set_stale(bool yes) {
 }
 
 Task<void> VaultDoor::watch() {
+  TaskGroup all;
+  all.start(watch_keys());
+  all.start(mind_money());
+  all.start(ask_vendors());
+  co_await all.join();
+}
+
+Task<void> VaultDoor::watch_keys() {
   Millis confirmed = loop_.now();
-  Millis swept = loop_.now();
   while (true) {
     co_await loop_.sleep(kLookEvery);
     const Millis asked = loop_.now();
@@ -153,8 +159,21 @@ Task<void> VaultDoor::watch() {
     }
     if (good) confirmed = asked;
     set_stale(loop_.now() - confirmed > kStaleAfter);
-    if (good && shared_.calls != nullptr)
-      co_await unsent_.undo(shared_.calls, system_clock().now());
+    if (good) co_await look_at_governance();
+  }
+}
+
+/// Holds of calls that were not sent, and of processes that died.
+Task<void> VaultDoor::mind_money() {
+  Millis swept = loop_.now();
+  Millis pruned = loop_.now();
+  while (true) {
+    co_await loop_.sleep(kMoneyEvery);
+    co_await unsent_.undo(store_.calls(), system_clock().now());
+    if (loop_.now() - pruned >= kPruneEvery) {
+      pruned = loop_.now();
+      co_await prune();
+    }
     if (loop_.now() - swept < kSweepEvery) continue;
     swept = loop_.now();
     auto report = co_await store_.spends()->sweep(system_clock().now(), kSweepRows);
@@ -162,6 +181,20 @@ Task<void> VaultDoor::watch() {
       OCTROI_LOG(warn, kModule, "reservations without an outcome",
                  {{"orphaned", report->orphaned}, {"assumed", report->assumed}});
     }
+  }
+}
+
+Task<void> VaultDoor::prune() {
+  const UnixMillis before = system_clock().now() - settings_.keep_spends;
+  auto pruned = co_await store_.spends()->prune_spends(before, kPruneRows);
+  if (!pruned) OCTROI_LOG(warn, kModule, "not pruned", {{"error", pruned.error().message()}});
+}
+
+/// Apart from the rest, because vendors may be slow.
+Task<void> VaultDoor::ask_vendors() {
+  while (true) {
+    co_await loop_.sleep(kAskEvery);
+    co_await reconcile_.look(snapshot_);
   }
 }
 
@@ -174,6 +207,18 @@ admin::VaultActions VaultDoor::actions() {
   out.put_credential = [this](std::string vendor, std::string sealed) {
     return put_credential(std::move(vendor), std::move(sealed));
   };
+  out.rotate = [this](std::string id, std::string request) {
+    return rotate(std::move(id), std::move(request));
+  };
+  out.governance = governance();
+  struct Compare {
+    static Task<Result<std::string>> run(VaultDoor* self, std::string body) {
+      OCTROI_CO_TRY(const auto doc, json::parse(body));
+      OCTROI_CO_TRY(auto request, ReconcileRequest::from_json(doc.root()));
+      co_return co_await self->reconcile_.run(self->snapshot_, std::move(request));
+    }
+  };
+  out.reconcile = [this](std::string body) { return Compare::run(this, std::move(body)); };
   struct List {
     static Task<Result<std::string>> run(VaultDoor* self, ledger::VaultKeyFilter filter) {
       OCTROI_CO_TRY(const auto list, co_await self->store_.vault_keys()->list_vault_keys());
@@ -194,7 +239,7 @@ Task<Result<std::string>> VaultDoor::issue(std::string request) {
   OCTROI_CO_TRY(const auto doc, json::parse(request));
   OCTROI_CO_TRY(auto wanted, KeyRequest::from_json(doc.root()));
   OCTROI_CO_TRY(auto answer,
-                co_await issue_key(store_, settings_, std::move(wanted), system_clock().now()));
+                co_await issue_key(store_, in_force_, std::move(wanted), system_clock().now()));
   OCTROI_CO_CHECK(co_await spread_keys());
   co_return answer;
 }

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "octroi/admin/vault_api.h"
+#include "octroi/app/vault_reconcile.h"
 #include "octroi/app/vault_unsent.h"
 #include "octroi/app/vault_worker.h"
+#include "octroi/app/webhook.h"
 #include "octroi/base/metrics.h"
 #include "octroi/config/model.h"
 #include "octroi/ledger/store.h"
@@ -32,7 +34,7 @@ class VaultDoor {
   Task<Result<std::vector<net::Endpoint>>> start(const config::Config& config);
   /// The new configuration, or the error for which everything stays as it is.
   Task<Result<>> reload(const config::Config& config);
-  /// Watches for what other processes change, as long as it runs.
+  /// Watches for what other processes change, and after what is spent, as long as it runs.
   Task<void> watch();
 
   /// What the admin API may do.
@@ -43,9 +45,23 @@ class VaultDoor {
 
  private:
   Task<Result<std::shared_ptr<const vault::Snapshot>>> make_snapshot(vault::VaultSettings settings);
+  Task<void> watch_keys();
+  Task<void> mind_money();
+  Task<void> ask_vendors();
+  Task<void> prune();
   Task<Result<>> spread_keys();
   Task<Result<std::string>> issue(std::string request);
   Task<Result<std::string>> change(ledger::VaultKeyFilter which, ledger::VaultKeyState state);
+  Task<Result<std::string>> rotate(std::string id, std::string request);
+  /// What people decide; vault_governance.cc.
+  [[nodiscard]] admin::GovernanceActions governance();
+  void start_governance();
+  Task<void> look_at_governance();
+  /// Policies of the store were changed: every worker judges by them when it returns.
+  Task<Result<>> spread_policies();
+  Task<Result<std::string>> decide(std::string id, bool approved, std::string by);
+  Task<Result<std::string>> policy_changed(Task<Result<std::string>> change);
+  Task<void> told_of_alarm(std::string call, std::string key_id, std::string from);
   Task<Result<std::string>> put_credential(std::string vendor, std::string sealed);
   void set_stale(bool yes);
 
@@ -53,11 +69,18 @@ class VaultDoor {
   ledger::Store& store_;
   vault::Shared shared_;
   vault::VaultSettings settings_;
+  vault::VaultSettings in_force_;  // with the policies of the store
+  std::int64_t policies_version_ = 0;
+  std::unique_ptr<vault::ApprovalDesk> desk_;
+  Webhook webhook_;
+  Millis looked_at_policies_{0};
+  Millis expired_tickets_{0};
   std::shared_ptr<const vault::Snapshot> snapshot_;
   std::shared_ptr<const vault::KeyBook> book_;
   std::shared_ptr<const net::TlsAuthority> authority_;
   std::vector<std::unique_ptr<VaultWorker>> workers_;
   UnsentHolds unsent_;
+  VaultReconcile reconcile_;
   bool stale_ = false;
   Semaphore turn_{1};
 };

@@ -22,13 +22,17 @@ enum class VaultKeyErrc : std::uint8_t {
   bad_request,   // a field of a request that makes no sense; the message names it
   no_vault,      // the configuration has no vault section, or the store keeps no keys
   not_found,     // no such key
+  conflict,      // it is decided, used or over already
   bad_key_file,  // the key file does not hold what it should
 };
 ErrorInfo error_info(VaultKeyErrc e);
 
 struct KeyRequest {
   std::string vendor, policy, name, server, agent, run;
+  std::string parent;    // the id of the key that it is narrower than
+  std::string networks;  // "10.0.0.0/8,::1": where it may be used from
   bool test = false;
+  bool canary = false;   // nobody should use it
   std::string shape;  // "", "vault" or "vendor", or one of a vendor's ("stripe", "restricted", …)
   std::optional<UnixMillis> expires;
   [[nodiscard]] static Result<KeyRequest> from_json(const json::Value& root);
@@ -38,6 +42,16 @@ struct KeyRequest {
 /// {"id","key",…}: the one time that the text of the key is seen.
 Task<Result<std::string>> issue_key(ledger::Store& store, const vault::VaultSettings& settings,
                                     KeyRequest request, UnixMillis now);
+struct RotateRequest {
+  Millis overlap = std::chrono::hours(1);  // how long the old one still works
+  std::string shape;
+  [[nodiscard]] static Result<RotateRequest> from_json(std::string_view text);
+  [[nodiscard]] std::string to_json() const;
+};
+/// A new key in the place of one: same policy, bindings and counts; the old one ends after the
+/// overlap. {"id","key","replaces",…}.
+Task<Result<std::string>> rotate_key(ledger::Store& store, const vault::VaultSettings& settings,
+                                     std::string id, RotateRequest request, UnixMillis now);
 /// {"keys":[…]} and one of them, without anything that opens.
 [[nodiscard]] std::string keys_json(const ledger::VaultKeyList& list,
                                     const ledger::VaultKeyFilter& filter);
@@ -57,6 +71,9 @@ class CredentialSeal {
   explicit CredentialSeal(crypto::AeadKey key) : key_(std::move(key)) {}
   crypto::AeadKey key_;
 };
+
+/// What secrets of keys that sign are derived from, out of the same file.
+[[nodiscard]] Result<Secret> signer_master(const std::string& key_file);
 
 /// Writes what an administrator did into the audit.
 Task<Result<>> audit_change(ledger::Store& store, std::string what, std::string key_id,

@@ -1,5 +1,6 @@
 #include "octroi/app/vault_snapshot.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -25,6 +26,12 @@ Task<Result<std::shared_ptr<const vault::Snapshot>>> vault_snapshot(ledger::Stor
     OCTROI_CO_TRY(auto real, seal.unseal(*sealed, vendor.name));
     redactor().add(real);
     registered.emplace(vendor.name, std::make_shared<const Secret>(std::move(real)));
+  }
+  const bool signs = std::any_of(settings.vendors.begin(), settings.vendors.end(),
+                                 [](const auto& v) { return v.pack == "aws"; });
+  if (signs) {
+    OCTROI_CO_TRY(auto master, signer_master(settings.key_file));
+    settings.signer_master = std::make_shared<const Secret>(std::move(master));
   }
   co_return vault::Snapshot::build(std::move(settings), std::move(registered));
 }

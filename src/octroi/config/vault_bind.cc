@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "octroi/config/load.h"
+#include "octroi/config/stripe_scopes.h"
 #include "octroi/config/vault_section.h"
 #include "octroi/json/writer.h"
 #include "octroi/policy/policy.h"
@@ -15,8 +16,8 @@ namespace octroi::config {
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kPacks = {"stripe", "twilio", "resend", "openai",
-                                                    "anthropic"};
+constexpr std::array<std::string_view, 6> kPacks = {"stripe", "twilio",    "resend",
+                                                    "openai", "anthropic", "aws"};
 
 bool has_pack(std::string_view name) {
   return std::find(kPacks.begin(), kPacks.end(), name) != kPacks.end();
@@ -79,6 +80,23 @@ vault::OperationSettings operation(const Value& v) {
   out.customer = v.at("customer").str();
   out.answer_amount = v.at("answer_amount").str();
   out.answer_id = v.at("answer_id").str();
+  out.mark = v.at("mark").str();
+  return out;
+}
+
+vault::ListSettings list(const Value& v) {
+  vault::ListSettings out;
+  out.path = v.at("path").str();
+  out.operations = v.at("operations").strings();
+  out.items = v.at("items").str();
+  out.id = v.at("id").str();
+  out.amount = v.at("amount").str();
+  out.currency = v.at("currency").str();
+  out.major = v.at("unit").str() == "major";
+  out.mark = v.at("mark").str();
+  out.created = v.at("created").str();
+  out.next = v.at("next").str();
+  out.page_size = v.at("page_size").number();
   return out;
 }
 
@@ -116,6 +134,7 @@ vault::VendorSettings vendor(const std::string& name, const Value& v) {
   out.hosts = v.at("hosts").strings();
   for (const auto& [key, child] : v.at("operations").children)
     out.operations.push_back(operation(child));
+  for (const auto& [key, child] : v.at("lists").children) out.lists.push_back(list(child));
   for (const auto& [model, price] : v.at("prices").children)
     out.prices.emplace(model, model_price(price));
   out.timeout = v.at("timeout").duration();
@@ -156,12 +175,38 @@ class VaultCheck {
       c_.error(v, path, "looks like the version in a vendor's path",
                "give the vendor another name");
     }
+    check_lists(path, v);
     // What a whole Stripe key opens is more than any policy needs.
     const Value& credential = v.at("credential");
     if (credential.secret && credential.secret->reveal_text().starts_with("sk_live_")) {
+      std::vector<std::string> endpoints;
+      for (const auto& [unused, policy] : vault_.at("policies").children) {
+        if (policy.at("vendor").str() != name) continue;
+        const auto its = policy.at("endpoints").strings();
+        endpoints.insert(endpoints.end(), its.begin(), its.end());
+      }
+      const std::string scopes = stripe_scopes(endpoints);
       c_.warn(credential, path + ".credential", "is a key that opens the whole account",
-              "make a Restricted Key (rk_live_…) with write access to what the policies' endpoints "
-              "name, and read access to the rest of them");
+              scopes.empty()
+                  ? "make a Restricted Key (rk_live_…) with what the policies are going to need"
+                  : fmt::format("make a Restricted Key (rk_live_…); the policies need {}", scopes));
+    }
+  }
+
+  void check_lists(const std::string& path, const Value& vendor) {
+    std::vector<std::string_view> declared;
+    for (const auto& [key, operation] : vendor.at("operations").children)
+      declared.emplace_back(operation.at("name").str());
+    for (const auto& [key, list] : vendor.at("lists").children) {
+      if (const Value& at = list.at("path"); at.has_value() && !at.str().starts_with('/'))
+        c_.error(at, path + ".lists.path", "is not below upstream", "begin it with /");
+      for (const std::string& name : list.at("operations").strings()) {
+        if (std::ranges::find(declared, name) != declared.end()) continue;
+        const std::string_view close = nearest(name, declared);
+        c_.error(list.at("operations"), path + ".lists.operations",
+                 fmt::format("\"{}\" is not one of operations", name),
+                 close.empty() ? "declare it there" : fmt::format("did you mean \"{}\"?", close));
+      }
     }
   }
 
@@ -223,9 +268,19 @@ vault::VaultSettings vault_settings(const Value& root) {
   out.listen = v.at("listen").all<net::Endpoint>();
   out.max_body = static_cast<std::uint64_t>(v.at("max_body").number());
   out.key_file = v.at("key_file").str();
+  out.reconcile_every = v.at("reconcile.every").duration();
+  out.reconcile_grace = v.at("reconcile.grace").duration();
+  out.keep_spends = v.at("keep_spends").duration();
   const auto* store = std::get_if<Url>(&root.at("store").data);
   if (out.key_file.empty() && store != nullptr && store->scheme == "sqlite")
     out.key_file = (std::filesystem::path(store->path).parent_path() / "vault.key").string();
+  out.approvals.wait = v.at("approvals.wait").duration();
+  out.approvals.expires = v.at("approvals.expires").duration();
+  if (v.at("webhook").given) {
+    out.webhook.url = v.at("webhook.url").text;
+    out.webhook.secret = v.at("webhook.secret").secret;
+    out.webhook.allow_private = v.at("webhook.private").flag();
+  }
   out.proxy.enabled = v.at("proxy.enabled").flag();
   out.proxy.tunnels_others = v.at("proxy.others").str() == "tunnel";
   out.proxy.ca_file = v.at("proxy.ca_file").str();

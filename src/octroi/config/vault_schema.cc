@@ -53,6 +53,49 @@ std::vector<Field> operation_fields() {
       {.key = "answer_id",
        .type = Type::text,
        .doc = "Field of the answer that names what was made."},
+      {.key = "mark",
+       .type = Type::text,
+       .doc = "Field that the vendor keeps and does nothing with, for octroi's own id of the call: "
+              "`order.note`. Agents may not set it."},
+  };
+}
+
+std::vector<Field> list_fields() {
+  return {
+      {.key = "path",
+       .type = Type::text,
+       .doc = "Where it is asked for, below `upstream`, with its query. `{from}` and `{to}` stand "
+              "for moments, `{from_unix}` and `{to_unix}` for seconds.",
+       .required = true},
+      {.key = "operations",
+       .type = Type::list,
+       .doc = "Names of `operations` whose results it shows: what is not there was not made.",
+       .required = true},
+      {.key = "items",
+       .type = Type::text,
+       .doc = "Field of the answer that holds them. Left out: the answer is the list."},
+      {.key = "id", .type = Type::text, .doc = "Field that names one.", .fallback = "id"},
+      {.key = "amount", .type = Type::text, .doc = "Field that says what it cost."},
+      {.key = "currency",
+       .type = Type::text,
+       .doc = "Field that says in what, or `=USD`.",
+       .fallback = "=USD"},
+      {.key = "unit",
+       .type = Type::choice,
+       .doc = "Whether the amount is `12.34` or `1234`.",
+       .fallback = "minor",
+       .choices = {"minor", "major"}},
+      {.key = "mark", .type = Type::text, .doc = "Field with the `mark` of the operation."},
+      {.key = "created", .type = Type::text, .doc = "Field that says when: RFC 3339 or seconds."},
+      {.key = "next",
+       .type = Type::text,
+       .doc = "Field of the answer with the path of the next page."},
+      {.key = "page_size",
+       .type = Type::integer,
+       .doc = "Most that a page holds: a full one without a next one is not the whole list.",
+       .min = 1,
+       .max = 100'000,
+       .required = true},
   };
 }
 
@@ -95,7 +138,7 @@ std::vector<Field> vendor_fields() {
        .type = Type::choice,
        .doc = "What knows its operations.",
        .derived = "the vendor's name, where there is a pack of that name, else `generic`",
-       .choices = {"stripe", "twilio", "resend", "openai", "anthropic", "generic"}},
+       .choices = {"stripe", "twilio", "resend", "openai", "anthropic", "aws", "generic"}},
       {.key = "credential",
        .type = Type::secret,
        .doc = "The real key, which agents never see.",
@@ -130,6 +173,11 @@ std::vector<Field> vendor_fields() {
        .type = Type::list,
        .doc = "What a vendor without a pack can do.",
        .fields = operation_fields(),
+       .item = Type::section},
+      {.key = "lists",
+       .type = Type::list,
+       .doc = "Where a vendor without a pack shows what was made, for `octroi vault reconcile`.",
+       .fields = list_fields(),
        .item = Type::section},
   };
 }
@@ -282,6 +330,62 @@ Field proxy_field() {
   };
 }
 
+Field approvals_field() {
+  return {
+      .key = "approvals",
+      .type = Type::section,
+      .doc = "Calls that wait for a human: see `approve_over` and `approve` of policies.",
+      .fields = {{.key = "wait",
+                  .type = Type::duration,
+                  .doc = "How long such a call is kept open for the answer. `0s`: it is refused at "
+                         "once, and passes when it is sent again after it was approved.",
+                  .fallback = "0s",
+                  .max = 600'000},
+                 {.key = "expires",
+                  .type = Type::duration,
+                  .doc = "How long a ticket may be decided, and then used. Nobody's answer is no.",
+                  .fallback = "15m",
+                  .min = 1'000,
+                  .max = 30LL * 24 * 3'600'000}},
+  };
+}
+
+Field webhook_field() {
+  return {.key = "webhook",
+          .type = Type::section,
+          .doc = "Who is told of new tickets and of alarms, by a signed POST.",
+          .fields = {{.key = "url",
+                      .type = Type::url,
+                      .doc = "Where to.",
+                      .choices = {"https", "http"},
+                      .required = true},
+                     {.key = "secret",
+                      .type = Type::secret,
+                      .doc = "What signs each message (HMAC-SHA256).",
+                      .required = true},
+                     {.key = "private",
+                      .type = Type::boolean,
+                      .doc = "Whether it may be an address of this machine or its network.",
+                      .fallback = "false"}},
+          .optional = true};
+}
+
+Field reconcile_field() {
+  return {.key = "reconcile",
+          .type = Type::section,
+          .doc = "Asking vendors what became of calls that nobody knows the outcome of.",
+          .fields = {{.key = "every",
+                      .type = Type::duration,
+                      .doc = "How often, while there are some; `0s` only on `octroi vault "
+                             "reconcile`.",
+                      .fallback = "5m"},
+                     {.key = "grace",
+                      .type = Type::duration,
+                      .doc = "What the vendor's list does not show for so long did not happen, and "
+                             "its money is released.",
+                      .fallback = "15m"}}};
+}
+
 }  // namespace
 
 Field vault_section() {
@@ -308,6 +412,14 @@ Field vault_section() {
                   .doc = "Key of what `octroi vault register` seals; made on the first use.",
                   .derived = "`vault.key` beside the store"},
                  proxy_field(),
+                 reconcile_field(),
+                 {.key = "keep_spends",
+                  .type = Type::duration,
+                  .doc = "How long calls that are over stay in the ledger, for reports.",
+                  .fallback = "400d",
+                  .min = 86'400'000},
+                 approvals_field(),
+                 webhook_field(),
                  {.key = "rates",
                   .type = Type::section,
                   .doc =

@@ -10,9 +10,12 @@
 #include "octroi/crypto/hash.h"
 #include "octroi/http/relay.h"
 #include "octroi/net/timer.h"
+#include "octroi/policy/narrow.h"
 #include "octroi/vault/answer_filter.h"
 #include "octroi/vault/packs/generic/generic.h"
+#include "octroi/vault/questions.h"
 #include "octroi/vault/request.h"
+#include "octroi/vault/sigv4.h"
 
 namespace octroi::vault {
 
@@ -24,6 +27,7 @@ constexpr Millis kAnswerMargin{30'000};          // beyond a call's own deadline
 constexpr Millis kGiveUp = std::chrono::hours(24);
 constexpr Millis kReplay = std::chrono::hours(24);  // vendors forget idempotency keys then
 constexpr std::size_t kLongestIdempotencyKey = 255;
+constexpr AskLimits kLookUp{.max_body = 256 * 1024, .deadline = Millis(10'000)};
 
 /// A hash over parts that cannot run into each other.
 ledger::Digest digest_of(std::initializer_list<std::string_view> parts) {
@@ -134,12 +138,19 @@ struct Broker::Visit {
   std::shared_ptr<const KeyBook> book;
   Via via;  // how it came
   UnixMillis started;
+  std::optional<SignedClaim> signature;  // of a request that is signed
+  bool proven = false;                   // it was made with the key that it names
   std::string id;  // of the call
 
   const Vendor* vendor = nullptr;
   const ledger::VaultKey* key = nullptr;
   const policy::Policy* policy = nullptr;
-  std::string agent_run;  // as the agent says
+  struct Above {
+    const ledger::VaultKey* key;
+    const policy::Policy* policy;
+  };
+  std::vector<Above> above;  // of a key that is narrower than others, the nearest first
+  std::string agent_run;     // as the agent says
   Input input;
   Operation operation;
   policy::Call call;
@@ -150,16 +161,20 @@ struct Broker::Visit {
   std::string reservation;  // its id; empty: nothing is held
   ledger::Digest fingerprint{};
   std::optional<ledger::SpendState> before;  // a retry: how the first one stands
+  std::string looked_up;       // which object was asked for what the request does not say
+  ledger::SpendChange change;  // what became of it; written with the row that tells it
   std::optional<std::int64_t> cap_usage;
   std::optional<MicroUsd> settled;
   bool announced = false;
-  bool revoked = false;  // while it was under way
-  std::string reason;    // of a denial
+  bool revoked = false;        // while it was under way
+  bool left = false;           // the agent, while it waited for a human
+  std::string ticket;          // of a human's approval, which this call has taken
+  std::string refused_ticket;  // the one that it may come back with
+  std::string reason;          // of a denial
   std::optional<UnixMillis> resets_at;
   int upstream_status = 0;
   Outcome outcome;
   Cut revoked_timer;
-  ledger::SpendChange change;  // what became of it; written with the row that tells it
 
   [[nodiscard]] const VendorPack& pack() const {
     static const std::unique_ptr<VendorPack> kNone = make_generic_pack({});
@@ -187,7 +202,7 @@ void Broker::publish(std::shared_ptr<const KeyBook> book) {
   for (Visit* visit : visits_) {
     if (visit->revoked || visit->key == nullptr) continue;
     const ledger::VaultKey* now = book_->by_id(visit->key->id);
-    if (now != nullptr && check_key(*now, shared_.clock.now())) continue;
+    if (now != nullptr && book_->check(*now, shared_.clock.now())) continue;
     visit->revoked = true;
     visit->exchange.loop().timers().start(visit->revoked_timer, kStreamGrace);
   }
@@ -236,15 +251,26 @@ Result<> Broker::find_key(Visit& visit) {
   OCTROI_TRY(Form query, Form::parse(head.query(), address.vendor != nullptr
                                                        ? address.vendor->pack->query_rules()
                                                        : any_query));
+  OCTROI_TRY(visit.signature, read_signature(head));
+  if (visit.signature) {
+    for (const char* name : {"authorization", "proxy-authorization", "cookie", "x-api-key"})
+      head.headers.remove(name);
+    return open_with(visit, visit.book->by_signer(visit.signature->key_name), std::move(address),
+                     std::move(query));
+  }
   const auto own = take_key(head, query, address.vendor);
   const bool other =
       visit.via.key != nullptr && (own ? !own->read() : own.error().is(Errc::no_key));
   if (!own && !other) return fail(own.error());
   OCTROI_TRY(const PresentedKey presented, other ? visit.via.key->shown.read() : own->read());
-  const ledger::VaultKey* key = visit.book->find(presented);
+  return open_with(visit, visit.book->find(presented), std::move(address), std::move(query));
+}
+
+/// What that key opens.
+Result<> Broker::open_with(Visit& visit, const ledger::VaultKey* key, Address address, Form query) {
   if (key == nullptr) return fail(Errc::unknown_key, "this vault key is not known here");
   visit.key = key;
-  OCTROI_CHECK(check_key(*key, visit.started));
+  OCTROI_CHECK(check_first(visit));
   if (visit.vendor == nullptr) {
     visit.vendor = visit.snapshot->by_name(key->vendor);
     if (visit.vendor == nullptr)
@@ -265,9 +291,32 @@ Result<> Broker::find_key(Visit& visit) {
   if (policy == visit.snapshot->policies.end())
     return fail(Errc::denied, "the policy of this vault key is not configured any more");
   visit.policy = &policy->second;
+  for (const ledger::VaultKey* up = visit.book->above(*key); up != nullptr;
+       up = visit.book->above(*up)) {
+    const auto outer = visit.snapshot->policies.find(up->policy);
+    if (outer == visit.snapshot->policies.end())
+      return fail(Errc::denied, "the policy of the key above this one is not configured any more");
+    visit.above.push_back({up, &outer->second});
+  }
   visit.input.path = std::move(address.path);
   visit.input.query = std::move(query);
   return {};
+}
+
+/// What needs no policy: its state and that of the keys above it, and where it comes from.
+Result<> Broker::check_first(Visit& visit) const {
+  const net::IpAddress& from = visit.exchange.peer().address.address;
+  if (visit.key->canary) {
+    visit.reason = "canary_used";
+    shared_.metrics
+        .counter("octroi_vault_alarms_total", "Uses of canary keys.", {{"reason", visit.reason}})
+        .add();
+    if (shared_.alarm) shared_.alarm(visit.id, visit.key->id, from.str());
+  }
+  OCTROI_CHECK(visit.book->check(*visit.key, visit.started));
+  if (visit.book->allows(*visit.key, from)) return {};
+  visit.reason = "network_denied";
+  return fail(Errc::denied, "this vault key may not be used from this address");
 }
 
 /// By the newest book: a key that was revoked a moment ago opens nothing.
@@ -275,7 +324,25 @@ Result<> Broker::check_still_open(const Visit& visit) const {
   if (stale_) return fail(Errc::unavailable, "the state of vault keys cannot be confirmed now");
   const ledger::VaultKey* now = book_->by_id(visit.key->id);
   if (now == nullptr) return fail(Errc::unknown_key, "this vault key is not known here any more");
-  return check_key(*now, shared_.clock.now());
+  return book_->check(*now, shared_.clock.now());
+}
+
+/// Whether a request that is signed was signed by the key that it names; and that only such a
+/// request comes to a vendor that wants it signed.
+Result<> Broker::check_signed(Visit& visit) const {
+  const bool wants = visit.vendor->pack->shape() == KeyShape::aws;
+  if (!visit.signature) {
+    if (wants) return fail(Errc::no_key, "sign the request with the vault key (AWS Signature V4)");
+    return {};
+  }
+  const auto& master = visit.snapshot->settings.signer_master;
+  if (!wants || master == nullptr)
+    return fail(Errc::no_key, "show the vault key as Authorization: Bearer <key>");
+  OCTROI_CHECK(check_signature(*visit.signature, signer_secret(*master, visit.key->id),
+                               visit.body_hash, visit.started));
+  visit.proven = true;
+  visit.input.scope = {visit.signature->region, visit.signature->service};
+  return {};
 }
 
 /// Which operation it is, on whom, for how much.
@@ -299,6 +366,10 @@ Task<Result<>> Broker::read_call(Visit& visit) {
                 co_await read_input(visit.exchange, *visit.vendor, std::move(path),
                                     std::move(query), visit.snapshot->settings.max_body));
   visit.body_hash = crypto::sha256(as_bytes(visit.input.body));
+  OCTROI_CO_CHECK(check_signed(visit));
+  OCTROI_CO_TRY(visit.operation, pack.name(std::move(visit.operation), headers, visit.input));
+  visit.call.operation = visit.operation.name;
+  visit.call.direction = visit.operation.direction;
   if (!pack.takes(visit.operation, visit.input)) {
     co_return fail(visit.operation.name.empty() ? Errc::unknown_operation : Errc::unsupported_body,
                    visit.operation.name.empty()
@@ -310,7 +381,7 @@ Task<Result<>> Broker::read_call(Visit& visit) {
   OCTROI_CO_TRY(visit.call, pack.extract(visit.operation, visit.input));
   visit.call.vendor = visit.vendor->settings.name;
   visit.call.agent = visit.key->agent;
-  visit.call.key_id = visit.key->id;
+  visit.call.key_id = ledger::counted_as(*visit.key);
   std::string run = visit.agent_run;
   if (run.empty()) run = field_of(visit.call, "metadata[agent_run_id]").value_or("");
   if (!bound.empty() && !run.empty() && run != bound) {
@@ -321,10 +392,34 @@ Task<Result<>> Broker::read_call(Visit& visit) {
   co_return Result<>{};
 }
 
+/// Asks the vendor what is not in the request. What it does not say stays unknown, and refuses; no
+/// answer is kept, because the next call may find another one.
+Task<void> Broker::look_up(Visit& visit) {
+  visit.call.looked_up = true;
+  const VendorQuestions* questions = visit.vendor->pack->questions();
+  if (questions == nullptr) co_return;
+  std::string target = questions->subject(visit.operation, visit.input);
+  if (target.empty()) co_return;
+  visit.looked_up = target;
+  shared_.metrics
+      .counter("octroi_vault_questions_total", "What octroi itself asked vendors.",
+               {{"vendor", visit.vendor->settings.name}, {"what", "lookup"}})
+      .add();
+  const auto object = co_await ask(&clients_, visit.vendor, std::move(target), kLookUp);
+  Result<> learned;
+  if (object) {
+    learned = questions->learn(visit.operation, visit.input, object->root(), visit.call);
+  } else {
+    learned = fail(object.error());
+  }
+  if (!learned) {
+    OCTROI_LOG(warn, kModule, "a call's object could not be looked up",
+               {{"call", visit.id}, {"error", learned.error().message()}});
+  }
+}
+
 /// What the policy says, but for the room in its caps.
 Task<Result<>> Broker::decide(Visit& visit) {
-  const policy::Context context{visit.started,
-                                visit.snapshot->rates ? &*visit.snapshot->rates : nullptr};
   // A capture or confirmation goes on with what was counted when it began.
   const std::string object = visit.vendor->pack->continues(visit.operation, visit.input);
   if (!object.empty()) {
@@ -336,21 +431,123 @@ Task<Result<>> Broker::decide(Visit& visit) {
       visit.call.customer_unknown = visit.call.customer_unknown && !visit.policy->customers.empty();
     }
   }
-  visit.decision = policy::decide(*visit.policy, visit.call, context);
+  visit.decision = judge(visit);
   if (visit.decision.verdict == policy::Verdict::lookup) {
-    visit.call.looked_up = true;
-    visit.decision = policy::decide(*visit.policy, visit.call, context);
+    co_await look_up(visit);
+    visit.decision = judge(visit);
   }
   if (visit.decision.verdict == policy::Verdict::allow) co_return Result<>{};
+  if (visit.decision.verdict == policy::Verdict::approve && shared_.approvals != nullptr)
+    co_return co_await ask_human(visit);
   visit.reason = std::string(policy::to_string(visit.decision.reason));
   co_return fail(code_of(visit.decision.reason), visit.decision.message);
 }
 
+/// By the key's policy, and by those of the keys above it.
+policy::Decision Broker::judge(const Visit& visit) {
+  const policy::Context context{visit.started,
+                                visit.snapshot->rates ? &*visit.snapshot->rates : nullptr};
+  policy::Call call = visit.call;
+  policy::Decision out = policy::decide(*visit.policy, call, context);
+  for (const Visit::Above& up : visit.above) {
+    // What counts by key, agent or run counts there as what is above, whatever is below it.
+    call.key_id = ledger::counted_as(*up.key);
+    if (!up.key->agent.empty()) call.agent = up.key->agent;
+    if (!up.key->run.empty()) call.run = up.key->run;
+    out = policy::narrow(std::move(out), policy::decide(*up.policy, call, context));
+  }
+  return out;
+}
+
+/// What the reservation of this call will be called: the same for all its retries.
+std::string Broker::reservation_id(const Visit& visit) {
+  if (visit.idempotency_key.empty()) return visit.id;
+  return "idem_" + to_hex(digest_of({visit.key->id, visit.idempotency_key}));
+}
+
+ApprovalDesk::Question Broker::question_of(Visit& visit) const {
+  ApprovalDesk::Question q;
+  ledger::Approval& a = q.about;
+  a.request = digest_of({visit.key->id, visit.call.operation, visit.input.method, visit.input.path,
+                         visit.input.query.text(), visit.input.body});
+  a.body = visit.body_hash;
+  a.key_id = visit.key->id;
+  a.vendor = visit.call.vendor;
+  a.operation = visit.call.operation;
+  a.method = visit.input.method;
+  a.path = visit.input.path;
+  if (!visit.call.customers.empty()) a.customer = visit.call.customers.front();
+  a.policy = visit.policy->name;
+  a.run = visit.call.run;
+  a.agent = visit.call.agent;
+  a.amount = visit.decision.amount;
+  a.reason = visit.decision.message;
+  q.used_by = reservation_id(visit);
+  q.rules = visit.snapshot->settings.approvals;
+  q.gone = [v = &visit] { return v->revoked || v->left; };
+  return q;
+}
+
+/// Waits for a human, and goes on when one agreed to exactly this request.
+Task<Result<>> Broker::ask_human(Visit& visit) {
+  visit.exchange.on_gone([](void* v) { static_cast<Visit*>(v)->left = true; }, &visit);
+  auto answer = co_await shared_.approvals->ask(visit.exchange.loop(), question_of(visit));
+  visit.exchange.on_gone(nullptr, nullptr);
+  if (!answer) {
+    OCTROI_LOG(error, kModule, "an approval cannot be asked for",
+               {{"error", answer.error().message()}});
+    co_return fail(Errc::unavailable, "approvals cannot be asked for now; nothing was sent");
+  }
+  if (!answer->passed) co_return not_approved(visit, *answer);
+  visit.ticket = answer->ticket.id;
+  // Time went by: windows, rates and the policy's end are judged as they are now.
+  visit.started = shared_.clock.now();
+  visit.decision = judge(visit);
+  if (visit.decision.verdict == policy::Verdict::allow ||
+      visit.decision.verdict == policy::Verdict::approve)
+    co_return Result<>{};
+  co_await give_back_ticket(visit);
+  visit.reason = std::string(policy::to_string(visit.decision.reason));
+  co_return fail(code_of(visit.decision.reason), visit.decision.message);
+}
+
+Result<> Broker::not_approved(Visit& visit, const ApprovalDesk::Answer& answer) {
+  using ledger::ApprovalState;
+  const std::string& why = visit.decision.message;
+  visit.reason = std::string(policy::to_string(policy::Reason::needs_approval));
+  if (answer.full) {
+    return fail(Errc::denied, why + "; too many of this key's requests wait for one already");
+  }
+  visit.refused_ticket = answer.ticket.id;
+  switch (answer.ticket.state) {
+    case ApprovalState::denied:
+      visit.reason = "approval_denied";
+      return fail(Errc::denied,
+                  fmt::format("{}; it was denied (ticket {})", why, answer.ticket.id));
+    case ApprovalState::expired:
+      visit.reason = "approval_expired";
+      return fail(Errc::denied,
+                  fmt::format("{}; nobody answered in time (ticket {})", why, answer.ticket.id));
+    case ApprovalState::pending:
+    case ApprovalState::approved:
+    case ApprovalState::used:
+      break;
+  }
+  return fail(Errc::denied,
+              fmt::format("{}; ticket {} was opened: once it is approved, send the same request "
+                          "again, before {}",
+                          why, answer.ticket.id, to_rfc3339(answer.ticket.expires)));
+}
+
+/// Nothing was sent: whoever agreed agreed to a call that is still to be made.
+Task<void> Broker::give_back_ticket(Visit& visit) {
+  if (visit.ticket.empty() || visit.before || shared_.approvals == nullptr) co_return;
+  co_await shared_.approvals->give_back(std::exchange(visit.ticket, {}), reservation_id(visit));
+}
+
 ledger::Reservation Broker::reservation_of(const Visit& visit) const {
   ledger::Reservation r;
-  r.id = visit.idempotency_key.empty()
-             ? visit.id
-             : "idem_" + to_hex(digest_of({visit.key->id, visit.idempotency_key}));
+  r.id = reservation_id(visit);
   r.fingerprint = visit.fingerprint;
   r.amount = visit.decision.amount;
   r.holds = visit.decision.holds();
@@ -369,6 +566,20 @@ ledger::Reservation Broker::reservation_of(const Visit& visit) const {
   r.policy = visit.policy->name;
   r.key_id = visit.key->id;
   r.run = visit.call.run;
+  if (const VendorQuestions* questions = visit.vendor->pack->questions()) {
+    const std::string match = questions->match(visit.operation, visit.input);
+    if (!match.empty()) r.object = std::string(kMatch) + match;
+  }
+  return r;
+}
+
+/// Sets aside what it may cost, once for all its retries, and announces it in the same commit.
+Task<Result<>> Broker::reserve(Visit& visit) {
+  const bool reads = visit.call.direction == policy::Direction::read;
+  if (reads && visit.decision.counted.empty()) co_return Result<>{};
+  visit.fingerprint =
+      digest_of({visit.input.method, visit.input.path, visit.input.query.text(), visit.input.body});
+  ledger::Reservation r = reservation_of(visit);
   std::string id = r.id;
   audit::Event intent = intent_of(visit);
   intent.reserved = visit.decision.amount;
@@ -391,22 +602,14 @@ ledger::Reservation Broker::reservation_of(const Visit& visit) const {
   switch (reserved->state) {
     case ledger::ReserveState::applied:
       visit.reservation = std::move(id);
+      visit.announced = true;
+      count_money(visit, "reserved", visit.decision.amount);
       if (!reserved->usage.empty()) visit.cap_usage = reserved->usage.front().total();
       visit.decision = policy::after_reserve(std::move(visit.decision), *reserved);
       co_return Result<>{};
     case ledger::ReserveState::replayed:
       visit.reservation = std::move(id);
-      return r;
-  }
-
-  /// Sets aside what it may cost, once for all its retries, and announces it in the same commit.
-  Task<Result<>> Broker::reserve(Visit & visit) {
-    const bool reads = visit.call.direction == policy::Direction::read;
-    if (reads && visit.decision.counted.empty()) co_return Result<>{};
-    visit.fingerprint = digest_of(
-        {visit.input.method, visit.input.path, visit.input.query.text(), visit.input.body});
-    ledger::Reservation r = reservation_of(visit);
-    co_return after_replay(visit, *reserved->seen);
+      co_return after_replay(visit, *reserved->seen);
     case ledger::ReserveState::mismatch:
       co_return fail(Errc::idempotency_reuse,
                      "this idempotency key was used for another request: use a new one");
@@ -416,7 +619,6 @@ ledger::Reservation Broker::reservation_of(const Visit& visit) const {
       break;
   }
   if (reserved->state == ledger::ReserveState::over_cap && reserved->refused) {
-    visit.announced = true;
     const policy::Counted& cap = visit.decision.counted[*reserved->refused];
     if (cap.brake && cap.then == policy::BrakeAction::pause && shared_.pause_key)
       shared_.pause_key(visit.key->id);
@@ -484,8 +686,11 @@ audit::Event Broker::event_of(const Visit& visit, std::string_view kind) const {
       if (auto usage = MicroUsd::from_raw(*visit.cap_usage)) e.cap_usage_after = *usage;
     }
   }
+  if (!visit.looked_up.empty()) e.details.emplace_back("looked_up", visit.looked_up);
   e.client = visit.exchange.peer().address.str();
   e.user_agent = visit.user_agent;
+  if (!visit.ticket.empty()) e.details.emplace_back("approval", visit.ticket);
+  if (!visit.refused_ticket.empty()) e.details.emplace_back("approval", visit.refused_ticket);
   return e;
 }
 
@@ -536,6 +741,9 @@ void Broker::swap(Visit& visit) {
   // Before anything is put in: a Connection field names what is taken out.
   http::strip_hop_by_hop(head.headers);
   for (const std::string_view name : kNotForwarded) head.headers.remove(name);
+  if (const VendorQuestions* questions = visit.vendor->pack->questions();
+      questions != nullptr && !visit.reservation.empty())
+    questions->mark(visit.operation, visit.input, visit.reservation);
   if (!visit.input.body.empty()) head.headers.set("Content-Type", visit.input.content_type);
   head.headers.set("Accept-Encoding", "identity");
   std::string idempotency_key;
@@ -553,6 +761,9 @@ void Broker::swap(Visit& visit) {
   head.target = visit.vendor->settings.base_path + visit.input.path;
   if (const std::string query = visit.input.query.text(); !query.empty())
     head.target += "?" + query;
+  visit.vendor->pack->sign(
+      {head, visit.input, *visit.vendor->real, *visit.key, idempotency_key},
+      visit.vendor->authority, shared_.clock.now());
 }
 
 /// To the vendor and back.
@@ -640,6 +851,11 @@ void Broker::settle(Visit& visit, Outcome outcome) {
   switch (o.state) {
     case Outcome::State::done:
       if (visit.before == ledger::SpendState::settled) return;  // counted when it was done
+      if (o.price_due) {
+        // It stays held, under the name of what was made, until its price is known.
+        if (!visit.before) change.to = To::unknown;
+        return;
+      }
       visit.settled = change.actual = cost_of(visit);
       change.to = To::settled;
       return;
@@ -662,7 +878,7 @@ MicroUsd Broker::cost_of(const Visit& visit) {
         *o.minor, visit.snapshot->rates ? *visit.snapshot->rates : dollars, visit.started);
     if (usd) return *usd;
   }
-  if (!changed->usage.empty()) visit.cap_usage = changed->usage.front().total();
+  return o.usd.value_or(visit.decision.amount);
 }
 
 /// Nothing was sent.
@@ -672,6 +888,9 @@ void Broker::release(Visit& visit) {
   visit.change.id = visit.reservation;
 }
 
+/// Counts what it cost and tells it, in one commit. What the vendor did is done, whatever can be
+/// written about it: an error leaves the hold as it is, and the sweep and the reconciliation find
+/// it.
 Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict) {
   audit::Event e = event_of(visit, audit::kCallOutcome);
   e.verdict = verdict;
@@ -680,6 +899,8 @@ Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict) {
   e.settled = visit.settled;
   ledger::SpendChange change = std::exchange(visit.change, {});
   if (change.to == ledger::SpendChange::To::released) e.released = visit.decision.amount;
+  if (e.settled) count_money(visit, "settled", *e.settled);
+  if (e.released) count_money(visit, "released", *e.released);
   e.vendor_request_id = visit.outcome.request_id;
   change.now = shared_.clock.now();
   e.latency_ms = (change.now - visit.started).count();
@@ -722,15 +943,21 @@ Task<void> Broker::change_alone(ledger::SpendChange change) {
 }
 
 void Broker::count(const Visit& visit, audit::Verdict verdict) {
-  shared_
-      .metrics
-      /// Counts what it cost and tells it, in one commit. What the vendor did is done, whatever can
-      /// be written about it: an error leaves the hold as it is, and the sweep and the
-      /// reconciliation find it.
+  shared_.metrics
       .counter("octroi_vault_calls_total", "Calls of agents by vendor and verdict.",
                {{"vendor", visit.vendor != nullptr ? visit.vendor->settings.name : ""},
                 {"verdict", std::string(audit::to_string(verdict))}})
       .add();
+}
+
+/// Of calls of this process, as they were made: what was settled counts what was reserved for it
+/// no more.
+void Broker::count_money(const Visit& visit, std::string_view what, MicroUsd amount) {
+  shared_.metrics
+      .counter("octroi_vault_micro_usd_total",
+               "Millionths of a dollar that calls reserved, settled and released, by vendor.",
+               {{"vendor", visit.vendor->settings.name}, {"what", std::string(what)}})
+      .add(amount.count() /* raw: a counter */);
 }
 
 /// Says no, in the vendor's words. What a known key was refused is in the audit too; what comes
@@ -748,6 +975,10 @@ Task<void> Broker::refuse(Visit& visit, Error error) {
                  (!visit.idempotency_key.empty() &&
                   (code == Errc::unknown_outcome || (code == Errc::in_flight && visit.before)));
   visit.reason = denial.reason;
+  // Who only names a key is nobody whose calls are written down.
+  if (visit.signature && !visit.proven) visit.key = nullptr;
+  if (code != Errc::unknown_outcome && code != Errc::encoded_answer)
+    co_await give_back_ticket(visit);
   const bool ours = code == Errc::upstream_failed || code == Errc::unknown_outcome ||
                     code == Errc::encoded_answer;
   if (visit.key != nullptr && (visit.announced || !ours)) {
@@ -763,6 +994,11 @@ Task<void> Broker::refuse(Visit& visit, Error error) {
   }
   Refusal refusal = visit.pack().refusal(denial);
   refusal.head.headers.add("X-Octroi-Call", visit.id);
+  if (!visit.refused_ticket.empty()) {
+    refusal.head.headers.add("X-Octroi-Approval", visit.refused_ticket);
+    if (visit.reason == policy::to_string(policy::Reason::needs_approval))
+      refusal.head.headers.add("Retry-After", "15");
+  }
   if (code == Errc::no_key || code == Errc::unknown_key)
     refusal.head.headers.add("WWW-Authenticate", "Bearer realm=\"octroi vault\"");
   std::ignore = co_await visit.exchange.respond(std::move(refusal.head), std::move(refusal.body));

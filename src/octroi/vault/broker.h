@@ -1,6 +1,6 @@
 // octroi/vault/broker.h: the vault door: one call of an agent from its head to its last byte.
 //
-//   key → vendor → operation → decide → reserve → journal → swap → relay → settle → journal
+//   key → vendor → operation → decide → reserve and journal → swap → relay → settle and journal
 //
 // The order is a promise. Nothing is forwarded before its row is durable and its money is held;
 // the key is looked at once more after both; the real key is put in last, into a head that was
@@ -24,6 +24,8 @@
 #include "octroi/http/server.h"
 #include "octroi/ledger/call_book.h"
 #include "octroi/ledger/spend_ledger.h"
+#include "octroi/vault/approval_desk.h"
+#include "octroi/vault/clients.h"
 #include "octroi/vault/keys.h"
 #include "octroi/vault/request.h"
 #include "octroi/vault/scrub.h"
@@ -41,18 +43,15 @@ struct Shared {
   /// A brake of the key's policy says so; does not wait. Any thread. Empty: only this call is
   /// refused.
   std::function<void(std::string)> pause_key = {};
-};
-/// Money and row in one commit; null: one after the other.
-ledger::CallBook* calls = nullptr;
-/// A reservation whose commit was lost; its call was not sent. Does not wait. Any thread. Empty:
-/// it is undone at once, or else by the sweep.
-std::function<void(std::string id, UnixMillis reserved_at)> not_sent = {};
-
-/// The connections of this worker.
-class VendorClients {
- public:
-  virtual ~VendorClients() = default;
-  [[nodiscard]] virtual http::Client& client_for(const Vendor& vendor) = 0;
+  /// Money and row in one commit; null: one after the other.
+  ledger::CallBook* calls = nullptr;
+  /// A reservation whose commit was lost; its call was not sent. Does not wait. Any thread. Empty:
+  /// it is undone at once, or else by the sweep.
+  std::function<void(std::string id, UnixMillis reserved_at)> not_sent = {};
+  /// Where calls wait for a human; null: whatever needs one is refused.
+  ApprovalDesk* approvals = nullptr;
+  /// A canary key was used: by this call, with this key, from there. Does not wait. Any thread.
+  std::function<void(std::string call, std::string key_id, std::string from)> alarm = {};
 };
 
 class Broker {
@@ -83,32 +82,44 @@ class Broker {
   Task<Result<>> pass(Visit& visit);
   Task<Result<>> admit(Visit& visit);
   [[nodiscard]] Result<> find_key(Visit& visit);
+  [[nodiscard]] Result<> open_with(Visit& visit, const ledger::VaultKey* key, Address address,
+                                   Form query);
+  [[nodiscard]] Result<> check_signed(Visit& visit) const;
   [[nodiscard]] Result<> check_still_open(const Visit& visit) const;
   Task<Result<>> read_call(Visit& visit);
+  Task<void> look_up(Visit& visit);
   Task<Result<>> decide(Visit& visit);
+  [[nodiscard]] Result<> check_first(Visit& visit) const;
+  [[nodiscard]] static policy::Decision judge(const Visit& visit);
+  Task<Result<>> ask_human(Visit& visit);
+  [[nodiscard]] ApprovalDesk::Question question_of(Visit& visit) const;
+  [[nodiscard]] Result<> not_approved(Visit& visit, const ApprovalDesk::Answer& answer);
+  Task<void> give_back_ticket(Visit& visit);
+  [[nodiscard]] static std::string reservation_id(const Visit& visit);
   Task<Result<>> reserve(Visit& visit);
   [[nodiscard]] Result<> after_replay(Visit& visit, const ledger::SpendRecord& seen);
   Task<Result<>> announce(Visit& visit);
-  void swap(Visit& visit);
   [[nodiscard]] ledger::Reservation reservation_of(const Visit& visit) const;
   [[nodiscard]] audit::Event intent_of(const Visit& visit) const;
   Task<void> undo(std::string id, UnixMillis reserved_at);
+  void swap(Visit& visit);
   Task<Result<>> forward(Visit& visit);
   void settle(Visit& visit, Outcome outcome);
   [[nodiscard]] static MicroUsd cost_of(const Visit& visit);
   void release(Visit& visit);
   Task<void> tell_outcome(Visit& visit, audit::Verdict verdict);
-  Task<void> refuse(Visit& visit, Error error);
   Task<void> change_alone(ledger::SpendChange change);
+  Task<void> refuse(Visit& visit, Error error);
   [[nodiscard]] audit::Event event_of(const Visit& visit, std::string_view kind) const;
   [[nodiscard]] std::shared_ptr<const Needles> needles_for(const Vendor& vendor,
                                                            const ledger::VaultKey& key);
   void count(const Visit& visit, audit::Verdict verdict);
+  void count_money(const Visit& visit, std::string_view what, MicroUsd amount);
 
   Shared& shared_;
-  VendorClients& clients_;
   ledger::SeparateCallBook separate_;
   ledger::CallBook& calls_;
+  VendorClients& clients_;
   std::shared_ptr<const Snapshot> snapshot_;
   std::shared_ptr<const KeyBook> book_;
   std::unordered_map<std::string, std::shared_ptr<const Needles>> needles_;

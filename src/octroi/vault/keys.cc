@@ -1,5 +1,6 @@
 #include "octroi/vault/keys.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -105,6 +106,7 @@ std::string_view prefix_of(KeyShape shape, bool live) {
     case KeyShape::anthropic:
       return "sk-ant-vault";
     case KeyShape::pair:
+    case KeyShape::aws:
       break;
   }
   return {};
@@ -122,9 +124,37 @@ Secret IssuedKey::text(KeyShape shape) const {
   if (shape == KeyShape::pair) {
     return Secret::take(pair_name(b.substr(0, kKeyIdSize)) + ":" + pair_token(b));
   }
+  if (shape == KeyShape::aws) {
+    return Secret::take(signer_name(record) + ":" + std::string(signing.reveal_text()));
+  }
   std::string out(prefix_of(shape, record.live));
   out += b;
   return Secret::take(std::move(out));
+}
+
+std::string signer_name(const ledger::VaultKey& key) {
+  // Sixteen characters of base32 over eighty bits of the pair's name, which is a hash.
+  static constexpr std::string_view kBase32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  std::string out = "AKIA";
+  const auto raw = from_hex(std::string_view(key.pair_id).substr(std::min<std::size_t>(
+      2, key.pair_id.size())));
+  if (!raw || raw->size() < 10) return out;
+  std::uint32_t bits = 0;
+  int have = 0;
+  for (std::size_t i = 0; i < 10; ++i) {
+    bits = (bits << 8U) | (*raw)[i];
+    for (have += 8; have >= 5; have -= 5)
+      out += kBase32[(bits >> static_cast<unsigned>(have - 5)) & 31U];
+  }
+  return out;
+}
+
+Secret signer_secret(const Secret& master, std::string_view key_id) {
+  const std::string text = "octroi vault key that signs\n" + std::string(key_id);
+  auto mac = crypto::hmac_sha256(master.reveal(), as_bytes(text));
+  std::string secret = to_base64(mac).substr(0, 40);
+  secure_wipe(mac.data(), mac.size());
+  return Secret::take(std::move(secret));
 }
 
 IssuedKey issue_key(bool live, Random& random) {
@@ -190,12 +220,60 @@ KeyBook::KeyBook(ledger::VaultKeyList list) : list_(std::move(list)) {
   for (std::size_t i = 0; i < list_.keys.size(); ++i) {
     by_id_.emplace(list_.keys[i].id, i);
     by_pair_.emplace(list_.keys[i].pair_id, i);
+    by_signer_.emplace(signer_name(list_.keys[i]), i);
+    if (list_.keys[i].networks.empty()) continue;
+    // What cannot be read allows nothing.
+    auto ranges = parse_networks(list_.keys[i].networks);
+    networks_.emplace(list_.keys[i].id, ranges ? std::move(*ranges) : std::vector<net::Cidr>{});
   }
+}
+
+Result<std::vector<net::Cidr>> parse_networks(std::string_view text) {
+  std::vector<net::Cidr> out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(','), text.size());
+    OCTROI_TRY(auto range, net::Cidr::parse(text.substr(0, end)));
+    out.push_back(range);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (out.size() > kMostNetworks) return fail(Errc::ambiguous, "too many networks");
+  }
+  return out;
+}
+
+const ledger::VaultKey* KeyBook::above(const ledger::VaultKey& key) const {
+  return key.parent.empty() ? nullptr : by_id(key.parent);
+}
+
+Result<> KeyBook::check(const ledger::VaultKey& key, UnixMillis now) const {
+  const ledger::VaultKey* at = &key;
+  for (int i = 0; i <= kDeepest; ++i) {
+    OCTROI_CHECK(check_key(*at, now));
+    if (at->parent.empty()) return {};
+    at = by_id(at->parent);
+    if (at == nullptr) break;
+  }
+  return fail(Errc::key_revoked, "the key that this vault key was made from is not there any more");
+}
+
+bool KeyBook::allows(const ledger::VaultKey& key, const net::IpAddress& from) const {
+  for (const ledger::VaultKey* at = &key; at != nullptr; at = above(*at)) {
+    const auto found = networks_.find(at->id);
+    if (found == networks_.end()) continue;
+    if (std::none_of(found->second.begin(), found->second.end(),
+                     [&](const net::Cidr& range) { return range.contains(from); }))
+      return false;
+  }
+  return true;
 }
 
 const ledger::VaultKey* KeyBook::by_id(std::string_view id) const {
   const auto found = by_id_.find(id);
   return found == by_id_.end() ? nullptr : &list_.keys[found->second];
+}
+
+const ledger::VaultKey* KeyBook::by_signer(std::string_view name) const {
+  const auto found = by_signer_.find(name);
+  return found == by_signer_.end() ? nullptr : &list_.keys[found->second];
 }
 
 const ledger::VaultKey* KeyBook::find(const PresentedKey& key) const {
@@ -211,6 +289,7 @@ const ledger::VaultKey* KeyBook::find(const PresentedKey& key) const {
 }
 
 Result<> check_key(const ledger::VaultKey& key, UnixMillis now) {
+  if (key.canary) return fail(Errc::unknown_key, "this vault key is not known here");
   switch (key.state) {
     case ledger::VaultKeyState::active:
       break;

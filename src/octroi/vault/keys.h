@@ -24,6 +24,7 @@
 #include "octroi/base/random.h"
 #include "octroi/base/secret.h"
 #include "octroi/ledger/vault_keys.h"
+#include "octroi/net/address.h"
 #include "octroi/vault/errors.h"
 
 namespace octroi::vault {
@@ -40,15 +41,22 @@ enum class KeyShape : std::uint8_t {
   openai,      // sk-vault…
   anthropic,   // sk-ant-vault…
   pair,        // AC… and a token of 32 hexadecimal digits
+  aws,         // AKIA… and a secret that signs, and is derived from vault.key_file
 };
 
 struct IssuedKey {
   ledger::VaultKey record;  // names and digests; the rest is the caller's to fill
   Secret body;
-  /// What the agent is given. For the pair: "AC…:token".
+  Secret signing;  // of a key that signs: signer_secret()
+  /// What the agent is given. For pairs: "AC…:token", "AKIA…:secret".
   [[nodiscard]] Secret text(KeyShape shape) const;
 };
 [[nodiscard]] IssuedKey issue_key(bool live, Random& random);
+
+/// A key that signs has a name like AWS's, made from its record, and a secret that whoever verifies
+/// it must have too: it is derived from the key file, so that nothing that signs is stored.
+[[nodiscard]] std::string signer_name(const ledger::VaultKey& key);
+[[nodiscard]] Secret signer_secret(const Secret& master, std::string_view key_id);
 
 /// What a request showed: views into it.
 struct PresentedKey {
@@ -74,6 +82,14 @@ class KeyBook {
   /// Null: nobody was given it. What state it is in is for check() to say.
   [[nodiscard]] const ledger::VaultKey* find(const PresentedKey& key) const;
   [[nodiscard]] const ledger::VaultKey* by_id(std::string_view id) const;
+  /// By the name that it signs with; the signature is still to be checked.
+  [[nodiscard]] const ledger::VaultKey* by_signer(std::string_view name) const;
+  /// The key that this one is narrower than; null: none, or it is not there.
+  [[nodiscard]] const ledger::VaultKey* above(const ledger::VaultKey& key) const;
+  /// Whether it opens anything now: it, and every key above it.
+  [[nodiscard]] Result<> check(const ledger::VaultKey& key, UnixMillis now) const;
+  /// Whether it may be used from there, and every key above it.
+  [[nodiscard]] bool allows(const ledger::VaultKey& key, const net::IpAddress& from) const;
   [[nodiscard]] std::int64_t version() const { return list_.version; }
   [[nodiscard]] const std::vector<ledger::VaultKey>& keys() const { return list_.keys; }
 
@@ -88,9 +104,18 @@ class KeyBook {
   ledger::VaultKeyList list_;
   Index by_id_;
   Index by_pair_;
+  Index by_signer_;
+  std::unordered_map<std::string, std::vector<net::Cidr>> networks_;  // of keys that have some
 };
 
-/// Whether it opens anything now.
+/// "10.0.0.0/8,::1": at most kMostNetworks.
+[[nodiscard]] Result<std::vector<net::Cidr>> parse_networks(std::string_view text);
+inline constexpr std::size_t kMostNetworks = 32;
+/// Keys above a key, at most.
+inline constexpr int kDeepest = 8;
+
+/// Whether this key alone opens anything now. A canary never does, and says no more than a key that
+/// nobody was given.
 [[nodiscard]] Result<> check_key(const ledger::VaultKey& key, UnixMillis now);
 
 }  // namespace octroi::vault

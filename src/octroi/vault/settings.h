@@ -28,6 +28,19 @@ struct OperationSettings {
   std::string customer;       // dotted path
   std::string answer_amount;  // where the answer says what it cost
   std::string answer_id;      // and what was made
+  std::string mark;           // dotted path of a field that octroi writes its own id into
+};
+
+/// A list in which a vendor that has no pack of its own shows what was made.
+struct ListSettings {
+  std::string
+      path;  // with its query; {from} and {to} are moments, {from_unix} and {to_unix} seconds
+  std::vector<std::string> operations;  // whose results it shows
+  std::string items;                    // dotted path of the array; empty: the answer itself
+  std::string id, amount, currency, mark, created;  // of an item; currency as in OperationSettings
+  bool major = false;
+  std::string next;            // dotted path of the next page's path in the answer
+  std::int64_t page_size = 0;  // most items of a page
 };
 
 /// What a language model costs: dollars for a million tokens of each kind.
@@ -53,6 +66,7 @@ struct VendorSettings {
   std::string credential_env;                // the variable that the real key was read from
   std::vector<std::string> hosts;            // by which agents may address it
   std::vector<OperationSettings> operations;
+  std::vector<ListSettings> lists;
   Millis timeout{80'000};                            // of one call
   std::map<std::string, ModelPriceSettings> prices;  // of models, before those of the pack
 };
@@ -60,7 +74,8 @@ struct VendorSettings {
 struct PolicySettings {
   std::string name;
   std::string vendor;
-  std::string document;  // JSON, the rest of it
+  std::string document;      // JSON, the rest of it
+  std::int64_t version = 1;  // of the store; the file's are always the first
 };
 
 /// Requests that come as to a proxy.
@@ -68,6 +83,19 @@ struct ProxySettings {
   bool enabled = true;
   bool tunnels_others = false;  // hosts that are no vendor's; else they are refused
   std::string ca_file;          // of our own authority; empty: none
+};
+
+/// Calls that wait for a human.
+struct ApprovalSettings {
+  Millis wait{0};               // how long a call waits for the answer; 0: it is refused at once
+  Millis expires{15 * 60'000};  // how long a ticket may be decided, and then used
+};
+
+/// Whom to tell what people should look at: tickets, alarms.
+struct WebhookSettings {
+  std::string url;                       // empty: nobody
+  std::shared_ptr<const Secret> secret;  // signs what is sent
+  bool allow_private = false;            // addresses of this machine and its network
 };
 
 struct VaultSettings {
@@ -79,8 +107,14 @@ struct VaultSettings {
   Millis rates_max_age{};
   int haircut_percent = 0;
   std::uint64_t max_body = 1U << 20;
+  Millis reconcile_every{5 * 60'000};   // holds without an outcome; 0: only when asked to
+  Millis reconcile_grace{15 * 60'000};  // before what a vendor does not show is released
+  Millis keep_spends = std::chrono::hours(24 * 400);  // what was settled or released
+  std::shared_ptr<const Secret> signer_master;  // of keys that sign; null: there are none
   std::string key_file;  // of 32 bytes, for sealed credentials; empty: beside the store
   ProxySettings proxy;
+  ApprovalSettings approvals;
+  WebhookSettings webhook;
 };
 
 }  // namespace octroi::vault

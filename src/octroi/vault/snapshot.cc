@@ -68,6 +68,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     auto policy = policy::parse_policy(
         p.name, p.document, [](const std::string& name) { return policy::TimeZone::load(name); });
     if (!policy) return fail(std::move(policy).error().within("vault.policies." + p.name));
+    policy->version = p.version;
     out->policies.emplace(p.name, std::move(*policy));
   }
   OCTROI_TRY(out->rates, rates_of(settings));

@@ -1,0 +1,162 @@
+// The part of the vault door that people decide in: tickets, policies of the store, rotation of
+// keys, alarms.
+
+#include <utility>
+
+#include "octroi/app/vault_approvals.h"
+#include "octroi/app/vault_door.h"
+#include "octroi/app/vault_keys.h"
+#include "octroi/app/vault_policies.h"
+#include "octroi/app/vault_simulate.h"
+#include "octroi/base/log.h"
+#include "octroi/json/writer.h"
+
+namespace octroi::app {
+
+namespace {
+
+constexpr std::string_view kModule = "vault";
+constexpr Millis kLookAtPolicies{200};
+constexpr Millis kExpireEvery{1'000};
+
+}  // namespace
+
+void VaultDoor::start_governance() {
+  if (store_.approvals() != nullptr) {
+    desk_ = std::make_unique<vault::ApprovalDesk>(*store_.approvals(), *store_.journal(),
+                                                  shared_.metrics, shared_.clock, shared_.random);
+    desk_->on_asked = [this](ledger::Approval ticket) {
+      loop_.post([this, t = std::move(ticket)] {
+        OCTROI_LOG(info, kModule, "a call waits for approval",
+                   {{"ticket", t.id}, {"operation", t.operation}, {"key", t.key_id}});
+        webhook_.send("approval.asked", approval_json(t));
+      });
+    };
+    shared_.approvals = desk_.get();
+  }
+  shared_.alarm = [this](std::string call, std::string key_id, std::string from) {
+    loop_.post([this, c = std::move(call), k = std::move(key_id), f = std::move(from)]() mutable {
+      loop_.tasks().start(told_of_alarm(std::move(c), std::move(k), std::move(f)));
+    });
+  };
+}
+
+Task<void> VaultDoor::told_of_alarm(std::string call, std::string key_id, std::string from) {
+  OCTROI_LOG(error, kModule, "ALARM: a canary key was used", {{"key", key_id}, {"from", from}});
+  json::Writer w;
+  w.begin_object().field("reason", "canary_used").field("key_id", key_id).field("from", from);
+  w.field("call", call).end_object();
+  webhook_.send("alarm.canary", std::move(w).take());
+  audit::Event e;
+  e.kind = "alarm";
+  e.id = std::move(call);
+  e.key_id = std::move(key_id);
+  e.client = std::move(from);
+  e.reason = "canary_used";
+  auto told = co_await store_.journal()->append(std::move(e));
+  if (!told)
+    OCTROI_LOG(error, kModule, "an alarm is missing in the audit",
+               {{"error", told.error().message()}});
+}
+
+/// Now and then, on the control loop.
+Task<void> VaultDoor::look_at_governance() {
+  if (desk_ != nullptr && desk_->waiting() > 0) {
+    auto version = co_await store_.approvals()->approvals_version();
+    if (version) desk_->publish_version(*version);
+  }
+  if (desk_ != nullptr && loop_.now() - expired_tickets_ >= kExpireEvery) {
+    expired_tickets_ = loop_.now();
+    auto over = co_await expire_approvals(store_, system_clock().now());
+    if (over) {
+      for (int i = 0; i < *over; ++i) desk_->count("expired");
+    }
+  }
+  if (store_.vault_policies() == nullptr || loop_.now() - looked_at_policies_ < kLookAtPolicies)
+    co_return;
+  looked_at_policies_ = loop_.now();
+  auto version = co_await store_.vault_policies()->policies_version();
+  if (version && *version != policies_version_) std::ignore = co_await spread_policies();
+}
+
+Task<Result<>> VaultDoor::spread_policies() {
+  co_await turn_.acquire();
+  const Semaphore::Permit turn(turn_);
+  OCTROI_CO_TRY(auto snapshot, co_await make_snapshot(settings_));
+  snapshot_ = std::move(snapshot);
+  for (auto& worker : workers_) worker->publish(snapshot_);
+  // Behind it in every worker's queue: what is asked after this is judged by the new policies.
+  std::vector<std::unique_ptr<net::Remote<bool>>> waits;
+  for (auto& worker : workers_) {
+    waits.push_back(std::make_unique<net::Remote<bool>>(loop_));
+    worker->publish(book_, [give = waits.back()->giver()]() mutable { give(true); });
+  }
+  for (auto& wait : waits) co_await wait->get();
+  co_return Result<>{};
+}
+
+Task<Result<std::string>> VaultDoor::policy_changed(Task<Result<std::string>> change) {
+  OCTROI_CO_TRY(auto answer, co_await std::move(change));
+  OCTROI_CO_CHECK(co_await spread_policies());
+  co_return answer;
+}
+
+Task<Result<std::string>> VaultDoor::decide(std::string id, bool approved, std::string by) {
+  OCTROI_CO_TRY(auto answer, co_await decide_approval(store_, settings_.approvals,
+                                                      {std::move(id), approved, std::move(by)},
+                                                      system_clock().now()));
+  if (desk_ != nullptr) {
+    desk_->count(approved ? "approved" : "denied");
+    auto version = co_await store_.approvals()->approvals_version();
+    if (version) desk_->publish_version(*version);
+  }
+  co_return answer;
+}
+
+Task<Result<std::string>> VaultDoor::rotate(std::string id, std::string request) {
+  OCTROI_CO_TRY(auto wanted, RotateRequest::from_json(request));
+  OCTROI_CO_TRY(auto answer, co_await rotate_key(store_, in_force_, std::move(id),
+                                                 std::move(wanted), system_clock().now()));
+  OCTROI_CO_CHECK(co_await spread_keys());
+  co_return answer;
+}
+
+admin::GovernanceActions VaultDoor::governance() {
+  admin::GovernanceActions out;
+  const auto now = [] { return system_clock().now(); };
+  out.list_approvals = [this](std::string state) {
+    return list_approvals(store_, std::move(state));
+  };
+  out.show_approval = [this](std::string id) { return show_approval(store_, std::move(id)); };
+  out.decide_approval = [this](std::string id, bool approved, std::string by) {
+    return decide(std::move(id), approved, std::move(by));
+  };
+  out.list_policies = [this] { return list_policies(store_, settings_); };
+  out.show_policy = [this](std::string name) {
+    return show_policy(store_, settings_, std::move(name));
+  };
+  out.policy_versions = [this](std::string name) {
+    return policy_versions(store_, std::move(name));
+  };
+  out.policy_usage = [this, now](std::string name) {
+    return policy_usage(store_, settings_, std::move(name), now());
+  };
+  out.put_policy = [this, now](std::string name, std::string document,
+                               std::optional<std::int64_t> expected) {
+    return policy_changed(
+        put_policy(store_, settings_, {std::move(name), std::move(document), expected}, now()));
+  };
+  out.remove_policy = [this, now](std::string name, std::optional<std::int64_t> expected) {
+    return policy_changed(remove_policy(store_, settings_, std::move(name), expected, now()));
+  };
+  out.roll_back_policy = [this, now](std::string name, std::int64_t version) {
+    return policy_changed(roll_back_policy(store_, settings_, std::move(name), version, now()));
+  };
+  out.simulate_policy = [this](std::string name, std::string document,
+                               std::optional<UnixMillis> from, std::optional<UnixMillis> to) {
+    return simulate_policy(store_, settings_, {std::move(name), std::move(document), from, to});
+  };
+  return out;
+}
+
+}  // namespace octroi::app
