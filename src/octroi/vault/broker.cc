@@ -140,7 +140,7 @@ struct Broker::Visit {
   UnixMillis started;
   std::optional<SignedClaim> signature;  // of a request that is signed
   bool proven = false;                   // it was made with the key that it names
-  std::string id;  // of the call
+  std::string id;                        // of the call
 
   const Vendor* vendor = nullptr;
   const ledger::VaultKey* key = nullptr;
@@ -379,6 +379,9 @@ Task<Result<>> Broker::read_call(Visit& visit) {
   }
   OCTROI_CO_CHECK(pack.check_account(visit.input, *visit.key));
   OCTROI_CO_TRY(visit.call, pack.extract(visit.operation, visit.input));
+  // What was not looked at cannot be judged.
+  if (visit.call.fields.size() >= kMostFields)
+    co_return fail(Errc::ambiguous, "the request has more fields than can be judged");
   visit.call.vendor = visit.vendor->settings.name;
   visit.call.agent = visit.key->agent;
   visit.call.key_id = ledger::counted_as(*visit.key);
@@ -761,9 +764,8 @@ void Broker::swap(Visit& visit) {
   head.target = visit.vendor->settings.base_path + visit.input.path;
   if (const std::string query = visit.input.query.text(); !query.empty())
     head.target += "?" + query;
-  visit.vendor->pack->sign(
-      {head, visit.input, *visit.vendor->real, *visit.key, idempotency_key},
-      visit.vendor->authority, shared_.clock.now());
+  visit.vendor->pack->sign({head, visit.input, *visit.vendor->real, *visit.key, idempotency_key},
+                           visit.vendor->authority, shared_.clock.now());
 }
 
 /// To the vendor and back.

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "octroi/vault/packs/anthropic/anthropic.h"
+#include "octroi/vault/packs/aws/aws.h"
 #include "octroi/vault/packs/generic/generic.h"
 #include "octroi/vault/packs/openai/openai.h"
 #include "octroi/vault/packs/resend/resend.h"
@@ -17,7 +18,6 @@ namespace octroi::vault {
 
 namespace {
 constexpr std::size_t kShortestCredential = 8;
-constexpr std::size_t kMostFields = 2'000;
 constexpr std::string_view kRedacted = "vault_redacted";
 }  // namespace
 
@@ -64,12 +64,13 @@ std::unique_ptr<VendorPack> make_pack(const VendorSettings& vendor) {
   if (vendor.pack == "twilio") return make_twilio_pack();
   if (vendor.pack == "openai") return make_openai_pack(vendor);
   if (vendor.pack == "anthropic") return make_anthropic_pack(vendor);
+  if (vendor.pack == "aws") return make_aws_pack(vendor);
   if (vendor.pack == "generic") return make_generic_pack(vendor);
   return nullptr;
 }
 
 std::vector<std::string_view> pack_names() {
-  return {"stripe", "resend", "twilio", "openai", "anthropic", "generic"};
+  return {"stripe", "resend", "twilio", "openai", "anthropic", "aws", "generic"};
 }
 
 bool path_matches(std::string_view pattern, std::string_view path, std::string* captured) {

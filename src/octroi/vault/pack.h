@@ -37,7 +37,13 @@ struct Input {
   BodyKind body_kind = BodyKind::none;
   Form form;
   std::optional<json::Document> document;
-  std::string body;          // what is sent: written anew from what was read
+  std::string body;  // what is sent: written anew from what was read
+  /// Of a request that is signed: for which service, and where.
+  struct Scope {
+    std::string region, service;
+  } scope;
+  /// What else a policy may look at: fields of the head that the vendor acts on.
+  std::vector<std::pair<std::string, std::string>> facts;
   std::string content_type;  // of it
 };
 
@@ -123,6 +129,15 @@ class VendorPack {
   [[nodiscard]] virtual bool takes(const Operation& operation, const Input& input) const = 0;
 
   [[nodiscard]] virtual Operation route(std::string_view method, std::string_view path) const = 0;
+  /// Whether bodies are passed on as they came, whatever their type; the pack reads what it judges.
+  [[nodiscard]] virtual bool raw_bodies() const { return false; }
+  /// For vendors whose operations are named in head or body: once both were read.
+  [[nodiscard]] virtual Result<Operation> name(Operation routed, const http::Headers& headers,
+                                               Input& input) const {
+    std::ignore = headers;
+    std::ignore = input;
+    return routed;
+  }
   /// Fills everything but vendor, run, agent and key.
   [[nodiscard]] virtual Result<policy::Call> extract(const Operation& operation,
                                                      const Input& input) const = 0;
@@ -144,6 +159,13 @@ class VendorPack {
     std::string_view idempotency_key;  // ours, made from the agent's or for this call
   };
   virtual void prepare(Sending sending) const = 0;
+  /// For vendors that want a signature: everything of the head is as it is sent, `authority` being
+  /// its Host.
+  virtual void sign(const Sending& sending, std::string_view authority, UnixMillis now) const {
+    std::ignore = sending;
+    std::ignore = authority;
+    std::ignore = now;
+  }
   /// Under which name the vendor takes idempotency keys; empty: it takes none.
   [[nodiscard]] virtual std::string_view idempotency_header() const { return {}; }
   /// Parts of the real credential that an agent must not see, and what it sees instead.
@@ -190,6 +212,8 @@ class VendorPack {
 /// By status alone: 2xx done, 4xx refused but for 408, everything else unknown.
 [[nodiscard]] Outcome::State by_status(int status);
 [[nodiscard]] http::ResponseHead refusal_head(const Denial& denial);
+/// Most fields of a request; a request with so many is refused.
+inline constexpr std::size_t kMostFields = 20'000;
 /// Every scalar of a JSON document: "a.b[0].c", as text.
 void flatten(const json::Value& value, const std::string& path,
              std::vector<std::pair<std::string, std::string>>& out);

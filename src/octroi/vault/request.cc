@@ -180,7 +180,7 @@ Task<Result<Input>> read_input(http::Exchange& exchange, const Vendor& vendor, s
   if (!exchange.body().trailers().empty())
     co_return fail(Errc::ambiguous, "the request has trailers");
   if (body->empty()) co_return in;
-  in.body_kind = kind_of(in.content_type);
+  in.body_kind = vendor.pack->raw_bodies() ? BodyKind::other : kind_of(in.content_type);
   switch (in.body_kind) {
     case BodyKind::none:
       break;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "octroi/json/writer.h"
+#include "octroi/vault/packs/stripe/questions.h"
 
 namespace octroi::vault {
 
@@ -114,6 +115,13 @@ class Reading {
     for (const char* name : {"_method", "key"}) {
       if (input_.form.mentions(name) || input_.query.mentions(name))
         return fail(Errc::ambiguous, fmt::format("the field {} is not allowed", name));
+    }
+    // Ours: it says which call made what.
+    if (input_.form.mentions(stripe::kMark))
+      return fail(Errc::ambiguous, "the field metadata[octroi_call] is not allowed");
+    for (const auto& [name, value] : input_.form.fields()) {
+      if (name == "metadata")
+        return fail(Errc::ambiguous, "the field metadata alone would take away all of it");
     }
     return {};
   }
@@ -352,6 +360,8 @@ class StripePack final : public VendorPack {
     return out;
   }
 
+  const VendorQuestions* questions() const override { return &questions_; }
+
   Refusal refusal(const Denial& denial) const override {
     Refusal out;
     out.head = refusal_head(denial);
@@ -367,6 +377,9 @@ class StripePack final : public VendorPack {
     out.body = std::move(w).take();
     return out;
   }
+
+ private:
+  stripe::Questions questions_;
 };
 
 }  // namespace

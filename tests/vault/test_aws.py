@@ -1,0 +1,143 @@
+"""boto3, unmodified, signs with a vault key's secret; octroi verifies, judges and signs anew, and moto
+does the work."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from moto.server import ThreadedMotoServer
+
+from harness.vault import Call, Key, Reply, Vault, Vendor
+
+REAL = "AKIAREALREALREALREAL:TheRealSecretThatNoAgentMaySee0123456789"
+ENDPOINTS = ["s3.*", "dynamodb.*", "sns.Publish", "ses.SendEmail", "sts.*"]
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[int]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+@pytest.fixture
+def cloud(moto: int) -> Iterator[Vendor]:
+    """moto, behind what writes down every call."""
+    vendor = Vendor()
+
+    def ask(call: Call) -> Reply:
+        import http.client
+
+        link = http.client.HTTPConnection("127.0.0.1", moto, timeout=20)
+        skip = {"host", "content-length", "connection"}
+        link.request(call.method, call.target, call.body, {k: v for k, v in call.headers if k.lower() not in skip})
+        answer = link.getresponse()
+        body = answer.read()
+        keep = tuple((k, v) for k, v in answer.getheaders() if k.lower() in ("content-type", "etag", "x-amzn-requestid"))
+        return Reply(answer.status, keep, body)
+
+    vendor.reply = ask
+    yield vendor
+    vendor.stop()
+
+
+@pytest.fixture
+def vault(make_vault: Callable[..., Vault], cloud: Vendor) -> Callable[..., tuple[Vault, Key]]:
+    def make(**policy: Any) -> tuple[Vault, Key]:
+        made = make_vault({"aws": (cloud, REAL, {})}, {"bot": {"vendor": "aws", "endpoints": ENDPOINTS, **policy}}).start()
+        return made, made.issue("aws", "bot", "--shape", "vendor", test=False)
+
+    return make
+
+
+def client(v: Vault, key: Key, service: str, path: str = "/aws", **more: Any) -> Any:
+    return boto3.client(
+        service, region_name="us-east-1", endpoint_url=v.url + path,
+        aws_access_key_id=key.whole["access_key_id"],
+        aws_secret_access_key=more.pop("secret", key.whole["secret_access_key"]),
+        config=Config(retries={"total_max_attempts": 3}, s3={"addressing_style": "path"}), **more,
+    )
+
+
+def code(refused: Any) -> str:
+    return refused.value.response["Error"]["Code"]
+
+
+@pytest.mark.parametrize("path", ["/aws", ""], ids=["path", "key"])
+def test_s3(vault, cloud, path):
+    v, key = vault(fields=[{"field": "bucket", "one_of": ["mine"], "endpoints": ["s3.PutObject", "s3.CreateBucket"]}])
+    assert key.whole["access_key_id"].startswith("AKIA") and len(key.whole["access_key_id"]) == 20
+    assert len(key.whole["secret_access_key"]) == 40
+    s3 = client(v, key, "s3", path)
+    s3.create_bucket(Bucket="mine")
+    s3.put_object(Bucket="mine", Key="a b/ü+c.json", Body=b'{"b": 1,  "a": 2}', ContentType="application/json")
+    assert s3.get_object(Bucket="mine", Key="a b/ü+c.json")["Body"].read() == b'{"b": 1,  "a": 2}'
+    assert [o["Key"] for o in s3.list_objects_v2(Bucket="mine", Prefix="a b")["Contents"]] == ["a b/ü+c.json"]
+    with pytest.raises(ClientError) as refused:
+        s3.put_object(Bucket="other", Key="k", Body=b"x")
+    assert code(refused) == "AccessDenied" and "field_denied" in str(refused.value)
+    assert len(cloud.calls) == 4
+    for call in cloud.calls:
+        (authorization,) = call.all("Authorization")
+        assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIAREALREALREALREAL/")
+        assert key.whole["access_key_id"] not in str(call)
+
+
+def test_json_and_query_services(vault, cloud):
+    v, key = vault(recipients=["*@customer.example", "arn:aws:sns:*"])
+    table = client(v, key, "dynamodb")
+    with pytest.raises(ClientError) as refused:
+        table.get_item(TableName="none", Key={"id": {"S": "1"}})
+    assert code(refused) == "ResourceNotFoundException"  # the vendor's own words
+    ses = client(v, key, "ses")
+    mail = {"Source": "us@example.com", "Message": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}}
+    with pytest.raises(ClientError) as refused:
+        ses.send_email(**mail, Destination={"ToAddresses": ["a@elsewhere.example"]})
+    assert code(refused) == "AccessDenied" and "recipient_denied" in str(refused.value)
+    with pytest.raises(ClientError) as refused:
+        ses.send_email(**mail, Destination={"ToAddresses": ["a@customer.example"]})
+    assert code(refused) == "MessageRejected"  # moto knows no such sender: it was asked
+    with pytest.raises(ClientError) as refused:
+        client(v, key, "sns").publish(PhoneNumber="+15551234567", Message="m")
+    assert code(refused) == "AccessDenied"
+    assert client(v, key, "sts").get_caller_identity()["Account"]
+    for service, act in (("iam", lambda c: c.create_access_key(UserName="me")), ("sts", lambda c: c.assume_role(RoleArn="arn:aws:iam::1:role/admin-role", RoleSessionName="ss"))):
+        with pytest.raises(ClientError) as refused:
+            act(client(v, key, service))
+        assert "unknown_operation" in str(refused.value) or "operation_unknown" in str(refused.value)
+    assert len(cloud.calls) == 3
+    outcomes = [row["verdict"] for row in v.audit() if row["kind"] == "call.outcome"]
+    assert outcomes == ["failed", "denied", "failed", "denied", "allowed", "denied", "denied"]
+
+
+def test_signatures_that_are_not_the_keys(vault, cloud):
+    v, key = vault()
+    client(v, key, "s3").list_buckets()
+    for wrong in (
+        client(v, key, "s3", secret="x" * 40),
+        client(v, key, "s3", aws_session_token="token"),
+    ):
+        with pytest.raises(ClientError) as refused:
+            wrong.list_buckets()
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    link = client(v, key, "s3").generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})
+    assert v.request(link.removeprefix(v.url)).status in (401, 403)
+    # The key as a bearer, where a signature is wanted.
+    assert v.request("/aws/", key).status in (401, 403)
+    assert len(cloud.calls) == 1
+
+
+def test_revoked(vault, cloud):
+    v, key = vault()
+    s3 = client(v, key, "s3")
+    s3.list_buckets()
+    v.revoke(key)
+    with pytest.raises(ClientError) as refused:
+        s3.list_buckets()
+    assert code(refused) == "InvalidClientTokenId" and "revoked" in str(refused.value)
+    assert len(cloud.calls) == 1
