@@ -3,7 +3,10 @@ and lists of vendors that only the configuration knows."""
 
 from __future__ import annotations
 
+import base64
 import json
+from datetime import datetime, timezone
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -100,8 +103,10 @@ def texts(make_vault, capture):
     key = vault.issue("twilio", "texts", "--shape", "vendor", test=False)
 
     def send() -> Any:
+        sid, token = key.whole["account_sid"], key.whole["auth_token"]
+        basic = "Basic " + base64.b64encode(f"{sid}:{token}".encode()).decode()
         return vault.request(
-            f"/twilio/2010-04-01/Accounts/{key.whole['account_sid']}/Messages.json", key, "POST", FORM,
+            f"/twilio/2010-04-01/Accounts/{sid}/Messages.json", None, "POST", {**FORM, "Authorization": basic},
             "To=%2B15551234567&From=%2B15550001111&Body=hi",
         )
 
@@ -138,7 +143,7 @@ def test_a_message_whose_answer_was_lost_is_told_by_what_it_said(texts):
         {"sid": "SM" + "44" * 16, "to": "+15551234567", "body": "something else", "price": "-9", "price_unit": "USD",
          "status": "sent", "date_created": "Thu, 24 Aug 2023 05:01:45 +0000"},
         {"sid": SID, "to": "+15551234567", "body": "hi", "price": "-0.00750", "price_unit": "USD", "status": "delivered",
-         "date_created": "Fri, 01 Jan 2100 00:00:00 +0000"}], "next_page_uri": None}).encode())
+         "date_created": format_datetime(datetime.now(timezone.utc))}], "next_page_uri": None}).encode())
     found = report(vault, "twilio")
     assert [(c["action"], c["object"]) for c in found["calls"]] == [("settled", SID)]
     assert (found["ledger"], found["held"], found["others"]) == ("0.0075 usd", "0 usd", 1)
@@ -155,7 +160,7 @@ def test_a_declared_list_resolves_what_was_lost(make_vault, capture):
         if call.method == "GET":
             return Reply(body=json.dumps({"orders": orders}).encode())
         order = json.loads(call.body)["order"]
-        orders.append({"id": len(orders) + 1, "created_at": "2100-01-01T00:00:00Z", **order})
+        orders.append({"id": len(orders) + 1, "created_at": datetime.now(timezone.utc).isoformat(), **order})
         return Reply(drop=True)
 
     capture.reply = shop
