@@ -238,7 +238,7 @@ def test_the_admin_apis_description_names_every_path(stripe_vault):
     paths = json.loads(admin(vault, "/openapi.json").body)["paths"]
     for path in (
         "/vault/keys", "/vault/keys/{id}", "/vault/keys/{id}/revoke", "/vault/keys/{id}/pause", "/vault/keys/{id}/resume",
-        "/vault/keys/{id}/rotate", "/vault/revoke", "/vault/credentials/{vendor}", "/approvals", "/approvals/{id}",
+        "/vault/keys/{id}/rotate", "/vault/revoke", "/vault/reconcile", "/vault/credentials/{vendor}", "/approvals", "/approvals/{id}",
         "/approvals/{id}/approve", "/approvals/{id}/deny", "/policies", "/policies/{name}", "/policies/{name}/versions",
         "/policies/{name}/rollback", "/policies/{name}/usage", "/policies/{name}/simulate", "/audit",
     ):
