@@ -143,6 +143,10 @@ Result<std::string> dressed(const VaultGrant& grant, KeyShape shape) {
 
 Result<> add_key(RunPlan& plan, const VaultShare& share, const VaultGrant& grant) {
   const std::string base = share.url + "/" + grant.vendor;
+  if (grant.pack == "aws")
+    return fail(StateErrc::bad_argument,
+                "--vault: keys for AWS sign requests and are not made of another key: give the "
+                "program the pair of `octroi key issue --shape vendor`, and AWS_ENDPOINT_URL");
   const auto found = std::find_if(known().begin(), known().end(),
                                   [&](const Names& n) { return n.pack == grant.pack; });
   if (found == known().end()) {

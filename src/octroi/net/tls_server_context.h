@@ -6,15 +6,17 @@
 #include <string>
 #include <vector>
 
-#include <openssl/ssl.h>
-
 #include "octroi/base/result.h"
 #include "octroi/net/tls.h"
+
+// OpenSSL's X509 and EVP_PKEY, whose headers are for .cc files.
+struct x509_st;
+struct evp_pkey_st;
 
 namespace octroi::net {
 
 /// Takes references of its own. The key must belong to the certificate.
 [[nodiscard]] Result<std::shared_ptr<const TlsServerContext>> make_tls_server_of(
-    X509* certificate, EVP_PKEY* key, std::vector<std::string> alpn);
+    x509_st* certificate, evp_pkey_st* key, std::vector<std::string> alpn);
 
 }  // namespace octroi::net
