@@ -11,7 +11,6 @@
 
 #include "octroi/admin/vault_api.h"
 #include "octroi/app/vault_reconcile.h"
-#include "octroi/app/vault_unsent.h"
 #include "octroi/app/vault_worker.h"
 #include "octroi/app/webhook.h"
 #include "octroi/base/metrics.h"
@@ -19,6 +18,7 @@
 #include "octroi/ledger/store.h"
 #include "octroi/ledger/vault_keys.h"
 #include "octroi/task/sync.h"
+#include "octroi/vault/unsent.h"
 
 namespace octroi::app {
 
@@ -79,7 +79,7 @@ class VaultDoor {
   std::shared_ptr<const vault::KeyBook> book_;
   std::shared_ptr<const net::TlsAuthority> authority_;
   std::vector<std::unique_ptr<VaultWorker>> workers_;
-  UnsentHolds unsent_;
+  vault::UnsentHolds unsent_;
   VaultReconcile reconcile_;
   bool stale_ = false;
   Semaphore turn_{1};

@@ -1,4 +1,4 @@
-// octroi/app/vault_unsent.h: reservations whose commit was lost, and whose calls were not sent:
+// octroi/vault/unsent.h: reservations whose commit was lost, and whose calls were not sent:
 // they are undone as soon as the store answers again. What a process that dies has not undone is
 // found by the sweep, and by `octroi vault reconcile`.
 //
@@ -13,7 +13,7 @@
 #include "octroi/ledger/call_book.h"
 #include "octroi/task/task.h"
 
-namespace octroi::app {
+namespace octroi::vault {
 
 class UnsentHolds {
  public:
@@ -34,4 +34,4 @@ class UnsentHolds {
   std::vector<Unsent> waiting_;
 };
 
-}  // namespace octroi::app
+}  // namespace octroi::vault

@@ -1,10 +1,10 @@
-#include "octroi/app/vault_unsent.h"
+#include "octroi/vault/unsent.h"
 
 #include <utility>
 
 #include "octroi/base/log.h"
 
-namespace octroi::app {
+namespace octroi::vault {
 
 void UnsentHolds::note(std::string id, UnixMillis reserved_at) {
   const std::scoped_lock lock(mutex_);
@@ -35,4 +35,4 @@ Task<void> UnsentHolds::undo(ledger::CallBook* calls, UnixMillis now) {
   }
 }
 
-}  // namespace octroi::app
+}  // namespace octroi::vault
