@@ -10,6 +10,7 @@
 #include "octroi/app/run_shims.h"
 #include "octroi/app/server_state.h"
 #include "octroi/base/file.h"
+#include "octroi/http/message.h"
 #include "octroi/vault/keys.h"
 
 namespace octroi::app {
@@ -242,8 +243,11 @@ Result<> add_vault(RunPlan& plan, const VaultShare& share, const RunFolder& fold
     ca = grant.ca_pem;
     OCTROI_CHECK(add_key(plan, share, grant));
   }
+  // The vault's own base URLs are reached straight.
+  const auto url = http::Url::parse(share.url);
+  const std::string own = url ? url->host : std::string();
   const std::string past =
-      no_proxy(value_of(ours, "NO_PROXY") + "," + value_of(ours, "no_proxy"), hosts);
+      no_proxy(own + "," + value_of(ours, "NO_PROXY") + "," + value_of(ours, "no_proxy"), hosts);
   for (const char* name : {"NO_PROXY", "no_proxy"}) plan.set[name] = past;
   if (ca.empty()) return {};
   const std::string proxy = proxy_url(share);
