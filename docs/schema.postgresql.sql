@@ -522,4 +522,102 @@ CREATE TABLE vault_credentials (
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
 VALUES (11, 'vault_keys', 'bf2877c0001aeb5bece2c26eb03c942de5bba483507b1e370ccd98d94d294854', 0);
 
+-- 012 approvals
+
+-- What waits for a human: one ticket for each exact request of a vault key.
+
+CREATE TABLE approvals (
+  -- The order in which they were asked.
+  seq         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id          TEXT   NOT NULL UNIQUE,
+  -- Of key, operation, path, query and canonical body.
+  request     BYTEA   NOT NULL,
+  body        BYTEA   NOT NULL,
+  key_id      TEXT   NOT NULL,
+  vendor      TEXT   NOT NULL,
+  operation   TEXT   NOT NULL,
+  method      TEXT   NOT NULL,
+  path        TEXT   NOT NULL,
+  customer    TEXT   NOT NULL,
+  policy      TEXT   NOT NULL,
+  run         TEXT   NOT NULL,
+  agent       TEXT   NOT NULL,
+  amount      BIGINT NOT NULL CHECK (amount >= 0),
+  reason      TEXT   NOT NULL,
+  state       TEXT   NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'used', 'expired')),
+  asked_at    BIGINT NOT NULL,
+  -- Pending: may be decided until then. Approved: may be used until then.
+  expires_at  BIGINT NOT NULL,
+  decided_at  BIGINT,
+  decided_by  TEXT   NOT NULL,
+  -- The reservation that it let pass.
+  used_by     TEXT   NOT NULL,
+  used_at     BIGINT,
+  CHECK ((state = 'used') = (used_by <> '' AND used_at IS NOT NULL))
+);
+CREATE INDEX approvals_by_request ON approvals (request, seq);
+CREATE INDEX approvals_open ON approvals (expires_at) WHERE state IN ('pending', 'approved');
+CREATE INDEX approvals_pending ON approvals (key_id) WHERE state = 'pending';
+
+-- One row: counts the changes, so that whoever waits notices what another process decided.
+CREATE TABLE approval_list (
+  id       BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+  version  BIGINT NOT NULL CHECK (version >= 0)
+);
+INSERT INTO approval_list (id, version) VALUES (1, 0);
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (12, 'approvals', '3977d4c12fbc7e036fa06651fc749a07e318e9cbb470f4923f566ed7b2f23842', 0);
+
+-- 013 governance
+
+-- Keys below keys, keys that nobody should use, where keys may be used from, keys that follow one
+-- another; and the policies that were made while octroi ran.
+
+-- The key that this one is narrower than.
+ALTER TABLE vault_keys ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+-- Whoever uses it raises an alarm.
+ALTER TABLE vault_keys ADD COLUMN canary BIGINT NOT NULL DEFAULT 0 CHECK (canary IN (0, 1));
+-- Ranges of addresses, with commas; empty: from everywhere.
+ALTER TABLE vault_keys ADD COLUMN networks TEXT NOT NULL DEFAULT '';
+-- The first key that this one goes on with, after rotations; empty: it is that itself.
+ALTER TABLE vault_keys ADD COLUMN line TEXT NOT NULL DEFAULT '';
+CREATE INDEX vault_keys_parent ON vault_keys (parent) WHERE parent <> '';
+
+CREATE TABLE vault_policies (
+  name        TEXT   NOT NULL PRIMARY KEY,
+  document    TEXT   NOT NULL CHECK (document <> ''),
+  version     BIGINT NOT NULL CHECK (version > 0),
+  created_at  BIGINT NOT NULL,
+  updated_at  BIGINT NOT NULL
+);
+
+-- Every version that there ever was; one without a document is a removal.
+CREATE TABLE vault_policy_versions (
+  name      TEXT   NOT NULL,
+  version   BIGINT NOT NULL CHECK (version > 0),
+  document  TEXT   NOT NULL,
+  at        BIGINT NOT NULL,
+  PRIMARY KEY (name, version)
+);
+
+CREATE TABLE vault_policy_list (
+  id       BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+  version  BIGINT NOT NULL CHECK (version >= 0)
+);
+INSERT INTO vault_policy_list (id, version) VALUES (1, 0);
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (13, 'governance', '2d74a1776ba66a202fb34d4fe6550b80c2a0fe9bcfeb804458d30e197b88793e', 0);
+
+-- 014 sales
+
+-- Whether a sale has its row in the audit. Those before this migration count as told; what is
+-- settled from now on says 0 itself (sale_operations.cc).
+ALTER TABLE transactions ADD COLUMN told BIGINT NOT NULL DEFAULT 1 CHECK (told IN (0, 1));
+CREATE INDEX transactions_untold ON transactions (id) WHERE told = 0;
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (14, 'sales', '24a28e4c9b8ac8e6b54ff3d9d1a72869b87a9cc7ec276a773eb2ed4cdc7f37cd', 0);
+
 COMMIT;

@@ -10,6 +10,41 @@ CREATE TABLE allowances (
   CHECK (spent_msat + held_msat <= funds_msat)
 );
 
+CREATE TABLE approval_list (
+  id       BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+  version  BIGINT NOT NULL CHECK (version >= 0)
+);
+
+CREATE TABLE approvals (
+  -- The order in which they were asked.
+  seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+  id          TEXT   NOT NULL UNIQUE,
+  -- Of key, operation, path, query and canonical body.
+  request     BLOB   NOT NULL,
+  body        BLOB   NOT NULL,
+  key_id      TEXT   NOT NULL,
+  vendor      TEXT   NOT NULL,
+  operation   TEXT   NOT NULL,
+  method      TEXT   NOT NULL,
+  path        TEXT   NOT NULL,
+  customer    TEXT   NOT NULL,
+  policy      TEXT   NOT NULL,
+  run         TEXT   NOT NULL,
+  agent       TEXT   NOT NULL,
+  amount      BIGINT NOT NULL CHECK (amount >= 0),
+  reason      TEXT   NOT NULL,
+  state       TEXT   NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'used', 'expired')),
+  asked_at    BIGINT NOT NULL,
+  -- Pending: may be decided until then. Approved: may be used until then.
+  expires_at  BIGINT NOT NULL,
+  decided_at  BIGINT,
+  decided_by  TEXT   NOT NULL,
+  -- The reservation that it let pass.
+  used_by     TEXT   NOT NULL,
+  used_at     BIGINT,
+  CHECK ((state = 'used') = (used_by <> '' AND used_at IS NOT NULL))
+);
+
 CREATE TABLE audit_checkpoints (
   writer      TEXT   NOT NULL,
   seq         BIGINT NOT NULL CHECK (seq > 0),
@@ -293,7 +328,7 @@ CREATE TABLE transactions (
   state         TEXT   NOT NULL CHECK (state IN ('pending', 'settled')),
   created_at    BIGINT NOT NULL,
   expires_at    BIGINT NOT NULL,
-  settled_at    BIGINT,
+  settled_at    BIGINT, told BIGINT NOT NULL DEFAULT 1 CHECK (told IN (0, 1)),
   UNIQUE (hash, auth_type),
   CHECK ((state = 'settled') = (settled_at IS NOT NULL))
 );
@@ -351,9 +386,36 @@ CREATE TABLE vault_keys (
   state        TEXT   NOT NULL CHECK (state IN ('active', 'paused', 'revoked')),
   created_at   BIGINT NOT NULL,
   changed_at   BIGINT NOT NULL
+, parent TEXT NOT NULL DEFAULT '', canary BIGINT NOT NULL DEFAULT 0 CHECK (canary IN (0, 1)), networks TEXT NOT NULL DEFAULT '', line TEXT NOT NULL DEFAULT '');
+
+CREATE TABLE vault_policies (
+  name        TEXT   NOT NULL PRIMARY KEY,
+  document    TEXT   NOT NULL CHECK (document <> ''),
+  version     BIGINT NOT NULL CHECK (version > 0),
+  created_at  BIGINT NOT NULL,
+  updated_at  BIGINT NOT NULL
+);
+
+CREATE TABLE vault_policy_list (
+  id       BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+  version  BIGINT NOT NULL CHECK (version >= 0)
+);
+
+CREATE TABLE vault_policy_versions (
+  name      TEXT   NOT NULL,
+  version   BIGINT NOT NULL CHECK (version > 0),
+  document  TEXT   NOT NULL,
+  at        BIGINT NOT NULL,
+  PRIMARY KEY (name, version)
 );
 
 CREATE INDEX allowances_unused ON allowances (created_at) WHERE first_used_at IS NULL;
+
+CREATE INDEX approvals_by_request ON approvals (request, seq);
+
+CREATE INDEX approvals_open ON approvals (expires_at) WHERE state IN ('pending', 'approved');
+
+CREATE INDEX approvals_pending ON approvals (key_id) WHERE state = 'pending';
 
 CREATE INDEX audit_rows_at ON audit_rows (at, writer, seq);
 
@@ -400,6 +462,10 @@ CREATE INDEX transactions_settled_at ON transactions (settled_at) WHERE settled_
 
 CREATE INDEX transactions_token_id ON transactions (token_id) WHERE settled_at IS NOT NULL;
 
+CREATE INDEX transactions_untold ON transactions (id) WHERE told = 0;
+
 CREATE INDEX usage_reports_due ON usage_reports (due_at);
 
 CREATE INDEX usage_reports_subject ON usage_reports (subject);
+
+CREATE INDEX vault_keys_parent ON vault_keys (parent) WHERE parent <> '';

@@ -32,6 +32,8 @@ namespace {
 constexpr std::string_view kModule = "app";
 constexpr std::size_t kKeySize = 32;
 constexpr Millis kUpkeepEvery{60'000};
+constexpr Millis kTellSalesEvery{1'000};
+constexpr int kSalesAtOnce = 100;     // other writes wait as long as these take
 constexpr Millis kUsageGrace{2'000};  // for reports that are due at the end
 constexpr Millis kWatchEvery{2'000};
 constexpr Millis kUpstreamTick{1'000};
@@ -99,6 +101,7 @@ Task<void> Runtime::main(std::function<Task<void>(const Addresses&)> ready) {
   if (outcome_) {
     TaskGroup background;
     background.start(upkeep());
+    background.start(tell_of_sales());
     background.start(watch_files());
     background.start(tick_upstreams());
     if (services_ && is_shared(loaded_.config)) background.start(watch_services());
@@ -428,6 +431,18 @@ Task<void> Runtime::upkeep() {
                  {{"transactions", pruned->settled}, {"sessions", pruned->sessions}});
     }
     co_await loop_.sleep(kUpkeepEvery);
+  }
+}
+
+/// What was sold gets its row in the audit, a moment later: no request waits for it.
+Task<void> Runtime::tell_of_sales() {
+  while (true) {
+    co_await loop_.sleep(kTellSalesEvery);
+    auto told = co_await tell_sales(*store_, kSalesAtOnce);
+    while (told && *told == kSalesAtOnce) told = co_await tell_sales(*store_, kSalesAtOnce);
+    if (!told)
+      OCTROI_LOG(warn, kModule, "sales are not in the audit yet",
+                 {{"error", told.error().message()}});
   }
 }
 

@@ -98,6 +98,7 @@ class Runtime {
   /// Probes the addresses of these services from now on.
   void watch_upstreams(const paywall::Snapshot& snapshot);
   Task<void> upkeep();
+  Task<void> tell_of_sales();
   Task<void> tick_upstreams();
   Task<void> watch_files();
   Task<void> shut_down();

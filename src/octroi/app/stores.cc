@@ -1,6 +1,7 @@
 #include "octroi/app/stores.h"
 
 #include "octroi/adapters/postgres/store.h"
+#include "octroi/adapters/sql/store.h"
 #include "octroi/adapters/sqlite/store.h"
 #include "octroi/config/load.h"
 
@@ -45,6 +46,12 @@ Result<std::unique_ptr<ledger::Store>> open_store(const config::Config& config) 
   postgres::PostgresOptions options;
   options.session = session_of(config);
   return postgres::open_postgres_store(std::move(options), system_clock());
+}
+
+Task<Result<int>> tell_sales(ledger::Store& store, int limit) {
+  auto* const engine = dynamic_cast<sql::SqlStore*>(&store);
+  if (engine == nullptr) co_return 0;
+  co_return co_await engine->tell_sales(limit);
 }
 
 Result<std::vector<sql::MigrationStatus>> store_status(const config::Config& config) {

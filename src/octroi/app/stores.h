@@ -25,6 +25,9 @@ ErrorInfo error_info(StoreErrc e);
 /// Whether other processes may write to it too.
 [[nodiscard]] bool is_shared(const config::Config& config);
 
+/// Writes the audit's rows for at most `limit` sales that have none; how many there were.
+Task<Result<int>> tell_sales(ledger::Store& store, int limit);
+
 [[nodiscard]] Result<std::vector<sql::MigrationStatus>> store_status(const config::Config& config);
 /// Up or down to `target`; below 0: to the newest. Returns the number of steps.
 [[nodiscard]] Result<int> migrate_store(const config::Config& config, std::int64_t target);

@@ -8,10 +8,13 @@
 #include <gtest/gtest.h>
 
 #include "octroi/adapters/sql/migrations.h"
+#include "octroi/ledger/approvals.h"
 #include "octroi/ledger/services.h"
 #include "octroi/ledger/sessions.h"
 #include "octroi/ledger/spend_ledger.h"
 #include "octroi/ledger/store_testing.h"
+#include "octroi/ledger/vault_keys.h"
+#include "octroi/ledger/vault_policies.h"
 
 namespace octroi::sql {
 
@@ -68,6 +71,51 @@ inline Result<> populate_spends(Connection& db, std::int64_t version) {
   }
   return {};
 }
+/// A vault key, a ticket that waits, a policy with a version.
+inline Result<> populate_governance(Connection& db, std::int64_t version) {
+  if (version < 11) return {};
+  const auto hash = ledger::digest_of(7);
+  OCTROI_CHECK(
+      db.run("INSERT INTO vault_keys (id, secret_hash, pair_id, pair_hash, live, vendor, policy,"
+             " name, server, agent, run, state, created_at, changed_at)"
+             " VALUES ('k1', ?1, 'AC1', ?1, 1, 'stripe', 'bot', '', '', 'helper', '', 'active',"
+             " 1, 2)",
+             ByteView(hash)));
+  OCTROI_CHECK(db.run("UPDATE vault_key_list SET version = 1"));
+  if (version < 12) return {};
+  OCTROI_CHECK(
+      db.run("INSERT INTO approvals (id, request, body, key_id, vendor, operation, method, path,"
+             " customer, policy, run, agent, amount, reason, state, asked_at, expires_at,"
+             " decided_by, used_by) VALUES ('apr_1', ?1, ?1, 'k1', 'stripe', 'charges.create',"
+             " 'POST', '/v1/charges', '', 'bot', '', 'helper', 5, 'why', 'pending', 1, 99, '', '')",
+             ByteView(hash)));
+  if (version < 13) return {};
+  OCTROI_CHECK(
+      db.run("INSERT INTO vault_policies (name, document, version, created_at, updated_at)"
+             " VALUES ('bot', '{}', 2, 1, 2)"));
+  return db.run(
+      "INSERT INTO vault_policy_versions (name, version, document, at)"
+      " VALUES ('bot', 2, '{}', 2)");
+}
+/// What populate_governance() wrote, with whatever the schema kept of it.
+inline void expect_governance(ledger::Store& store, std::int64_t version) {
+  using namespace ledger;  // NOLINT(google-build-using-namespace): the port's words
+  const auto keys = sync(store.vault_keys()->list_vault_keys());
+  ASSERT_TRUE(keys) << keys.error().message();
+  ASSERT_EQ(keys->keys.size(), version >= 11 ? 1U : 0U);
+  if (version >= 11) {
+    EXPECT_EQ(keys->keys[0].agent, "helper");
+    EXPECT_EQ(keys->keys[0].parent, "");
+    EXPECT_FALSE(keys->keys[0].canary);
+  }
+  const auto tickets = sync(store.approvals()->list_approvals(ApprovalState::pending, 10));
+  ASSERT_TRUE(tickets) << tickets.error().message();
+  EXPECT_EQ(tickets->size(), version >= 12 ? 1U : 0U);
+  const auto changed =
+      sync(store.vault_policies()->change_policy({"bot", "{}", {}, UnixMillis{9}}));
+  ASSERT_TRUE(changed) << changed.error().message();
+  EXPECT_EQ(changed->version, version >= 13 ? 3 : 1);
+}
 /// What populate_spends() wrote, with whatever the schema kept of it.
 inline void expect_spends(ledger::Store& store, std::int64_t version) {
   using namespace ledger;  // NOLINT(google-build-using-namespace): the port's words
@@ -123,6 +171,7 @@ inline Result<> populate(Connection& db, std::int64_t version) {
   if (version >= 4) OCTROI_CHECK(populate_session(db));
   OCTROI_CHECK(populate_services_and_sums(db, version));
   OCTROI_CHECK(populate_spends(db, version));
+  OCTROI_CHECK(populate_governance(db, version));
   return db.run("INSERT INTO secrets (name, value, created_at) VALUES ('ring', ?, 1)",
                 as_bytes("kept"));
 }
@@ -152,6 +201,7 @@ inline void expect_sums(ledger::Store& store, std::int64_t version) {
   ASSERT_EQ(services->services.size(), version >= 6 ? 1U : 0U);
   if (version >= 6) EXPECT_EQ(services->services[0].auth_scheme, "l402");
   expect_spends(store, version);
+  expect_governance(store, version);
 }
 
 /// What populate() wrote, as a store on the newest schema tells it.

@@ -48,9 +48,10 @@ Result<std::vector<std::int64_t>> offers_of(Connection& db, const PaymentHash& h
 Result<bool> book_offer(Connection& db, const PaymentHash& hash, std::int64_t id, UnixMillis when) {
   OCTROI_CHECK(db.run(
       "INSERT INTO transactions (id, hash, auth_type, service, amount_msat, challenge_id, token_id,"
-      " request_id, created_at, expires_at, state, settled_at) /*pg OVERRIDING SYSTEM VALUE*/"
+      " request_id, created_at, expires_at, state, settled_at, told)"
+      " /*pg OVERRIDING SYSTEM VALUE*/"
       " SELECT id, hash, auth_type, service, amount_msat, challenge_id, token_id, request_id,"
-      " created_at, expires_at, 'settled', ? FROM offers WHERE id = ? AND hash = ?"
+      " created_at, expires_at, 'settled', ?, 0 FROM offers WHERE id = ? AND hash = ?"
       " ON CONFLICT (hash, auth_type) DO NOTHING",
       when.value, id, hash.bytes()));
   const bool added = db.changes() > 0;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "octroi/adapters/sql/operations.h"
+#include "octroi/adapters/sql/sale_operations.h"
 
 namespace octroi::sql {
 
@@ -191,6 +192,14 @@ Task<Result<PruneReport>> SqlStore::prune(UnixMillis now, Retention keep) {
     more = step.more;
   }
   co_return total;
+}
+
+Task<Result<int>> SqlStore::tell_sales(int limit) {
+  return lanes_->writer(SqlJournal::kKey)
+      .call<int>(SqlJournal::kKey,
+                 [tip = journal_.tip(), now = journal_.now(), limit](Connection& db) {
+                   return sql::tell_sales(db, *tip, now, limit);
+                 });
 }
 
 Task<Result<>> SqlStore::ping() {

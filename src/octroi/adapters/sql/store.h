@@ -86,6 +86,8 @@ class SqlStore : public ledger::Store {
   using Store::prune;
   Task<Result<ledger::PruneReport>> prune(UnixMillis now, ledger::Retention keep) override;
   Task<Result<>> ping() override;
+  /// Writes the audit's rows for at most `limit` sales that have none; how many there were.
+  Task<Result<int>> tell_sales(int limit);
 
  protected:
   [[nodiscard]] const std::string& boot() const { return *boot_; }

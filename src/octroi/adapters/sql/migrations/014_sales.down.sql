@@ -1,0 +1,2 @@
+DROP INDEX transactions_untold;
+ALTER TABLE transactions DROP COLUMN told;
