@@ -293,6 +293,7 @@ Fault HeadParser::request_target(std::string_view target) {
   const std::size_t end = std::min(after.find_first_of("/?"), after.size());
   if (!is_host(after.substr(0, end))) return Fault::bad_target;
   absolute_ = true;
+  https_ = scheme == 5;  // of the two that are left
   authority_part_ = part(after.substr(0, end));
   target_part_ = part(after.substr(end));
   return Fault::none;

@@ -96,6 +96,8 @@ class HeadParser {
   [[nodiscard]] std::string_view target() const noexcept { return target_; }
   /// Whether the request line named scheme and host.
   [[nodiscard]] bool absolute() const noexcept { return absolute_; }
+  /// And whether that scheme was https.
+  [[nodiscard]] bool absolute_https() const noexcept { return absolute_ && https_; }
   /// The Host field; "" in HTTP/1.0 without one.
   [[nodiscard]] std::string_view host() const noexcept { return host_; }
   [[nodiscard]] Version version() const noexcept { return version_; }
@@ -160,6 +162,7 @@ class HeadParser {
   [[nodiscard]] std::string_view at(Part p) const noexcept { return {base_ + p.at, p.size}; }
   Part method_part_, target_part_, authority_part_, host_part_;
   bool absolute_ = false;
+  bool https_ = false;
   bool tunnel_ = false;  // CONNECT
   std::string_view method_, target_, host_;
   Headers::Entries fields_;

@@ -238,6 +238,22 @@ TEST(Connect, IsReadWhereTunnelsAreOpened) {
   }
 }
 
+TEST(AbsoluteForm, KeepsItsScheme) {
+  for (const auto& [target, absolute, https] :
+       std::initializer_list<std::tuple<std::string, bool, bool>>{
+           {"/x", false, false},
+           {"http://a/x", true, false},
+           {"https://a/x", true, true},
+           {"HTTPS://a", true, true},
+       }) {
+    HeadParser parser(HeadParser::Kind::request, {});
+    const std::string bytes = "GET " + target + " HTTP/1.1\r\nHost: a\r\n\r\n";
+    ASSERT_EQ(parser.parse(bytes), Step::done) << target;
+    EXPECT_EQ(parser.absolute(), absolute) << target;
+    EXPECT_EQ(parser.absolute_https(), https) << target;
+  }
+}
+
 TEST(Signals, OfConnectionExpectAndUpgrade) {
   HeadParser parser(HeadParser::Kind::request, {});
   const std::string bytes =

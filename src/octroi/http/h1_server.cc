@@ -140,6 +140,9 @@ void H1Connection::accept_head() {
   for (char& c : request_.authority) c = lower(c);
   request_.version = parser_.version();
   request_.absolute = parser_.absolute();
+  // What a proxy is asked for need not be how it is asked.
+  if (context_.limits.tunnels)
+    request_.scheme = peer_.tls || parser_.absolute_https() ? "https" : "http";
   parser_.copy_fields(request_.headers);
   const Signals& said = parser_.signals();
   if (said.names_fields) drop_named_fields();

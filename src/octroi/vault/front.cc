@@ -124,7 +124,7 @@ void Front::publish(std::shared_ptr<const KeyBook> book) {
   book_ = std::move(book);
   for (Blind* tunnel : blind_) {
     const ledger::VaultKey* key = book_->by_id(tunnel->key_id);
-    if (key != nullptr && check_key(*key, shared_.clock.now())) continue;
+    if (key != nullptr && book_->check(*key, shared_.clock.now())) continue;
     for (net::Stream* end : tunnel->ends) end->close();
   }
 }
@@ -213,7 +213,8 @@ Result<const ledger::VaultKey*> Front::key_of(const Shown& shown) const {
   OCTROI_TRY(const PresentedKey presented, shown.read());
   const ledger::VaultKey* key = book_->find(presented);
   if (key == nullptr) return fail(Errc::unknown_key, "this vault key is not known here");
-  OCTROI_CHECK(check_key(*key, shared_.clock.now()));
+  if (key->canary && shared_.alarm) shared_.alarm("", key->id, "");
+  OCTROI_CHECK(book_->check(*key, shared_.clock.now()));
   return key;
 }
 
@@ -252,6 +253,8 @@ Task<Result<const ledger::VaultKey*>> Front::admit_other(http::Exchange& exchang
   Result<const ledger::VaultKey*> key =
       *shown ? key_of((**shown).shown)
              : fail(Errc::no_key, "show a vault key in Proxy-Authorization (in the proxy's URL)");
+  if (key && !book_->allows(**key, exchange.peer().address.address))
+    key = fail(Errc::denied, "this vault key may not be used from this address");
   if (!key && may) {
     count("refused");
     co_await say(&exchange, 407, key.error());
@@ -301,7 +304,7 @@ Task<void> Front::tunnel_blindly(http::Exchange& exchange, std::string host, std
   if (!client) co_return;
   const UnixMillis now = shared_.clock.now();
   const ledger::VaultKey* still = book_->by_id(key_id);
-  if (stale_ || still == nullptr || !check_key(*still, now)) co_return;
+  if (stale_ || still == nullptr || !book_->check(*still, now)) co_return;
   const Millis until_it_expires = still->expires ? *still->expires - now : Millis(0);
   count("blind");
   const Blind entry(*this, key_id, **client, **upstream);
@@ -309,7 +312,8 @@ Task<void> Front::tunnel_blindly(http::Exchange& exchange, std::string host, std
       loop_, until_it_expires, http::tunnel(std::move(*client), std::move(*upstream), kBlindIdle));
 }
 
-/// A request in absolute-form to a host that is no vendor's: clear text on the way there.
+/// A request in absolute-form to a host that is no vendor's: on the way there in clear text or not,
+/// as its scheme says.
 Task<void> Front::forward_plain(http::Exchange& exchange, std::optional<ProxyKey> shown) {
   http::RequestHead& head = exchange.request();
   const auto where = where_of(head.authority, head.scheme == "https" ? kHttpsPort : kHttpPort);
@@ -323,7 +327,7 @@ Task<void> Front::forward_plain(http::Exchange& exchange, std::optional<ProxyKey
   if (!key) co_return;
   count("plain");
   http::RelayOptions options;
-  options.upstream = {"http", where->host, where->port};
+  options.upstream = {head.scheme, where->host, where->port};
   options.host = head.authority;
   options.max_body = kMostPlainBody;
   const http::RelayResult result = co_await http::relay(exchange, *plain_, std::move(options));
