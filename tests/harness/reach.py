@@ -12,7 +12,7 @@ from typing import Any, Callable
 import httpx
 
 from . import web
-from .process import environment
+from .process import environment, wait_for
 from .vault import Key, Vault
 
 STRIPE = "api.stripe.com"
@@ -48,6 +48,16 @@ def tunnel(vault: Vault, host: str = STRIPE, port: int = 443, proxy: str | None 
     link = http.client.HTTPSConnection("127.0.0.1", vault.port, timeout=30, context=context or trust(vault))
     link.set_tunnel(host, port, {"Proxy-Authorization": proxy} if proxy else {})
     return link
+
+
+def outcomes(vault: Vault, count: int, *words: str) -> list[dict[str, Any]]:
+    """The rows of what became of calls, once there are so many: they are written after the answer."""
+
+    def rows() -> list[dict[str, Any]] | None:
+        found = [row for row in vault.audit(*words) if row["kind"] == "call.outcome"]
+        return found if len(found) >= count else None
+
+    return wait_for(rows, 20, "the outcomes")  # type: ignore[return-value]
 
 
 Ask = Callable[[str, str, "dict[str, str]", "str | None"], web.Response]

@@ -17,7 +17,7 @@ import pytest
 
 from harness.peers import NODE_HOME, node_missing, node_program
 from harness.process import environment, wait_for
-from harness.reach import FORM, STRIPE
+from harness.reach import FORM, STRIPE, outcomes
 from harness.vault import REAL_STRIPE_KEY, Key, Vault
 from harness.web import request
 
@@ -285,7 +285,7 @@ def test_an_mcp_server_that_wraps_stripe_is_capped(stripe_vault, localstripe):
     assert [c.target for c in localstripe.calls] == ["/v1/customers", "/v1/refunds", "/v1/refunds"]
     for call in localstripe.calls:
         assert call.all("Authorization") == [f"Bearer {REAL_STRIPE_KEY}"]
-    rows = [r for r in vault.audit("--run", "mcp-run") if r["kind"] == "call.outcome"]
+    rows = outcomes(vault, 4, "--run", "mcp-run")
     assert [(r["operation"], r["verdict"], r.get("reason"), r["server"]) for r in rows] == [
         ("customers.create", "allowed", None, "mcp"),
         ("refunds.create", "allowed", None, "mcp"),
