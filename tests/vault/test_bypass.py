@@ -50,6 +50,7 @@ SHAPES = {
     "not_utf8": ("/v1/charges", FORM, "amount=1&currency=usd&description=%ff", {}),
     "empty_field": ("/v1/charges", FORM, "amount=1&&currency=usd", {}),
     "amount_index": ("/v1/charges", FORM, "amount=1&amount[0]=100000&currency=usd", {}),
+    "pushed_and_numbered": ("/v1/charges", FORM, "amount=1&currency=usd&expand[0]=x&expand[]=y", {}),
     "amount_below": ("/v1/charges", FORM, "amount[value]=100000&currency=usd", {}),
     "amount_hex": ("/v1/charges", FORM, "amount=0x186a0&currency=usd", {}),
     "amount_zeroes": ("/v1/charges", FORM, "amount=0000001&currency=usd", {}),

@@ -1,6 +1,7 @@
 #include "octroi/vault/form.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -156,7 +157,11 @@ Result<std::string> canonical_path(std::string_view path) {
 Result<Form> Form::parse(std::string_view text, const Rules& rules) {
   Form form;
   std::set<std::string, std::less<>> seen;
-  std::set<std::string, std::less<>> containers;
+  // By name, what stands in it: elements that are pushed ("a[]"), or ones with a name ("a[0]").
+  struct Inside {
+    bool pushed = false, named = false;
+  };
+  std::map<std::string, Inside, std::less<>> containers;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('&'), text.size());
     const std::string_view piece = text.substr(0, end);
@@ -180,9 +185,16 @@ Result<Form> Form::parse(std::string_view text, const Rules& rules) {
       return ambiguous(fmt::format("the form field {} stands there twice", shown(*name)));
     if (!rules.free_names) {
       for (std::size_t at = name->find('['); at != std::string::npos; at = name->find('[', at + 1))
-        containers.insert(name->substr(0, at));
+        (name->compare(at, 2, "[]") == 0 ? containers[name->substr(0, at)].pushed
+                                         : containers[name->substr(0, at)].named) = true;
     }
     form.fields_.emplace_back(std::move(*name), std::move(*value));
+  }
+  for (const auto& [name, inside] : containers) {
+    // Which place a pushed element gets beside numbered ones, readers do not agree about.
+    if (inside.pushed && inside.named)
+      return ambiguous(
+          fmt::format("the form field {} has elements with and without an index", shown(name)));
   }
   for (const auto& [name, value] : form.fields_) {
     if (containers.contains(name))

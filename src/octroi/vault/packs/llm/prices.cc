@@ -154,9 +154,8 @@ Result<MicroUsd> ModelPrice::cost(const Tokens& t) const {
   OCTROI_TRY(const MicroUsd sum, in.plus(out));
   constexpr std::int64_t kScale = 100'000'000;  // a million tokens, and percent
   OCTROI_TRY(const MicroUsd searched, kSearch.times(t.searches));
-  OCTROI_TRY(const MicroUsd whole,
-             MicroUsd::from_raw(sum.count() / kScale +
-                                (sum.count() % kScale != 0 ? 1 : 0) /* raw: rounded up */));
+  const std::int64_t raw = sum.count(); /* raw: rounded up to a millionth */
+  OCTROI_TRY(const MicroUsd whole, MicroUsd::from_raw(raw / kScale + (raw % kScale != 0 ? 1 : 0)));
   return whole.plus(searched);
 }
 
