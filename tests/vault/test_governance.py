@@ -175,6 +175,9 @@ def test_policies_are_made_changed_and_rolled_back_while_it_runs(stripe_vault, c
     assert [(v["version"], v["policy"]["max_amount"]) for v in versions] == [(3, "5 usd"), (2, "6 usd"), (1, "5 usd")]
     decided = sorted((r["policy_version"], r["verdict"]) for r in outcomes(vault, 4))
     assert decided == [(1, "allowed"), (1, "denied"), (2, "allowed"), (3, "denied")]
+    assert vault.command("policy", "show", "live")["max_amount"] == "5 usd"
+    refused = vault.command("policy", "explain", "live", "POST /v1/charges", "--data", "amount=501&currency=usd", ok=False)
+    assert refused.returncode == 7 and json.loads(refused.stdout)["reason"] == "amount_over_max"
     # The file's own are changed in the file.
     assert vault.command("policy", "set", "bot", "--file", "-", stdin=json.dumps(text), ok=False).returncode != 0
     assert {p["name"]: p["source"] for p in vault.command("policy", "list")["policies"]} == {"bot": "file", "live": "store"}

@@ -7,6 +7,7 @@
 
 #include "octroi/app/server_state.h"
 #include "octroi/app/stores.h"
+#include "octroi/app/vault_policies.h"
 #include "octroi/base/file.h"
 #include "octroi/json/writer.h"
 #include "octroi/ledger/spend_ledger.h"
@@ -90,13 +91,36 @@ Task<void> check(Call* call, PolicyQuery query) {
   call->code = kDone;
 }
 
+Task<Result<std::string>> shown_in_store(const config::Config* config, std::string name) {
+  OCTROI_CO_TRY(const auto* settings, vault_of(*config));
+  OCTROI_CO_TRY(auto store, open_store(*config));
+  co_return co_await show_policy(*store, *settings, std::move(name));
+}
+
+/// That of the file, else that of the store.
+Task<Result<Policy>> find_policy(Call* call, std::string name) {
+  auto of_file = policies_of(call->config, name);
+  if (of_file) co_return std::move(of_file->front());
+  if (!of_file.error().is(StateErrc::not_found)) co_return fail(std::move(of_file).error());
+  auto answer = co_await ask_admin(&call->loop, &call->config, "GET",
+                                   "/api/v1/policies/" + percent_encode(name));
+  if (!answer && answer.error().is(StateErrc::no_admin))
+    answer = co_await shown_in_store(&call->config, name);
+  if (!answer) co_return fail(std::move(answer).error());
+  OCTROI_CO_TRY(const auto doc, json::parse(*answer));
+  OCTROI_CO_TRY(const auto text, doc.root().object("policy"));
+  OCTROI_CO_TRY(auto out, parse(name, text.to_json()));
+  out.version = doc.root().int64("version").value_or(1);
+  co_return out;
+}
+
 Task<void> show(Call* call, PolicyQuery query) {
-  const auto policies = policies_of(call->config, query.name);
-  if (!policies) {
-    tell(call, policies.error());
+  const auto policy = co_await find_policy(call, query.name);
+  if (!policy) {
+    tell(call, policy.error());
     co_return;
   }
-  std::printf("%s\n", policies->front().text.c_str());
+  std::printf("%s\n", policy->text.c_str());
   call->code = kDone;
 }
 
@@ -207,8 +231,7 @@ Task<Result<Explained>> explain_one(Call* call, ExplainQuery query) {
   OCTROI_CO_TRY(const auto snapshot, vault::Snapshot::build(*settings, {}));
   Explained out;
   if (query.file.empty()) {
-    OCTROI_CO_TRY(auto found, policies_of(call->config, query.policy));
-    out.policy = std::move(found.front());
+    OCTROI_CO_TRY(out.policy, co_await find_policy(call, query.policy));
   } else {
     OCTROI_CO_TRY(out.policy, parse_file(query.policy, query.file));
   }
