@@ -6,6 +6,7 @@ import json
 import subprocess
 from typing import Any
 
+from harness.postgres import Postgres
 from harness.process import environment, wait_for
 from harness.settings import service
 
@@ -46,3 +47,26 @@ def test_each_sale_has_one_row(gateway, upstream, payer):
         capture_output=True, text=True, timeout=60, env=environment(), stdin=subprocess.DEVNULL,
     )
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_replicas_tell_each_sale_once(gateway, upstream, payer):
+    postgres = Postgres()
+    try:
+        store = postgres.database()
+        replicas = []
+        for _ in range(2):
+            one = gateway([service("api", "^/api/", upstream.url, schemes=["payment"], price="3 sat")], start=False)
+            one.config["store"] = store
+            del one.config["paywall"]["secret"]
+            if replicas:
+                one.config["paywall"]["realm"] = replicas[0].realm
+            replicas.append(one.start())
+        for server in replicas * 3:
+            credential = server.buy("/api/x", payer)
+            assert server.request("/api/x", headers={"Authorization": credential}).status == 200
+        wait_for(lambda: len(sales(replicas[0])) >= 6, 30, "six sales in the audit")
+        assert len({r["id"] for r in sales(replicas[1])}) == len(sales(replicas[1])) == 6
+        for server in replicas:
+            assert server.stop() == 0
+    finally:
+        postgres.stop()

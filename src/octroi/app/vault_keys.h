@@ -32,8 +32,8 @@ struct KeyRequest {
   std::string parent;    // the id of the key that it is narrower than
   std::string networks;  // "10.0.0.0/8,::1": where it may be used from
   bool test = false;
-  bool canary = false;   // nobody should use it
-  std::string shape;  // "", "vault" or "vendor", or one of a vendor's ("stripe", "restricted", …)
+  bool canary = false;  // nobody should use it
+  std::string shape;    // "", "vault" or "vendor", or one of a vendor's ("stripe", "restricted", …)
   std::optional<UnixMillis> expires;
   [[nodiscard]] static Result<KeyRequest> from_json(const json::Value& root);
   [[nodiscard]] std::string to_json() const;

@@ -1,8 +1,8 @@
 // octroi/app/vault_policies.h: policies of the vault door that stand in the store, beside those of
 // the configuration file: put, removed, rolled back, listed; and what is left of their caps.
 //
-// A policy of the file is changed in the file only, and hides one of the store with its name. One of
-// the store that cannot be read any more (its vendor is gone) is left out, and its keys open
+// A policy of the file is changed in the file only, and hides one of the store with its name. One
+// of the store that cannot be read any more (its vendor is gone) is left out, and its keys open
 // nothing.
 //
 // Errors   VaultKeyErrc, policy's, the store's.   Thread: the caller's loop.
@@ -26,7 +26,7 @@ Task<Result<InForce>> policies_in_force(ledger::Store& store, vault::VaultSettin
 
 struct PolicyPut {
   std::string name;
-  std::string document;  // JSON
+  std::string document;                  // JSON
   std::optional<std::int64_t> expected;  // as ledger::PolicyChange
 };
 /// Judged, then written; the policy as policy_json shows it.

@@ -16,8 +16,8 @@
 #include <utility>
 
 #include "octroi/audit/memory_journal.h"
-#include "octroi/ledger/consumption.h"
 #include "octroi/ledger/call_book.h"
+#include "octroi/ledger/consumption.h"
 #include "octroi/ledger/memory_approvals.h"
 #include "octroi/ledger/memory_bundles.h"
 #include "octroi/ledger/memory_reports.h"
