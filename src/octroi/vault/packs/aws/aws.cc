@@ -196,9 +196,12 @@ class AwsPack final : public VendorPack {
       input.facts.emplace_back("bucket", std::move(at.bucket));
       if (!at.key.empty()) input.facts.emplace_back("key", std::move(at.key));
     }
-    if (!is_word(action) || service.empty() ||
-        (holds(kKeyMakers, service) && !(service == "sts" && action == "GetCallerIdentity")))
-      return routed;
+    // Not by a path either: what it makes opens the account without us.
+    if (holds(kKeyMakers, service) && !(service == "sts" && action == "GetCallerIdentity")) {
+      return fail(Errc::unknown_operation,
+                  fmt::format("operations of {} make keys, and are never passed on", service));
+    }
+    if (!is_word(action) || service.empty()) return routed;
     return Operation{service + "." + action, direction_of(service, action), kNamed};
   }
 

@@ -137,12 +137,6 @@ INSTANTIATE_TEST_SUITE_P(
             "ec2.RunInstances",
             write,
             unknown},
-        Row{"makes_keys",
-            {"iam", "POST", "/", kForm, "Action=CreateAccessKey"},
-            "",
-            write,
-            unknown},
-        Row{"takes_a_role", {"sts", "POST", "/", kForm, "Action=AssumeRole"}, "", write, unknown},
         Row{"who_am_i",
             {"sts", "POST", "/", kForm, "Action=GetCallerIdentity"},
             "sts.GetCallerIdentity",
@@ -189,6 +183,16 @@ TEST(Aws, RefusesWhatCanBeReadInTwoWays) {
                           {{"x-amz-target", "D.PutItem"}, {"x-amz-target", "D.DeleteTable"}}}));
   EXPECT_FALSE(
       read_call({"dynamodb", "POST", "/", kForm, "Action=x", {{"x-amz-target", "D.PutItem"}}}));
+}
+
+TEST(Aws, NeverMakesKeys) {
+  for (const auto& [service, action] :
+       {std::pair("iam", "CreateAccessKey"), std::pair("sts", "AssumeRole"),
+        std::pair("organizations", "CreateAccount")}) {
+    const auto got = read_call({service, "POST", "/", kForm, std::string("Action=") + action});
+    ASSERT_FALSE(got) << service;
+    EXPECT_TRUE(got.error().is(Errc::unknown_operation)) << service;
+  }
 }
 
 TEST(Aws, SignsWithTheRealKey) {
