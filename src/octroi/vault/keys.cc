@@ -136,8 +136,8 @@ std::string signer_name(const ledger::VaultKey& key) {
   // Sixteen characters of base32 over eighty bits of the pair's name, which is a hash.
   static constexpr std::string_view kBase32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
   std::string out = "AKIA";
-  const auto raw = from_hex(std::string_view(key.pair_id).substr(std::min<std::size_t>(
-      2, key.pair_id.size())));
+  const auto raw =
+      from_hex(std::string_view(key.pair_id).substr(std::min<std::size_t>(2, key.pair_id.size())));
   if (!raw || raw->size() < 10) return out;
   std::uint32_t bits = 0;
   int have = 0;

@@ -110,7 +110,7 @@ struct VaultSettings {
   Millis reconcile_every{5 * 60'000};   // holds without an outcome; 0: only when asked to
   Millis reconcile_grace{15 * 60'000};  // before what a vendor does not show is released
   Millis keep_spends = std::chrono::hours(24 * 400);  // what was settled or released
-  std::shared_ptr<const Secret> signer_master;  // of keys that sign; null: there are none
+  std::shared_ptr<const Secret> signer_master;        // of keys that sign; null: there are none
   std::string key_file;  // of 32 bytes, for sealed credentials; empty: beside the store
   ProxySettings proxy;
   ApprovalSettings approvals;
