@@ -31,6 +31,10 @@
 #include "octroi/vault/scrub.h"
 #include "octroi/vault/snapshot.h"
 
+namespace octroi::http {
+struct RelayResult;
+}  // namespace octroi::http
+
 namespace octroi::vault {
 
 /// What all workers share; outlives them.
@@ -104,6 +108,8 @@ class Broker {
   Task<void> undo(std::string id, UnixMillis reserved_at);
   void swap(Visit& visit);
   Task<Result<>> forward(Visit& visit);
+  Result<> not_sent(Visit& visit, const http::RelayResult& result);
+  Task<Result<>> not_answered(Visit& visit, const http::RelayResult& result);
   void settle(Visit& visit, Outcome outcome);
   [[nodiscard]] static MicroUsd cost_of(const Visit& visit);
   void release(Visit& visit);

@@ -1,0 +1,91 @@
+// Calls that wait for a human.
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "octroi/base/log.h"
+#include "octroi/vault/broker_visit.h"
+
+namespace octroi::vault {
+
+ApprovalDesk::Question Broker::question_of(Visit& visit) const {
+  ApprovalDesk::Question q;
+  ledger::Approval& a = q.about;
+  a.request = digest_of({visit.key->id, visit.call.operation, visit.input.method, visit.input.path,
+                         visit.input.query.text(), visit.input.body});
+  a.body = visit.body_hash;
+  a.key_id = visit.key->id;
+  a.vendor = visit.call.vendor;
+  a.operation = visit.call.operation;
+  a.method = visit.input.method;
+  a.path = visit.input.path;
+  if (!visit.call.customers.empty()) a.customer = visit.call.customers.front();
+  a.policy = visit.policy->name;
+  a.run = visit.call.run;
+  a.agent = visit.call.agent;
+  a.amount = visit.decision.amount;
+  a.reason = visit.decision.message;
+  q.used_by = reservation_id(visit);
+  q.rules = visit.snapshot->settings.approvals;
+  q.gone = [v = &visit] { return v->revoked || v->left; };
+  return q;
+}
+
+/// Waits for a human, and goes on when one agreed to exactly this request.
+Task<Result<>> Broker::ask_human(Visit& visit) {
+  visit.exchange.on_gone([](void* v) { static_cast<Visit*>(v)->left = true; }, &visit);
+  auto answer = co_await shared_.approvals->ask(visit.exchange.loop(), question_of(visit));
+  visit.exchange.on_gone(nullptr, nullptr);
+  if (!answer) {
+    OCTROI_LOG(error, kModule, "an approval cannot be asked for",
+               {{"error", answer.error().message()}});
+    co_return fail(Errc::unavailable, "approvals cannot be asked for now; nothing was sent");
+  }
+  if (!answer->passed) co_return not_approved(visit, *answer);
+  visit.ticket = answer->ticket.id;
+  // Time went by: windows, rates and the policy's end are judged as they are now.
+  visit.started = shared_.clock.now();
+  visit.decision = judge(visit);
+  if (visit.decision.verdict == policy::Verdict::allow ||
+      visit.decision.verdict == policy::Verdict::approve)
+    co_return Result<>{};
+  co_await give_back_ticket(visit);
+  visit.reason = std::string(policy::to_string(visit.decision.reason));
+  co_return fail(code_of(visit.decision.reason), visit.decision.message);
+}
+
+Result<> Broker::not_approved(Visit& visit, const ApprovalDesk::Answer& answer) {
+  using ledger::ApprovalState;
+  const std::string& why = visit.decision.message;
+  visit.reason = std::string(policy::to_string(policy::Reason::needs_approval));
+  if (answer.full) {
+    return fail(Errc::denied, why + "; too many of this key's requests wait for one already");
+  }
+  visit.refused_ticket = answer.ticket.id;
+  switch (answer.ticket.state) {
+    case ApprovalState::denied:
+      visit.reason = "approval_denied";
+      return fail(Errc::denied,
+                  fmt::format("{}; it was denied (ticket {})", why, answer.ticket.id));
+    case ApprovalState::expired:
+      visit.reason = "approval_expired";
+      return fail(Errc::denied,
+                  fmt::format("{}; nobody answered in time (ticket {})", why, answer.ticket.id));
+    case ApprovalState::pending:
+    case ApprovalState::approved:
+    case ApprovalState::used:
+      break;
+  }
+  return fail(Errc::denied,
+              fmt::format("{}; ticket {} was opened: once it is approved, send the same request "
+                          "again, before {}",
+                          why, answer.ticket.id, to_rfc3339(answer.ticket.expires)));
+}
+
+/// Nothing was sent: whoever agreed agreed to a call that is still to be made.
+Task<void> Broker::give_back_ticket(Visit& visit) {
+  if (visit.ticket.empty() || visit.before || shared_.approvals == nullptr) co_return;
+  co_await shared_.approvals->give_back(std::exchange(visit.ticket, {}), reservation_id(visit));
+}
+
+}  // namespace octroi::vault

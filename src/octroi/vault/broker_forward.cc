@@ -1,0 +1,145 @@
+// To the vendor with the real key, and back without it.
+#include <array>
+#include <utility>
+
+#include "octroi/base/log.h"
+#include "octroi/http/relay.h"
+#include "octroi/vault/answer_filter.h"
+#include "octroi/vault/broker_visit.h"
+#include "octroi/vault/questions.h"
+
+namespace octroi::vault {
+
+namespace {
+
+constexpr std::size_t kKeptAnswer = 256 * 1024;  // of an answer, to settle by
+
+/// Fields that are this hop's, name the agent, or would change what the answer is.
+constexpr std::array<std::string_view, 16> kNotForwarded = {
+    "x-agent-run-id",   "accept-encoding",  "range",
+    "if-range",         "if-none-match",    "if-modified-since",
+    "expect",           "content-length",   "content-type",
+    "content-encoding", "content-md5",      "forwarded",
+    "x-forwarded-for",  "x-forwarded-host", "x-forwarded-proto",
+    "x-real-ip"};
+
+audit::Verdict verdict_of(Outcome::State state) {
+  switch (state) {
+    case Outcome::State::done:
+      return audit::Verdict::allowed;
+    case Outcome::State::refused:
+      return audit::Verdict::failed;
+    case Outcome::State::unknown:
+      break;
+  }
+  return audit::Verdict::unknown;
+}
+
+}  // namespace
+
+std::shared_ptr<const Needles> Broker::needles_for(const Vendor& vendor,
+                                                   const ledger::VaultKey& key) {
+  std::string name = vendor.settings.name;
+  if (vendor.pack->hides_per_key()) name += "/" + key.id;
+  std::shared_ptr<const Needles>& kept = needles_[name];
+  if (kept == nullptr) {
+    auto made = std::make_shared<Needles>();
+    for (auto& hidden : vendor.pack->hidden(*vendor.real, key))
+      made->add(hidden.text, std::move(hidden.instead));
+    kept = std::move(made);
+  }
+  return kept;
+}
+
+/// The head that the vendor gets: what was read, and the real key.
+void Broker::swap(Visit& visit) {
+  http::RequestHead& head = visit.exchange.request();
+  // Before anything is put in: a Connection field names what is taken out.
+  http::strip_hop_by_hop(head.headers);
+  for (const std::string_view name : kNotForwarded) head.headers.remove(name);
+  if (const VendorQuestions* questions = visit.vendor->pack->questions();
+      questions != nullptr && !visit.reservation.empty())
+    questions->mark(visit.operation, visit.input, visit.reservation);
+  if (!visit.input.body.empty()) head.headers.set("Content-Type", visit.input.content_type);
+  head.headers.set("Accept-Encoding", "identity");
+  std::string idempotency_key;
+  if (!visit.vendor->pack->idempotency_header().empty() &&
+      visit.call.direction != policy::Direction::read) {
+    // Keys of two agents of one account do not meet; and a call without one gets its own, so that
+    // its outcome can be asked for.
+    idempotency_key = "octroi_" + (visit.reservation.empty() ? visit.id : visit.reservation);
+  }
+  if (visit.call.direction == policy::Direction::read &&
+      !visit.vendor->pack->idempotency_header().empty())
+    head.headers.remove(visit.vendor->pack->idempotency_header());
+  visit.vendor->pack->prepare(
+      {head, visit.input, *visit.vendor->real, *visit.key, idempotency_key});
+  head.target = visit.vendor->settings.base_path + visit.input.path;
+  if (const std::string query = visit.input.query.text(); !query.empty())
+    head.target += "?" + query;
+  visit.vendor->pack->sign({head, visit.input, *visit.vendor->real, *visit.key, idempotency_key},
+                           visit.vendor->authority, shared_.clock.now());
+}
+
+/// To the vendor and back.
+Task<Result<>> Broker::forward(Visit& visit) {
+  const bool spends = visit.call.direction != policy::Direction::read;
+  auto needles = needles_for(*visit.vendor, *visit.key);
+  const auto reader = visit.vendor->pack->listen(visit.operation, visit.input);
+  AnswerFilter filter(needles, kKeptAnswer, reader.get());
+  const bool to_the_end = spends && (reader == nullptr || !reader->ends_with_agent());
+  GuardedExchange guarded(visit.exchange, needles, filter, to_the_end);
+  http::RelayOptions options;
+  options.upstream = visit.vendor->origin;
+  options.host = visit.vendor->authority;
+  options.buffered_body = visit.input.body;
+  options.repeat_idempotent = !spends;
+  options.timeouts.first_byte = visit.vendor->settings.timeout;
+  options.filter = &filter;
+  // A new connection to a vendor takes longer than a revocation may.
+  options.may_send = [this, &visit] { return check_still_open(visit); };
+  const http::RelayResult result =
+      co_await http::relay(guarded, clients_.client_for(*visit.vendor), std::move(options));
+  visit.revoked_timer.stop();
+  visit.upstream_status = filter.status();
+  if (filter.found() > 0) {
+    OCTROI_LOG(warn, kModule, "a vendor's answer held the real key; it was cut out",
+               {{"vendor", visit.vendor->settings.name}, {"call", visit.id}});
+  }
+  if (result.state == http::RelayState::refused) co_return not_sent(visit, result);
+  if (result.state == http::RelayState::failed) co_return co_await not_answered(visit, result);
+  Outcome outcome = reader != nullptr ? reader->outcome(filter.ended())
+                                      : visit.vendor->pack->settle(visit.operation, filter.status(),
+                                                                   filter.headers(), filter.body(),
+                                                                   filter.whole());
+  if (filter.status() == 0) outcome.state = Outcome::State::unknown;
+  settle(visit, outcome);
+  const bool cut_off = visit.revoked && visit.outcome.state == Outcome::State::done;
+  co_await tell_outcome(
+      visit, cut_off ? audit::Verdict::revoked_inflight : verdict_of(visit.outcome.state));
+  co_return Result<>{};
+}
+
+Result<> Broker::not_sent(Visit& visit, const http::RelayResult& result) {
+  release(visit);
+  visit.outcome.state = Outcome::State::refused;
+  if (result.error && errc_of(*result.error)) return fail(*result.error);
+  return fail(Errc::upstream_failed, "the vendor cannot be reached; nothing was sent");
+}
+
+/// The vendor has the request, and the agent has nothing of an answer.
+Task<Result<>> Broker::not_answered(Visit& visit, const http::RelayResult& result) {
+  const bool coded = result.error && result.error->is(Errc::encoded_answer);
+  Outcome outcome;
+  if (coded) outcome.state = by_status(visit.upstream_status);
+  settle(visit, outcome);
+  co_await tell_outcome(visit, verdict_of(outcome.state));
+  visit.announced = false;  // its outcome is written
+  co_return fail(coded ? Errc::encoded_answer : Errc::unknown_outcome,
+                 coded ? "the vendor's answer cannot be searched for secrets and is withheld"
+                       : "the vendor did not answer; whether it acted is not known, and what "
+                         "it may cost stays reserved: do not send it again under a new "
+                         "idempotency key");
+}
+
+}  // namespace octroi::vault
