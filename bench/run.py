@@ -323,7 +323,7 @@ class Bench:
             return counted(s, lambda: wrk(s.url("h1", path(s)), self.seconds, s.authorization, 64))
 
         def lone(s: Server) -> dict:
-            return counted(s, lambda: load(s.ports["h1"], path(s), seconds=self.seconds, connections=1, authorization=s.authorization))
+            return counted(s, lambda: wrk(s.url("h1", path(s)), self.seconds, s.authorization, 1))
 
         nginx = self.main("nginx")
         return [
