@@ -185,8 +185,11 @@ class Vault:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> "Vault":
+    def write(self) -> None:
         self.file.write_text(dump(self.config))
+
+    def start(self) -> "Vault":
+        self.write()
         self._starts += 1
         self.program = program = Program(
             f"serve-{self._starts}", [self.binary, "serve", "--config", self.file], self.directory

@@ -39,6 +39,18 @@ def test_a_registered_key_is_sealed_and_used(make_vault, capture, leaks):
     leaks.exempt(vault.directory / "vault.key")
 
 
+def test_everything_can_be_set_up_before_the_first_start(make_vault, capture, leaks):
+    """The server makes its admin token when it first starts; until then nobody can need it."""
+    leaks.register(REAL_STRIPE_KEY, "real key")
+    vault = make_vault({"stripe": (capture, None, {})}, {"bot": {"vendor": "stripe", "endpoints": ["customers.*"]}})
+    del vault.config["admin"]["auth"]
+    vault.write()
+    vault.command("vault", "register", "stripe", stdin=REAL_STRIPE_KEY + "\n")
+    key = vault.issue("stripe", "bot")
+    vault.start()
+    assert vault.request("/stripe/v1/customers", key).status == 200
+
+
 def test_keys_work_without_a_running_server(stripe_vault, capture):
     vault = stripe_vault()
     vault.stop()

@@ -45,6 +45,19 @@ def child_environment(vault: Vault, key: Key | None, *flags: str, **env: str) ->
     return json.loads(done.stdout)
 
 
+def test_a_file_with_the_key_may_be_what_key_issue_printed(stripe_vault, tmp_path):
+    vault = stripe_vault()
+    key = vault.issue("stripe", "bot")
+    show = [sys.executable, "-c", "import os; print(os.environ['STRIPE_API_KEY'])"]
+    seen = []
+    for name, text in (("alone", key.text + "\n"), ("printed", json.dumps(key.whole) + "\n")):
+        path = tmp_path / name
+        path.write_text(text)
+        path.chmod(0o600)
+        seen.append(run(vault, None, *show, flags=("--vault", f"@{path}")).stdout)
+    assert seen[0] == seen[1] and "vault" in seen[0]
+
+
 def test_what_the_program_finds(stripe_vault, tmp_path):
     vault = stripe_vault()
     key = vault.issue("stripe", "bot")

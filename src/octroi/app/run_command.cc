@@ -60,6 +60,17 @@ Result<std::string> door_of(const Invocation& call, const RunFlags& flags) {
   return text;
 }
 
+/// The key alone on the first line, or what `octroi key issue` printed.
+Secret key_in(const Secret& file) {
+  const std::string_view text = file.reveal_text();
+  if (text.starts_with('{')) {
+    if (const auto issued = json::parse(text)) {
+      if (const auto key = issued->root().string("key")) return Secret(*key);
+    }
+  }
+  return Secret(text.substr(0, text.find_first_of("\r\n")));
+}
+
 Result<std::vector<Secret>> keys_of(const Invocation& call, const RunFlags& flags) {
   std::vector<Secret> out;
   for (const std::string& text : flags.keys) {
@@ -68,9 +79,7 @@ Result<std::vector<Secret>> keys_of(const Invocation& call, const RunFlags& flag
       continue;
     }
     OCTROI_TRY(Secret file, read_secret_file(text.substr(1), kLongestKeyFile));
-    std::string_view line = file.reveal_text();
-    line = line.substr(0, line.find_first_of("\r\n"));
-    out.emplace_back(line);
+    out.push_back(key_in(file));
   }
   const auto found = call.host.env.find(std::string(kKeyVariable));
   if (out.empty() && found != call.host.env.end())
@@ -207,7 +216,8 @@ void add_run_commands(cli::CommandLine& line) {
             .options =
                 [flags](OptionSet& set) {
                   set.repeated("--vault", flags->keys,
-                               "A vault key, or @FILE with one; $OCTROI_VAULT_KEY otherwise.");
+                               "A vault key, or @FILE with one or with what `octroi key issue` "
+                               "printed; $OCTROI_VAULT_KEY otherwise.");
                   set.option("--proxy", flags->proxy,
                              "Where the vault listens; otherwise as configured.");
                   set.option("--run", flags->run, "What this run is called in the audit.");

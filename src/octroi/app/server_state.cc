@@ -38,8 +38,12 @@ Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* confi
     request.headers.set("Authorization",
                         "Bearer " + std::string(config->admin.token->reveal_text()));
   } else if (!config->admin.token_file.empty()) {
-    OCTROI_CO_TRY(auto token, read_secret_file(config->admin.token_file));
-    request.headers.set("Authorization", "Bearer " + std::string(token.reveal_text()));
+    auto token = read_secret_file(config->admin.token_file);
+    // The first server to start makes it.
+    if (!token && token.error().kind() == ErrorKind::not_found)
+      co_return fail(StateErrc::no_admin, "no server has listened at admin.listen yet");
+    if (!token) co_return fail(std::move(token).error());
+    request.headers.set("Authorization", "Bearer " + std::string(token->reveal_text()));
   }
   if (!ask.if_match.empty()) request.headers.set("If-Match", ask.if_match);
   if (!ask.if_none_match.empty()) request.headers.set("If-None-Match", ask.if_none_match);
