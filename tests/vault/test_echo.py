@@ -89,6 +89,22 @@ def test_no_spelling_in_any_coding_and_in_no_piece(stripe_vault, capture, coding
     assert not shown, shown
 
 
+@pytest.mark.parametrize("size", [0, 500, 60_000, 300_000])
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_short_answer_keeps_a_length(stripe_vault, capture, coding, size):
+    """Also one that was packed into few bytes is let go of when it turns out to be long."""
+    vault = stripe_vault()
+    key = vault.issue("stripe", "bot")
+    text = "x" * size + SPELLINGS["raw"] + "y"
+    packed = CODINGS[coding](text.encode())
+    capture.reply = lambda call: Reply(headers=(() if coding == "identity" else (("Content-Encoding", coding),)), body=packed)
+    answer = vault.request("/stripe/v1/customers", key)
+    assert answer.status == 200 and answer.text == "x" * size + answer.text[size:]
+    assert answer.text.endswith("y") and not shows(answer.text)
+    lengths = answer.all("Content-Length")
+    assert lengths == ([str(len(answer.text))] if size < 64 * 1024 else [])
+
+
 def test_an_answer_that_cannot_be_searched_is_withheld(stripe_vault, capture):
     vault = stripe_vault()
     key = vault.issue("stripe", "bot")

@@ -6,6 +6,8 @@ namespace octroi::vault {
 
 namespace {
 
+constexpr std::size_t kMostHeld = 64 * 1024;
+
 /// The one coding, or nothing for none; an error for several or an unknown one.
 Result<std::unique_ptr<Inflater>> inflater_for(const http::Headers& headers) {
   std::unique_ptr<Inflater> none;
@@ -33,7 +35,7 @@ void AnswerFilter::see(const http::ResponseHead& head) {
 Task<Result<http::Filtering>> AnswerFilter::begin(http::ResponseHead& head,
                                                   std::optional<std::uint64_t> length) {
   see(head);
-  std::ignore = length;
+  announced_ = length;
   OCTROI_CO_TRY(inflater_, inflater_for(head.headers));
   if (inflater_ != nullptr) {
     head.headers.remove("content-encoding");
@@ -94,8 +96,25 @@ Task<Result<>> GuardedExchange::start(http::ResponseHead head,
                                       std::optional<std::uint64_t> length) {
   if (filter_.status() == 0) filter_.see(head);
   scrub(*needles_, head.headers);
+  if (!length && may_hold()) {
+    held_ = std::move(head);
+    co_return Result<>{};
+  }
   auto started = co_await agent_.start(std::move(head), length);
   co_return taken(std::move(started));
+}
+
+bool GuardedExchange::may_hold() const {
+  return filter_.announced() && *filter_.announced() <= kMostHeld;
+}
+
+Task<Result<>> GuardedExchange::let_go() {
+  http::ResponseHead head = std::move(*held_);
+  held_.reset();
+  auto sent = co_await agent_.start(std::move(head), std::nullopt);
+  const std::string body = std::move(held_body_);
+  if (sent && !body.empty()) sent = co_await agent_.write(as_bytes(body));
+  co_return taken(std::move(sent));
 }
 
 Result<> GuardedExchange::taken(Result<> written) {
@@ -106,6 +125,11 @@ Result<> GuardedExchange::taken(Result<> written) {
 
 Task<Result<>> GuardedExchange::write(ByteView chunk) {
   if (left_) co_return Result<>{};
+  if (held_) {
+    held_body_ += as_text(chunk);
+    if (held_body_.size() > kMostHeld) co_return co_await let_go();  // it was packed
+    co_return Result<>{};
+  }
   auto written = co_await agent_.write(chunk);
   co_return taken(std::move(written));
 }
@@ -114,6 +138,9 @@ Task<Result<>> GuardedExchange::finish(const http::Headers& trailers) {
   if (left_) co_return fail(http::Errc::closed, "the agent left");
   http::Headers clean = trailers;
   scrub(*needles_, clean);
+  if (held_ && clean.empty())
+    co_return co_await agent_.respond(std::move(*held_), std::move(held_body_));
+  if (held_) OCTROI_CO_CHECK(co_await let_go());
   co_return co_await agent_.finish(clean);
 }
 

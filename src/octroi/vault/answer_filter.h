@@ -39,6 +39,8 @@ class AnswerFilter final : public http::BodyFilter {
   /// Whether all of it came, kept or not.
   [[nodiscard]] bool ended() const { return ended_; }
   [[nodiscard]] std::uint64_t found() const { return scrubber_.found(); }
+  /// The length of what the vendor sends, where it said so.
+  [[nodiscard]] std::optional<std::uint64_t> announced() const { return announced_; }
   /// Also for answers without a body, which no filter is asked about.
   void see(const http::ResponseHead& head);
 
@@ -53,11 +55,14 @@ class AnswerFilter final : public http::BodyFilter {
   std::string body_;
   http::Headers headers_;
   int status_ = 0;
+  std::optional<std::uint64_t> announced_;
   bool whole_ = false;
   bool cut_ = false;    // more came than is kept
   bool ended_ = false;  // it came to its end
 };
 
+/// What a search leaves of an answer is known when it is over. A short answer whose length the
+/// vendor knew is held until then, and goes out at once with its length.
 class GuardedExchange final : public http::Exchange {
  public:
   GuardedExchange(http::Exchange& agent, std::shared_ptr<const Needles> needles,
@@ -85,12 +90,17 @@ class GuardedExchange final : public http::Exchange {
  private:
   /// What became of a write, as the relay should see it.
   Result<> taken(Result<> written);
+  [[nodiscard]] bool may_hold() const;
+  /// It became longer than was to be expected.
+  Task<Result<>> let_go();
 
   http::Exchange& agent_;
   std::shared_ptr<const Needles> needles_;
   AnswerFilter& filter_;
   bool to_the_end_;
   bool left_ = false;
+  std::optional<http::ResponseHead> held_;
+  std::string held_body_;
 };
 
 }  // namespace octroi::vault
