@@ -80,6 +80,13 @@ bool is_currency(std::string_view text) {
          });
 }
 
+/// An authorisation of which more than its amount may be captured; captures are counted with it.
+bool may_take_more(const Input& input) {
+  return std::ranges::any_of(input.form.fields(), [](const auto& field) {
+    return field.first.ends_with("[request_overcapture]") && field.second != "never";
+  });
+}
+
 /// Reads the fields of one request into a Call.
 class Reading {
  public:
@@ -162,6 +169,10 @@ class Reading {
       case Amount::optional:
       case Amount::required:
         break;
+    }
+    if (may_take_more(input_)) {
+      out.amount = AmountState::unknown;
+      return {};
     }
     OCTROI_TRY(const auto amount, field(row_->field));
     // Version 2 has both in one object: "amount": {"value": 100, "currency": "usd"}.
@@ -325,7 +336,8 @@ class StripePack final : public VendorPack {
         "charges.capture", "payment_intents.confirm", "payment_intents.capture"};
     std::string id;
     const bool later = std::ranges::find(kLaterSteps, operation.name) != kLaterSteps.end();
-    if (later) std::ignore = path_matches(stripe::table()[operation.row].path, input.path, &id);
+    if (later && !may_take_more(input))
+      std::ignore = path_matches(stripe::table()[operation.row].path, input.path, &id);
     return id;
   }
 

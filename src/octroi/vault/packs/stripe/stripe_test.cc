@@ -101,6 +101,15 @@ INSTANTIATE_TEST_SUITE_P(
         AmountRow{"refund_all", "/v1/refunds", "charge=ch_1", unknown, 0},
         AmountRow{"update_without", "/v1/payment_intents/pi_1", "description=x", none, 0},
         AmountRow{"update_with", "/v1/payment_intents/pi_1", "amount=5&currency=usd", known, 5},
+        AmountRow{"over", "/v1/payment_intents",
+                  "amount=5&currency=usd&payment_method_options[card][request_overcapture]="
+                  "if_available",
+                  unknown, 0},
+        AmountRow{"over_later", "/v1/payment_intents/pi_1",
+                  "payment_method_options[card][request_overcapture]=if_available", unknown, 0},
+        AmountRow{"not_over", "/v1/payment_intents",
+                  "amount=5&currency=usd&payment_method_options[card][request_overcapture]=never",
+                  known, 5},
         AmountRow{"invoice", "/v1/invoices/in_1/pay", "", unknown, 0},
         AmountRow{"subscription", "/v1/subscriptions", "customer=cus_1", unknown, 0},
         AmountRow{"customer", "/v1/customers", "email=a@b.c", none, 0},
@@ -178,6 +187,17 @@ TEST(Stripe, ReadsVersionTwo) {
   EXPECT_EQ(pack->extract(operation, in)->amount, unknown);
   in.body_kind = BodyKind::form;
   EXPECT_FALSE(pack->takes(operation, in));
+}
+
+TEST(Stripe, AConfirmationThatAllowsMoreDoesNotGoOnWithWhatWasCounted) {
+  const auto pack = make_stripe_pack();
+  const std::string path = "/v1/payment_intents/pi_1/confirm";
+  const auto begun = [&](const char* form) {
+    const Input in = input("POST", path, form);
+    return pack->continues(pack->route("POST", path), in);
+  };
+  EXPECT_EQ(begun(""), "pi_1");
+  EXPECT_EQ(begun("payment_method_options[card][request_overcapture]=if_available"), "");
 }
 
 TEST(Stripe, SeesMoneyThatMovesAside) {
