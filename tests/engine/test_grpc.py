@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Callable, Iterator
 
 import grpc
@@ -17,6 +17,7 @@ import pytest
 
 from harness import payment
 from harness.process import free_port, wait_for
+from harness.serving import Server
 from harness.settings import service
 
 LARGE = 3 * 1024 * 1024
@@ -471,10 +472,9 @@ def test_grpc_web_passes_unharmed(gateway):
         def log_message(self, *_: object) -> None:
             pass
 
-    web_server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=web_server.serve_forever, args=(0.05,), daemon=True).start()
+    web_server = Server(Handler)
     try:
-        url = f"http://127.0.0.1:{web_server.server_address[1]}"
+        url = f"http://127.0.0.1:{web_server.port}"
         server = gateway([service("web", "^/web/", url, "0 sat", auth="off"), service("paid", "^/paid/", url)])
         answer = server.request("/web/x", "POST", {"Content-Type": "application/grpc-web+proto"}, b"\0\0\0\0\1x")
         assert answer.status == 200 and answer.body == frames
@@ -483,5 +483,4 @@ def test_grpc_web_passes_unharmed(gateway):
         # It reads statuses of HTTP, so a refusal is one.
         assert server.request("/paid/x", "POST", {"Content-Type": "application/grpc-web"}, b"").status == 402
     finally:
-        web_server.shutdown()
-        web_server.server_close()
+        web_server.stop()

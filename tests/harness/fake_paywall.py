@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Callable
 
 from . import payment
+from .serving import Server
 
 Lines = Callable[["Offer"], list[str]]
 
@@ -97,9 +97,8 @@ class FakePaywall:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server = Server(Handler)
+        self.port = self._server.port
 
     @property
     def url(self) -> str:
@@ -116,5 +115,4 @@ class FakePaywall:
         return hashlib.sha256(bytes.fromhex(preimage)).hexdigest() in self.hashes
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()

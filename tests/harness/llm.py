@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Iterator
 
+from .serving import Server
 from .vault import Call
 
 
@@ -71,20 +72,12 @@ class Models:
             def log_message(self, *_: object) -> None:
                 pass
 
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_: object) -> None:
-                pass
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server = Server(Handler)
+        self.port = self._server.port
 
     def stop(self) -> None:
         self.go.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
     def _held(self) -> Iterator[str]:
         for i, word in enumerate(self.words):

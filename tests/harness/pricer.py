@@ -7,10 +7,12 @@ import base64
 import json
 import threading
 from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Callable
 
 import grpc
+
+from .serving import Server
 
 STRING, INT, BOOL, BYTES = "string", "int", "bool", "bytes"
 
@@ -188,18 +190,15 @@ class HttpPricer(Pricer):
             def log_message(self, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = Server(Handler, port)
+        self.port = self._server.port
 
     def source(self) -> dict[str, Any]:
         return {"url": f"http://127.0.0.1:{self.port}"}
 
     def stop(self) -> None:
         self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
 
 class GrpcPricer(Pricer):

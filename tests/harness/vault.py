@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Callable
 
 from . import octroi, web
 from .process import Program, environment, free_port, wait_for
+from .serving import Server
 from .settings import dump
 
 REAL_STRIPE_KEY = "sk_test_51TheRealKeyThatNoAgentMayEverSee0123456789"
@@ -98,16 +99,8 @@ class Vendor:
             def log_message(self, *_: object) -> None:
                 pass
 
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 512
-
-            def handle_error(self, *_: object) -> None:
-                pass
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server = Server(Handler)
+        self.port = self._server.port
 
     @staticmethod
     def _ask(port: int | None, call: Call) -> Reply:
@@ -121,8 +114,7 @@ class Vendor:
         return Reply(answer.status, (("Content-Type", answer.getheader("Content-Type", "application/json")),), body)
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
 
 class LocalStripe:

@@ -4,13 +4,13 @@ that runs dry, and the refund, which pays an invoice without an amount."""
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from harness import octroi
 from harness.process import wait_for
+from harness.serving import Server
 from harness.settings import dump, service
 
 
@@ -29,11 +29,9 @@ def chat():
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    server = Server(Handler)
+    yield f"http://127.0.0.1:{server.port}"
+    server.stop()
 
 
 def test_a_session_over_lnd(octroi_binary, gateway, upstream, chat, network, lnd_lightning, leaks, workdir):

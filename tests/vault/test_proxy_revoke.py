@@ -16,6 +16,7 @@ import pytest
 from harness import reach
 from harness.postgres import Postgres
 from harness.reach import tunnel
+from harness.serving import Server
 from harness.vault import REAL_STRIPE_KEY, Key, Vault
 from harness.web import request
 
@@ -145,13 +146,9 @@ class Ticker(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def ticker():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ticker)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    server.port = server.server_address[1]
+    server = Server(Ticker)
     yield server
-    server.shutdown()
-    server.server_close()
+    server.stop()
 
 
 def test_streams_end_within_a_second(make_vault, ticker, record_property):
