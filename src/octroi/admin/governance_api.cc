@@ -26,26 +26,6 @@ tl::unexpected<Error> nothing() {
   return fail(ApiErrc::no_resource, "no such resource; see /api/v1/openapi.json");
 }
 
-int status_of(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::invalid:
-    case ErrorKind::limit:
-      return 400;
-    case ErrorKind::refused:
-      return 403;
-    case ErrorKind::not_found:
-      return 404;
-    case ErrorKind::conflict:
-      return 409;
-    case ErrorKind::unavailable:
-    case ErrorKind::timeout:
-      return 503;
-    case ErrorKind::internal:
-      return 500;
-  }
-  return 500;
-}
-
 /// The one parameter that this resource takes; empty when it is not there.
 Result<std::string> parameter(std::string_view query, std::string_view name) {
   std::string out;
@@ -100,12 +80,7 @@ bool GovernanceApi::takes(std::string_view path) {
 
 Task<void> GovernanceApi::route(http::Exchange& exchange) {
   auto made = co_await answer(exchange);
-  if (made) {
-    co_await send_json(exchange, std::move(*made));
-  } else {
-    co_await send_problem(exchange, status_of(made.error().kind()),
-                          std::string(made.error().message()));
-  }
+  co_await send_made(exchange, std::move(made));
 }
 
 Task<Result<std::string>> GovernanceApi::answer(http::Exchange& exchange) {

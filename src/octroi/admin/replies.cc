@@ -39,6 +39,37 @@ Task<void> send_json(http::Exchange& exchange, std::string body) {
 }
 
 namespace {
+int status_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::invalid:
+    case ErrorKind::limit:
+      return 400;
+    case ErrorKind::refused:
+      return 403;
+    case ErrorKind::not_found:
+      return 404;
+    case ErrorKind::conflict:
+      return 409;
+    case ErrorKind::unavailable:
+    case ErrorKind::timeout:
+      return 503;
+    case ErrorKind::internal:
+      return 500;
+  }
+  return 500;
+}
+}  // namespace
+
+Task<void> send_made(http::Exchange& exchange, Result<std::string> made) {
+  if (made) {
+    co_await send_json(exchange, std::move(*made));
+  } else {
+    co_await send_problem(exchange, status_of(made.error().kind()),
+                          std::string(made.error().message()));
+  }
+}
+
+namespace {
 std::string percent_decode(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -19,6 +19,8 @@ Task<void> send_problem(http::Exchange& exchange, int status, std::string detail
 /// 503: the store cannot say.
 Task<void> send_unavailable(http::Exchange& exchange, Error error);
 Task<void> send_json(http::Exchange& exchange, std::string body);
+/// A document, or the problem that the kind of its error is.
+Task<void> send_made(http::Exchange& exchange, Result<std::string> made);
 
 /// The decoded parameters; a name alone has an empty value.
 [[nodiscard]] std::map<std::string, std::string> query_of(std::string_view query);

@@ -41,36 +41,11 @@ Result<ledger::VaultKeyFilter> filter_of(std::string_view query, bool& all) {
   return filter;
 }
 
-int status_of(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::invalid:
-    case ErrorKind::limit:
-      return 400;
-    case ErrorKind::refused:
-      return 403;
-    case ErrorKind::not_found:
-      return 404;
-    case ErrorKind::conflict:
-      return 409;
-    case ErrorKind::unavailable:
-    case ErrorKind::timeout:
-      return 503;
-    case ErrorKind::internal:
-      return 500;
-  }
-  return 500;
-}
-
 }  // namespace
 
 Task<void> VaultApi::route(http::Exchange& exchange) {
   auto made = co_await answer(exchange);
-  if (made) {
-    co_await send_json(exchange, std::move(*made));
-  } else {
-    co_await send_problem(exchange, status_of(made.error().kind()),
-                          std::string(made.error().message()));
-  }
+  co_await send_made(exchange, std::move(made));
 }
 
 Task<Result<std::string>> VaultApi::answer(http::Exchange& exchange) {

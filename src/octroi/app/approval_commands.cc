@@ -17,27 +17,6 @@ namespace {
 
 constexpr const char* kPath = "/api/v1/approvals";
 
-std::string text_of(const json::Value& v, std::string_view name) {
-  return std::string(v.string(name).value_or(""));
-}
-
-bool nobody_listens(const Result<std::string>& answer) {
-  return !answer && answer.error().is(StateErrc::no_admin);
-}
-
-void finish(Call* call, const Result<std::string>& answer, void (*print)(const json::Value&)) {
-  if (!answer) {
-    tell(call, answer.error());
-    return;
-  }
-  call->code = kDone;
-  if (call->common.json) {
-    std::printf("%s\n", answer->c_str());
-  } else if (const auto doc = json::parse(*answer, {64, 64U << 20, false})) {
-    print(doc->root());
-  }
-}
-
 void print_list(const json::Value& root) {
   const auto rows = root.array("approvals");
   if (!rows) return;

@@ -104,8 +104,7 @@ Task<Result<Policy>> find_policy(Call* call, std::string name) {
   if (!of_file.error().is(StateErrc::not_found)) co_return fail(std::move(of_file).error());
   auto answer = co_await ask_admin(&call->loop, &call->config, "GET",
                                    "/api/v1/policies/" + percent_encode(name));
-  if (!answer && answer.error().is(StateErrc::no_admin))
-    answer = co_await shown_in_store(&call->config, name);
+  if (nobody_listens(answer)) answer = co_await shown_in_store(&call->config, name);
   if (!answer) co_return fail(std::move(answer).error());
   OCTROI_CO_TRY(const auto doc, json::parse(*answer));
   OCTROI_CO_TRY(const auto text, doc.root().object("policy"));

@@ -1,7 +1,8 @@
 #include "octroi/app/server_state.h"
 
+#include <cstdio>
+
 #include "octroi/base/file.h"
-#include "octroi/json/value.h"
 
 namespace octroi::app {
 
@@ -87,6 +88,28 @@ int with_config(const Common& common, const std::function<Task<void>(Call*)>& wo
 int tell(Call* call, const Error& error) {
   return call->code =
              tell_error(call->common, error, error.kind() == ErrorKind::invalid ? kUsage : kFailed);
+}
+
+bool nobody_listens(const Result<std::string>& answer) {
+  return !answer && answer.error().is(StateErrc::no_admin);
+}
+
+void finish(Call* call, const Result<std::string>& answer,
+            const std::function<void(const json::Value&)>& print) {
+  if (!answer) {
+    tell(call, answer.error());
+    return;
+  }
+  call->code = kDone;
+  if (call->common.json) {
+    std::printf("%s\n", answer->c_str());
+    return;
+  }
+  if (const auto doc = json::parse(*answer, {64, 64U << 20, false})) print(doc->root());
+}
+
+std::string text_of(const json::Value& v, std::string_view name) {
+  return std::string(v.string(name).value_or(""));
 }
 
 }  // namespace octroi::app

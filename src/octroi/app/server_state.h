@@ -10,6 +10,7 @@
 #include "octroi/app/commands.h"
 #include "octroi/app/context.h"
 #include "octroi/app/stores.h"
+#include "octroi/json/value.h"
 #include "octroi/ledger/store.h"
 #include "octroi/net/loop.h"
 
@@ -39,6 +40,8 @@ struct AdminAsk {
   std::string if_none_match = {};  // empty: none
 };
 Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* config, AdminAsk ask);
+/// Then the store may be opened here.
+[[nodiscard]] bool nobody_listens(const Result<std::string>& answer);
 /// As a part of a path or a query.
 [[nodiscard]] std::string percent_encode(std::string_view text);
 
@@ -52,5 +55,10 @@ struct Call {
 int with_config(const Common& common, const std::function<Task<void>(Call*)>& work);
 /// Prints the error and sets the code.
 int tell(Call* call, const Error& error);
+/// Prints the answer, as it is or as `print` shows it to a reader, or tells its error.
+void finish(Call* call, const Result<std::string>& answer,
+            const std::function<void(const json::Value&)>& print);
+/// Empty when it is not there or no text.
+[[nodiscard]] std::string text_of(const json::Value& v, std::string_view name);
 
 }  // namespace octroi::app

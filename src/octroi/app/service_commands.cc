@@ -52,10 +52,6 @@ tl::unexpected<Error> said(const admin::ServiceRefusal& refusal) {
               refusal.detail);
 }
 
-bool nobody_listens(const Result<std::string>& answer) {
-  return !answer && answer.error().is(StateErrc::no_admin);
-}
-
 std::string path_of(const std::string& name) {
   return std::string(admin::kServices) + "/" + percent_encode(name);
 }
@@ -154,20 +150,6 @@ void print_service(const json::Value& root) {
     std::printf("%-12s %lld\n", "version", static_cast<long long>(*version));
   if (const auto service = root.find("service"))
     std::printf("%-12s %s\n", "service", service->to_json().c_str());
-}
-
-void finish(Call* call, const Result<std::string>& answer,
-            const std::function<void(const json::Value&)>& print) {
-  if (!answer) {
-    tell(call, answer.error());
-    return;
-  }
-  call->code = kDone;
-  if (call->common.json) {
-    std::printf("%s\n", answer->c_str());
-    return;
-  }
-  if (const auto doc = json::parse(*answer, {64, 64U << 20, false})) print(doc->root());
 }
 
 // --- the commands

@@ -32,21 +32,6 @@ Result<StoreAnswer> open_sessions(const config::Config& config) {
   return StoreAnswer{std::move(store), sessions};
 }
 
-/// Prints the answer, as it is or for a reader; `what` makes the reader's form of it.
-void finish(Call* call, const Result<std::string>& answer,
-            const std::function<void(const json::Value&)>& what) {
-  if (!answer) {
-    tell(call, answer.error());
-    return;
-  }
-  call->code = kDone;
-  if (call->common.json) {
-    std::printf("%s\n", answer->c_str());
-    return;
-  }
-  if (const auto doc = json::parse(*answer, {64, 64U << 20, false})) what(doc->root());
-}
-
 // --- list
 
 void print_sessions(const json::Value& root) {
@@ -99,7 +84,7 @@ Task<void> list_sessions(Call* call, SessionQuery query) {
   if (!query.refund.empty()) target += "&refund=" + query.refund;
   if (filter->before) target += "&before=" + filter->before->hex();
   auto answer = co_await ask_admin(&call->loop, &call->config, "GET", target);
-  if (!answer && answer.error().is(StateErrc::no_admin)) {
+  if (nobody_listens(answer)) {
     answer = co_await list_in_store(&call->config, *filter);
   }
   finish(call, answer, print_sessions);
@@ -115,7 +100,7 @@ Task<Result<std::string>> totals_in_store(const config::Config* config) {
 
 Task<void> totals(Call* call) {
   auto answer = co_await ask_admin(&call->loop, &call->config, "GET", "/api/v1/sessions/totals");
-  if (!answer && answer.error().is(StateErrc::no_admin)) {
+  if (nobody_listens(answer)) {
     answer = co_await totals_in_store(&call->config);
   }
   finish(call, answer, [](const json::Value& root) {
@@ -188,7 +173,7 @@ Task<void> on_session(Call* call, SessionAction action, std::string text) {
   switch (action) {
     case SessionAction::show:
       answer = co_await ask_admin(&call->loop, &call->config, "GET", path);
-      if (!answer && answer.error().is(StateErrc::no_admin)) {
+      if (nobody_listens(answer)) {
         answer = co_await show_in_store(&call->config, *id);
       }
       finish(call, answer, print_session);
@@ -196,7 +181,7 @@ Task<void> on_session(Call* call, SessionAction action, std::string text) {
     case SessionAction::close:
       answer =
           co_await ask_admin(&call->loop, &call->config, "POST", path + "/close", kRefundTimeout);
-      if (!answer && answer.error().is(StateErrc::no_admin)) {
+      if (nobody_listens(answer)) {
         answer = co_await close_in_store(&call->config, *id);
       }
       finish(call, answer, print_outcome);
@@ -204,7 +189,7 @@ Task<void> on_session(Call* call, SessionAction action, std::string text) {
     case SessionAction::retry_refund:
       answer = co_await ask_admin(&call->loop, &call->config, "POST", path + "/retry-refund",
                                   kRefundTimeout);
-      if (!answer && answer.error().is(StateErrc::no_admin)) {
+      if (nobody_listens(answer)) {
         answer = fail(StateErrc::needs_server,
                       "a refund is sent by the server: start octroi serve with an admin section");
       }

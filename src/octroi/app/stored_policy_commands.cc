@@ -41,16 +41,11 @@ Task<Result<std::string>> in_store(const config::Config* config, InStore work) {
   co_return co_await work(store.get(), &*config->vault, system_clock().now());
 }
 
-std::string text_of(const json::Value& v, std::string_view name) {
-  return std::string(v.string(name).value_or(""));
-}
-
 using Print = void (*)(const json::Value&);
 
 Task<void> ask(Call* call, AdminAsk what, InStore work, Print print) {
   auto answer = co_await ask_admin(&call->loop, &call->config, std::move(what));
-  if (!answer && answer.error().is(StateErrc::no_admin))
-    answer = co_await in_store(&call->config, std::move(work));
+  if (nobody_listens(answer)) answer = co_await in_store(&call->config, std::move(work));
   if (!answer) {
     tell(call, answer.error());
     co_return;

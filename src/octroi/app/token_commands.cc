@@ -31,24 +31,8 @@ Result<StoreAnswer> open_bundles(const config::Config& config) {
   return StoreAnswer{std::move(store), bundles};
 }
 
-std::string text_of(const json::Value& v, std::string_view name) {
-  return std::string(v.string(name).value_or(""));
-}
 long long number_in(const json::Value& v, std::string_view name) {
   return static_cast<long long>(v.int64(name).value_or(0));
-}
-
-void finish(Call* call, const Result<std::string>& answer, void (*print)(const json::Value&)) {
-  if (!answer) {
-    tell(call, answer.error());
-    return;
-  }
-  call->code = kDone;
-  if (call->common.json) {
-    std::printf("%s\n", answer->c_str());
-    return;
-  }
-  if (const auto doc = json::parse(*answer, {64, 64U << 20, false})) print(doc->root());
 }
 
 Result<TokenId> id_of(std::string_view text) {
@@ -118,8 +102,7 @@ void print_token_totals(const json::Value& root) {
 
 Task<void> token_totals(Call* call) {
   auto answer = co_await ask_admin(&call->loop, &call->config, "GET", "/api/v1/tokens/totals");
-  if (!answer && answer.error().is(StateErrc::no_admin))
-    answer = co_await totals_in_store(&call->config);
+  if (nobody_listens(answer)) answer = co_await totals_in_store(&call->config);
   finish(call, answer, print_token_totals);
 }
 

@@ -38,24 +38,6 @@ Result<std::unique_ptr<ledger::Store>> open_keys(const config::Config& config) {
   return store;
 }
 
-std::string text_of(const json::Value& v, std::string_view name) {
-  return std::string(v.string(name).value_or(""));
-}
-
-void finish(Call* call, const Result<std::string>& answer,
-            const std::function<void(const json::Value&)>& print) {
-  if (!answer) {
-    tell(call, answer.error());
-    return;
-  }
-  call->code = kDone;
-  if (call->common.json) {
-    std::printf("%s\n", answer->c_str());
-  } else if (const auto doc = json::parse(*answer, {64, 64U << 20, false})) {
-    print(doc->root());
-  }
-}
-
 // --- key issue
 
 Task<Result<std::string>> issue_in_store(const config::Config* config, KeyRequest request) {
@@ -71,8 +53,7 @@ Task<void> issue(Call* call, KeyRequest request) {
   ask.target = "/api/v1/vault/keys";
   ask.body = request.to_json();
   auto answer = co_await ask_admin(&call->loop, &call->config, std::move(ask));
-  if (!answer && answer.error().is(StateErrc::no_admin))
-    answer = co_await issue_in_store(&call->config, std::move(request));
+  if (nobody_listens(answer)) answer = co_await issue_in_store(&call->config, std::move(request));
   finish(call, answer, [](const json::Value& root) {
     std::printf("%s\n", text_of(root, "key").c_str());
     std::fprintf(stderr, "key %s; its text is not shown again\n", text_of(root, "id").c_str());
@@ -133,8 +114,7 @@ Task<void> list(Call* call, ledger::VaultKeyFilter filter) {
   const std::string target =
       "/api/v1/vault/keys" + (one ? "/" + percent_encode(filter.id) : query_of(filter));
   auto answer = co_await ask_admin(&call->loop, &call->config, "GET", target);
-  if (!answer && answer.error().is(StateErrc::no_admin))
-    answer = co_await list_in_store(&call->config, std::move(filter));
+  if (nobody_listens(answer)) answer = co_await list_in_store(&call->config, std::move(filter));
   finish(call, answer, one ? print_key : print_keys);
 }
 
@@ -186,7 +166,7 @@ Task<void> change(Call* call, Change wanted) {
   if (!w.id.empty())
     target = fmt::format("/api/v1/vault/keys/{}/{}", percent_encode(w.id), verb_of(wanted.state));
   auto answer = co_await ask_admin(&call->loop, &call->config, "POST", target);
-  if (!answer && answer.error().is(StateErrc::no_admin))
+  if (nobody_listens(answer))
     answer = co_await change_in_store(&call->config, wanted.which, wanted.state);
   finish(call, answer, [](const json::Value& root) {
     if (const auto ids = root.array("ids")) {
@@ -265,7 +245,7 @@ Task<void> register_credential(Call* call, std::string vendor) {
   ask.target = "/api/v1/vault/credentials/" + percent_encode(vendor);
   ask.body = *sealed;
   auto answer = co_await ask_admin(&call->loop, &call->config, std::move(ask));
-  if (!answer && answer.error().is(StateErrc::no_admin))
+  if (nobody_listens(answer))
     answer = co_await register_in_store(&call->config, vendor, std::move(*sealed));
   finish(call, answer, [](const json::Value& root) {
     std::printf("the key of %s is sealed\n", text_of(root, "vendor").c_str());
@@ -406,7 +386,7 @@ Task<void> rotate(Call* call, std::string id, RotateRequest request) {
   ask.target = fmt::format("/api/v1/vault/keys/{}/rotate", percent_encode(id));
   ask.body = request.to_json();
   auto answer = co_await ask_admin(&call->loop, &call->config, std::move(ask));
-  if (!answer && answer.error().is(StateErrc::no_admin))
+  if (nobody_listens(answer))
     answer = co_await rotate_in_store(&call->config, std::move(id), std::move(request));
   finish(call, answer, [](const json::Value& root) {
     std::printf("%s\n", text_of(root, "key").c_str());

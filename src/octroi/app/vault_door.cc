@@ -105,18 +105,23 @@ Task<Result<>> VaultDoor::reload(const config::Config& config) {
   co_return Result<>{};
 }
 
-/// Returns once every worker has what the store says.
-Task<Result<>> VaultDoor::spread_keys() {
-  co_await turn_.acquire();
-  const Semaphore::Permit turn(turn_);
-  OCTROI_CO_TRY(auto keys, co_await store_.vault_keys()->list_vault_keys());
-  book_ = std::make_shared<const vault::KeyBook>(std::move(keys));
+/// Returns once every worker has it, and whatever was published to it before.
+Task<void> VaultDoor::hand_out_book() {
   std::vector<std::unique_ptr<net::Remote<bool>>> waits;
   for (auto& worker : workers_) {
     waits.push_back(std::make_unique<net::Remote<bool>>(loop_));
     worker->publish(book_, [give = waits.back()->giver()]() mutable { give(true); });
   }
   for (auto& wait : waits) co_await wait->get();
+}
+
+/// Returns once every worker has what the store says.
+Task<Result<>> VaultDoor::spread_keys() {
+  co_await turn_.acquire();
+  const Semaphore::Permit turn(turn_);
+  OCTROI_CO_TRY(auto keys, co_await store_.vault_keys()->list_vault_keys());
+  book_ = std::make_shared<const vault::KeyBook>(std::move(keys));
+  co_await hand_out_book();
   co_return Result<>{};
 }
 

@@ -50,6 +50,7 @@ class VaultDoor {
   Task<void> ask_vendors();
   Task<void> prune();
   Task<Result<>> spread_keys();
+  Task<void> hand_out_book();
   Task<Result<std::string>> issue(std::string request);
   Task<Result<std::string>> change(ledger::VaultKeyFilter which, ledger::VaultKeyState state);
   Task<Result<std::string>> rotate(std::string id, std::string request);

@@ -86,12 +86,7 @@ Task<Result<>> VaultDoor::spread_policies() {
   snapshot_ = std::move(snapshot);
   for (auto& worker : workers_) worker->publish(snapshot_);
   // Behind it in every worker's queue: what is asked after this is judged by the new policies.
-  std::vector<std::unique_ptr<net::Remote<bool>>> waits;
-  for (auto& worker : workers_) {
-    waits.push_back(std::make_unique<net::Remote<bool>>(loop_));
-    worker->publish(book_, [give = waits.back()->giver()]() mutable { give(true); });
-  }
-  for (auto& wait : waits) co_await wait->get();
+  co_await hand_out_book();
   co_return Result<>{};
 }
 

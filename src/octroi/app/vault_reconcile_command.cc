@@ -68,10 +68,6 @@ Task<Result<std::string>> in_store(net::Loop* loop, const config::Config* config
   co_return co_await reconcile.run(std::move(snapshot), std::move(request));
 }
 
-std::string text_of(const json::Value& v, std::string_view name) {
-  return std::string(v.string(name).value_or(""));
-}
-
 void print(const json::Value& root) {
   const auto vendors = root.array("vendors");
   if (!vendors) return;

@@ -11,41 +11,18 @@
 #include <openssl/x509v3.h>
 
 #include "octroi/net/address.h"
-#include "octroi/net/tls_deleter.h"
+#include "octroi/net/tls_pem.h"
 #include "octroi/net/tls_server_context.h"
 
 namespace octroi::net {
 
 namespace {
 
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using CertPtr = std::unique_ptr<X509, Deleter<X509_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-
 constexpr Millis kClocksDiffer = std::chrono::hours(1);
-
-std::string text_of(BIO* bio) {
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  return {data, static_cast<std::size_t>(size)};
-}
-
-BioPtr reader(std::string_view text) {
-  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
 
 int no_passphrase(char*, int, int, void*) { return -1; }
 
 std::time_t seconds(UnixMillis t) { return static_cast<std::time_t>(t.seconds()); }
-
-bool extend(X509* cert, X509* issuer, int what, const char* value) {
-  X509V3_CTX context;
-  X509V3_set_ctx(&context, issuer, cert, nullptr, nullptr, 0);
-  X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &context, what, value);
-  const bool added = extension != nullptr && X509_add_ext(cert, extension, -1) == 1;
-  X509_EXTENSION_free(extension);
-  return added;
-}
 
 /// Sixteen random bytes of a positive number (RFC 5280 section 4.1.2.2).
 bool number(X509* cert) {

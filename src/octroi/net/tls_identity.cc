@@ -7,34 +7,11 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
-#include "octroi/net/tls_deleter.h"
+#include "octroi/net/tls_pem.h"
 
 namespace octroi::net {
 
 namespace {
-
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using CertPtr = std::unique_ptr<X509, Deleter<X509_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-
-std::string text_of(BIO* bio) {
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  return {data, static_cast<std::size_t>(size)};
-}
-
-BioPtr reader(std::string_view text) {
-  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
-bool extend(X509* cert, X509* issuer, int what, const char* value) {
-  X509V3_CTX context;
-  X509V3_set_ctx(&context, issuer, cert, nullptr, nullptr, 0);
-  X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &context, what, value);
-  const bool added = extension != nullptr && X509_add_ext(cert, extension, -1) == 1;
-  X509_EXTENSION_free(extension);
-  return added;
-}
 
 bool fill_in(X509* cert, X509* issuer, EVP_PKEY* key, const IdentityRequest& request) {
   constexpr long kDay = 86'400;

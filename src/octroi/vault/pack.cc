@@ -110,6 +110,15 @@ Result<std::int64_t> parse_minor(std::string_view field, std::string_view text) 
   return n;
 }
 
+policy::Call call_of(const Operation& operation, const Input& input) {
+  policy::Call call;
+  call.operation = operation.name;
+  call.method = input.method;
+  call.path = input.path;
+  call.direction = operation.direction;
+  return call;
+}
+
 Outcome::State by_status(int status) {
   if (status >= 200 && status < 300) return Outcome::State::done;
   if (status >= 400 && status < 500 && status != 408) return Outcome::State::refused;

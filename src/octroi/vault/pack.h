@@ -207,6 +207,20 @@ class VendorPack {
 /// One step of a path template: "/v1/charges/{id}/capture"; `{…}` is one segment.
 [[nodiscard]] bool path_matches(std::string_view pattern, std::string_view path,
                                 std::string* captured = nullptr);
+/// The row of a pack's table (method, path, name, direction) that a request is, HEAD as GET;
+/// without one, `otherwise`.
+template <class Table>
+[[nodiscard]] Operation find_operation(const Table& table, std::string_view method,
+                                       std::string_view path, Operation otherwise) {
+  if (method == "HEAD") method = "GET";
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    if (table[i].method == method && path_matches(table[i].path, path))
+      return {std::string(table[i].name), table[i].direction, i};
+  }
+  return otherwise;
+}
+/// A call of which nothing is known yet but which it is.
+[[nodiscard]] policy::Call call_of(const Operation& operation, const Input& input);
 /// Digits only, at most 12, no leading zero.
 [[nodiscard]] Result<std::int64_t> parse_minor(std::string_view field, std::string_view text);
 /// By status alone: 2xx done, 4xx refused but for 408, everything else unknown.

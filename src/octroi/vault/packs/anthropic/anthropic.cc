@@ -130,20 +130,11 @@ class AnthropicPack final : public VendorPack {
   }
 
   Operation route(std::string_view method, std::string_view path) const override {
-    if (method == "HEAD") method = "GET";
-    for (std::size_t i = 0; i < kTable.size(); ++i) {
-      if (kTable[i].method == method && path_matches(kTable[i].path, path))
-        return {std::string(kTable[i].name), kTable[i].direction, i};
-    }
-    return {"", write, kUnknown};
+    return find_operation(kTable, method, path, {"", write, kUnknown});
   }
 
   Result<policy::Call> extract(const Operation& operation, const Input& input) const override {
-    policy::Call call;
-    call.operation = operation.name;
-    call.method = input.method;
-    call.path = input.path;
-    call.direction = operation.direction;
+    policy::Call call = call_of(operation, input);
     // The SDK's beta resources say so in the query, and nothing else.
     for (const auto& [name, value] : input.query.fields()) {
       if (input.method == "POST" && (name != "beta" || value != "true"))
@@ -158,9 +149,7 @@ class AnthropicPack final : public VendorPack {
       return call;
     }
     OCTROI_TRY(const llm::Asked asked, llm::read_asked(input, kShape, prices_));
-    call.amount =
-        asked.unpriced.empty() ? policy::AmountState::known : policy::AmountState::unknown;
-    if (asked.unpriced.empty()) call.usd = asked.most;
+    asked.tell(call);
     return call;
   }
 

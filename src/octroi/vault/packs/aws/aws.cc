@@ -206,11 +206,7 @@ class AwsPack final : public VendorPack {
   }
 
   Result<policy::Call> extract(const Operation& operation, const Input& input) const override {
-    policy::Call call;
-    call.operation = operation.name;
-    call.method = input.method;
-    call.path = input.path;
-    call.direction = operation.direction;
+    policy::Call call = call_of(operation, input);
     call.fields = input.facts;
     for (const auto& [name, value] : input.query.fields()) call.fields.emplace_back(name, value);
     for (const auto& [name, value] : input.form.fields()) call.fields.emplace_back(name, value);

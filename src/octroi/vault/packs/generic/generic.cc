@@ -67,11 +67,7 @@ class GenericPack final : public VendorPack {
   }
 
   Result<policy::Call> extract(const Operation& operation, const Input& input) const override {
-    policy::Call call;
-    call.operation = operation.name;
-    call.method = input.method;
-    call.path = input.path;
-    call.direction = operation.direction;
+    policy::Call call = call_of(operation, input);
     if (input.document) flatten(input.document->root(), "", call.fields);
     for (const auto& [name, value] : input.form.fields()) call.fields.emplace_back(name, value);
     for (const auto& [name, value] : input.query.fields()) call.fields.emplace_back(name, value);

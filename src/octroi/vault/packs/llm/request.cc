@@ -154,4 +154,9 @@ void flatten_settings(const Input& input, const Shape& shape, policy::Call& call
   }
 }
 
+void Asked::tell(policy::Call& call) const {
+  call.amount = unpriced.empty() ? policy::AmountState::known : policy::AmountState::unknown;
+  if (unpriced.empty()) call.usd = most;
+}
+
 }  // namespace octroi::vault::llm

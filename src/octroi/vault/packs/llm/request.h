@@ -5,12 +5,10 @@
 //          in the request (a picture, a file, an earlier answer) counts as the model's whole
 //          context.
 // Output   as many tokens as the request lets the model answer with, else as the model can; for
-// each
-//          answer that it asks for.
+//          each answer that it asks for.
 // Unknown  a model without a price, a field that the pack does not know, and what is billed by
-// other
-//          things than tokens (tools that run at the vendor, dearer tiers): the amount is unknown,
-//          which is for the policy's unknown_amount.
+//          other things than tokens (tools that run at the vendor, dearer tiers): the amount is
+//          unknown, which is for the policy's unknown_amount.
 // Errors   Errc::ambiguous: a bound that is no number.   Thread  pure.
 #pragma once
 
@@ -47,6 +45,9 @@ struct Asked {
   MicroUsd most;           // when `unpriced` is empty
   bool stream = false;
   std::string unpriced;  // why nobody can say what it costs
+
+  /// What it can cost, or that nobody knows.
+  void tell(policy::Call& call) const;
 };
 [[nodiscard]] Result<Asked> read_asked(const Input& input, const Shape& shape,
                                        const PriceTable& prices);

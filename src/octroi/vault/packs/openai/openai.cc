@@ -210,20 +210,11 @@ class OpenAiPack final : public VendorPack {
   }
 
   Operation route(std::string_view method, std::string_view path) const override {
-    if (method == "HEAD") method = "GET";
-    for (std::size_t i = 0; i < kTable.size(); ++i) {
-      if (kTable[i].method == method && path_matches(kTable[i].path, path))
-        return {std::string(kTable[i].name), kTable[i].direction, i};
-    }
-    return {"", write, kUnknown};
+    return find_operation(kTable, method, path, {"", write, kUnknown});
   }
 
   Result<policy::Call> extract(const Operation& operation, const Input& input) const override {
-    policy::Call call;
-    call.operation = operation.name;
-    call.method = input.method;
-    call.path = input.path;
-    call.direction = operation.direction;
+    policy::Call call = call_of(operation, input);
     if (input.method == "POST" && !input.query.empty())
       return fail(Errc::ambiguous, "parameters stand in the query of a request that has a body");
     const Cost cost = operation.row < kTable.size() ? kTable[operation.row].cost : Cost::unknown;
@@ -235,9 +226,7 @@ class OpenAiPack final : public VendorPack {
     }
     llm::flatten_settings(input, *shape, call);
     OCTROI_TRY(const llm::Asked asked, llm::read_asked(input, *shape, prices_));
-    call.amount =
-        asked.unpriced.empty() ? policy::AmountState::known : policy::AmountState::unknown;
-    if (asked.unpriced.empty()) call.usd = asked.most;
+    asked.tell(call);
     return call;
   }
 

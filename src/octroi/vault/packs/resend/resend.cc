@@ -94,20 +94,11 @@ class ResendPack final : public VendorPack {
   }
 
   Operation route(std::string_view method, std::string_view path) const override {
-    if (method == "HEAD") method = "GET";
-    for (std::size_t i = 0; i < kTable.size(); ++i) {
-      if (kTable[i].method == method && path_matches(kTable[i].path, path))
-        return {std::string(kTable[i].name), kTable[i].direction, i};
-    }
-    return {"", write, kUnknown};
+    return find_operation(kTable, method, path, {"", write, kUnknown});
   }
 
   Result<policy::Call> extract(const Operation& operation, const Input& input) const override {
-    policy::Call call;
-    call.operation = operation.name;
-    call.method = input.method;
-    call.path = input.path;
-    call.direction = operation.direction;
+    policy::Call call = call_of(operation, input);
     if (input.method != "GET" && input.method != "HEAD" && !input.query.empty())
       return fail(Errc::ambiguous, "parameters stand in the query of a request that sends mail");
     if (input.document) flatten(input.document->root(), "", call.fields);

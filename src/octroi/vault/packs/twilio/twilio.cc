@@ -155,11 +155,7 @@ class TwilioPack final : public VendorPack {
   }
 
   Result<policy::Call> extract(const Operation& operation, const Input& input) const override {
-    policy::Call call;
-    call.operation = operation.name;
-    call.method = input.method;
-    call.path = input.path;
-    call.direction = operation.direction;
+    policy::Call call = call_of(operation, input);
     if (operation.direction != read && !input.query.empty())
       return fail(Errc::ambiguous, "parameters stand in the query of a request that sends");
     for (const auto& [name, value] : input.form.fields()) call.fields.emplace_back(name, value);
