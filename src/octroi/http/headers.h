@@ -216,7 +216,7 @@ class Headers {
   /// and most fields are not those asked for: both end at this number.
   [[nodiscard]] static constexpr std::uint8_t index_of(std::string_view name) noexcept {
     if (name.empty()) return 0;
-    const auto folded = [](char c) { return static_cast<unsigned char>(c) | 0x20U; };
+    const auto folded = [](char c) -> std::size_t { return static_cast<unsigned char>(c) | 0x20U; };
     return static_cast<std::uint8_t>(
         (name.size() + 5 * folded(name.front()) + 3 * folded(name.back())) % 64);
   }
