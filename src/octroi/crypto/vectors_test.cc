@@ -11,7 +11,9 @@
 #include "octroi/crypto/hash.h"
 #include "octroi/crypto/hkdf.h"
 #include "octroi/crypto/jws.h"
+#include "octroi/crypto/jws_signer.h"
 #include "octroi/crypto/kdf.h"
+#include "octroi/crypto/mac.h"
 #include "octroi/crypto/secp256k1.h"
 #include "octroi/json/value.h"
 
@@ -81,6 +83,31 @@ TEST(Vectors, HmacSha256) {
     for (const std::uint8_t b : message) pieces.update(ByteView(&b, 1));
     EXPECT_EQ(pieces.finish(), kept.mac(message));
   });
+}
+
+TEST(Vectors, HmacByName) {
+  for_each_vector("hmac.json", [](json::Value v) {
+    const auto name = hash_from_string(v.string("hash").value());
+    ASSERT_TRUE(name);
+    EXPECT_EQ(to_string(*name), v.string("hash").value());
+    EXPECT_EQ(to_hex(hmac(*name, hex(v, "key_hex"), hex(v, "message_hex"))),
+              v.string("mac_hex").value());
+  });
+  EXPECT_FALSE(hash_from_string("md5"));
+}
+
+TEST(Vectors, HashesByNameAreThoseThatAreFixed) {
+  for_each_vector("sha256.json", [](json::Value v) {
+    EXPECT_EQ(to_hex(hash(HashName::sha256, hex(v, "message_hex"))),
+              v.string("digest_hex").value());
+  });
+  // FIPS 180-4, examples of NIST.
+  EXPECT_EQ(to_hex(hash(HashName::sha1, as_bytes("abc"))),
+            "a9993e364706816aba3e25717850c26c9cd0d89d");
+  EXPECT_EQ(to_hex(hash(HashName::sha512, as_bytes("abc"))).substr(0, 32),
+            "ddaf35a193617abacc417349ae204131");
+  EXPECT_EQ(to_hex(hmac(HashName::sha256, {}, {})),
+            "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
 TEST(Vectors, HkdfSha256) {
@@ -199,6 +226,45 @@ TEST(Vectors, Jws) {
     EXPECT_FALSE(key->verify(key->algorithm(), parts->signing_input, parts->signature));
     EXPECT_FALSE(key->verify(key->algorithm(), parts->signing_input, {}));
   });
+}
+
+JwsAlgorithm algorithm_of(json::Value v) {
+  for (const JwsAlgorithm a : {JwsAlgorithm::rs256, JwsAlgorithm::es256, JwsAlgorithm::hs256}) {
+    if (to_string(a) == v.string("algorithm").value()) return a;
+  }
+  return JwsAlgorithm::eddsa;
+}
+
+TEST(Vectors, SignsAsPublished) {
+  for_each_vector("jws_private.json", [](json::Value v) {
+    const auto signer = JwsSigner::from_pem(algorithm_of(v), Secret(v.string("pem").value()));
+    ASSERT_TRUE(signer) << signer.error().message();
+    const auto published = split_jws(v.string("token").value());
+    ASSERT_TRUE(published);
+    const auto made = signer->sign(as_text(published->header), as_text(published->payload));
+    ASSERT_TRUE(made) << made.error().message();
+    // RSASSA-PKCS1-v1_5 has one signature for a message, ECDSA many.
+    if (signer->algorithm() == JwsAlgorithm::rs256) EXPECT_EQ(*made, v.string("token").value());
+    const auto parts = split_jws(*made);
+    ASSERT_TRUE(parts);
+    EXPECT_EQ(parts->signing_input, published->signing_input);
+    const auto key = jws_key(v);
+    ASSERT_TRUE(key);
+    EXPECT_TRUE(key->verify(signer->algorithm(), parts->signing_input, parts->signature));
+  });
+}
+
+TEST(Vectors, RefusesOtherPrivateKeys) {
+  const auto doc = json::parse(read_table("jws_private.json"));
+  ASSERT_TRUE(doc);
+  const json::Value refused = doc->root().array("refused").value();
+  ASSERT_GT(refused.size(), 0U);
+  for (const json::Value v : refused.elements()) {
+    SCOPED_TRACE(v.string("name").value());
+    const auto signer = JwsSigner::from_pem(algorithm_of(v), Secret(v.string("pem").value()));
+    ASSERT_FALSE(signer);
+    EXPECT_EQ(signer.error().code(), v.string("error").value());
+  }
 }
 
 }  // namespace
