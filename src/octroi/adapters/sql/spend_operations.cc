@@ -104,8 +104,12 @@ Result<> count_into(Connection& db, WindowRow& row, const Hold& h, UnixMillis no
 /// Counts one hold in its window, or says why not.
 Result<Taken> take(Connection& db, const Hold& h, UnixMillis now) {
   for (int tries = 0; tries < kTries; ++tries) {
-    OCTROI_TRY(auto taken, take_open(db, h, now));
-    if (taken) return *std::move(taken);
+    // SQLite's writer is alone with the file: what it reads stands, and costs it less than a
+    // statement that answers.
+    if (db.engine() != Engine::sqlite) {
+      OCTROI_TRY(auto taken, take_open(db, h, now));
+      if (taken) return *std::move(taken);
+    }
     OCTROI_TRY(auto newest, lock_newest(db, h.scope));
     if (newest && newest->seen > now + kClockSkew) {
       return Taken{ReserveState::clock_went_back, newest->id, newest->usage, false};
@@ -114,7 +118,7 @@ Result<Taken> take(Connection& db, const Hold& h, UnixMillis now) {
       if (h.amount > h.limit) {
         return Taken{ReserveState::over_cap, 0, {h.scope, h.unit, h.starts, h.ends, 0, 0}, false};
       }
-      OCTROI_TRY(taken, begin_window(db, h, now));
+      OCTROI_TRY(auto taken, begin_window(db, h, now));
       if (taken) return *std::move(taken);
       continue;
     }
@@ -145,6 +149,23 @@ Result<> give_back(Connection& db, const std::vector<std::pair<Taken, std::int64
 
 // --- changes of state
 
+/// Moves what is counted in a window, and tells how it stands then.
+Result<std::optional<SpendUsage>> move_in_window(Connection& db, std::int64_t window,
+                                                 std::int64_t held, std::int64_t settled) {
+  if (db.engine() == Engine::sqlite) {  // see take()
+    OCTROI_CHECK(
+        db.run("UPDATE spend_windows SET held = held + ?2, settled = settled + ?3 WHERE id = ?1",
+               window, held, settled));
+    OCTROI_TRY(Query q,
+               db.query("SELECT " OCTROI_USAGE_COLUMNS " FROM spend_windows WHERE id = ?", window));
+    return next_usage(q);
+  }
+  OCTROI_TRY(Query q, db.query("UPDATE spend_windows SET held = held + ?2, settled = settled + ?3"
+                               " WHERE id = ?1 RETURNING " OCTROI_USAGE_COLUMNS,
+                               window, held, settled));
+  return next_usage(q);
+}
+
 Result<std::vector<SpendUsage>> move_counted(Connection& db, const StoredSpend& spend,
                                              SpendState to, MicroUsd settled) {
   std::vector<SpendUsage> out;
@@ -152,10 +173,8 @@ Result<std::vector<SpendUsage>> move_counted(Connection& db, const StoredSpend& 
     const Counted was =
         counted(spend.record.state, h.unit, h.amount, h.returns, spend.record.settled);
     const Counted is = counted(to, h.unit, h.amount, h.returns, settled);
-    OCTROI_TRY(Query q, db.query("UPDATE spend_windows SET held = held + ?2, settled = settled + ?3"
-                                 " WHERE id = ?1 RETURNING " OCTROI_USAGE_COLUMNS,
-                                 h.window, is.held - was.held, is.settled - was.settled));
-    OCTROI_TRY(auto usage, next_usage(q));
+    OCTROI_TRY(auto usage,
+               move_in_window(db, h.window, is.held - was.held, is.settled - was.settled));
     if (!usage) return fail(Errc::corrupt, "a reservation counts in a window that is not there");
     out.push_back(*std::move(usage));
   }

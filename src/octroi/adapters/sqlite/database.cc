@@ -23,6 +23,13 @@ int remember_wal_frames(void* frames, sqlite3* /*db*/, const char* /*name*/, int
   return SQLITE_OK;
 }
 
+/// Before anything else is asked of the library: without counting its memory it takes no lock for
+/// each piece that it allocates.
+void quicken_sqlite() {
+  static const int once = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(once);
+}
+
 }  // namespace
 
 class Database::Prepared final : public sql::Statement {
@@ -100,6 +107,7 @@ Database::~Database() {
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path, Access access,
                                                  const std::string& vfs) {
+  quicken_sqlite();
   sqlite3* handle = nullptr;
   const int flags = access == Access::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   const int code =
@@ -148,6 +156,7 @@ bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) =
 
 Result<> Database::begin() {
   note_transaction();
+  undo_wanted_ = false;
   return run("BEGIN IMMEDIATE");
 }
 
@@ -191,11 +200,21 @@ tl::unexpected<Error> Database::failure(int code) {
               fmt::format("{}: {} (SQLite {})", path_, sqlite3_errstr(code), code));
 }
 
-Result<> Database::nest() { return run("SAVEPOINT operation"); }
+Result<> Database::nest() {
+  if (manner_ == Manner::eager) return {};
+  return run("SAVEPOINT operation");
+}
 
-Result<> Database::keep_nested() { return run("RELEASE SAVEPOINT operation"); }
+Result<> Database::keep_nested() {
+  if (manner_ == Manner::eager) return {};
+  return run("RELEASE SAVEPOINT operation");
+}
 
 void Database::undo_nested() {
+  if (manner_ == Manner::eager) {
+    undo_wanted_ = true;
+    return;
+  }
   if (!in_transaction()) return;
   // A failure here leaves the connection broken, and the batch is rolled back as a whole.
   if (run("ROLLBACK TO SAVEPOINT operation")) static_cast<void>(run("RELEASE SAVEPOINT operation"));

@@ -51,6 +51,15 @@ class Database final : public sql::Connection {
   [[nodiscard]] sql::OfferIndex* offer_index() override { return offers_.get(); }
   [[nodiscard]] Result<> keep_offer_index();
 
+  /// How an operation is undone that says no after it has written.
+  enum class Manner : std::uint8_t {
+    careful,  // to its own savepoint, for which SQLite keeps a copy of every page that it touches
+    eager,    // by nobody but whoever began the transaction, when undo_wanted()
+  };
+  void set_manner(Manner manner) { manner_ = manner; }
+  /// In eager manner, since begin(): the transaction must be rolled back.
+  [[nodiscard]] bool undo_wanted() const { return undo_wanted_; }
+
   [[nodiscard]] bool broken() const { return broken_; }
   /// The last error was only that another process holds the write lock.
   [[nodiscard]] bool was_busy() const { return was_busy_; }
@@ -78,6 +87,8 @@ class Database final : public sql::Connection {
   std::map<std::string_view, std::unique_ptr<Prepared>> cache_;
   std::unique_ptr<sql::OfferIndex> offers_;
   int wal_frames_ = 0;
+  Manner manner_ = Manner::careful;
+  bool undo_wanted_ = false;
   bool broken_ = false;
   bool was_busy_ = false;
 };

@@ -24,20 +24,36 @@ void Writer::run_batch(sql::Batch batch) {
 }
 
 void Writer::commit_batch(sql::Batch batch) {
+  if (try_batch(batch, Database::Manner::eager)) return;
+  // With savepoints each call is undone by itself, so this is the end of it.
+  static_cast<void>(try_batch(batch, Database::Manner::careful));
+}
+
+bool Writer::try_batch(sql::Batch batch, Database::Manner manner) {
+  const auto end = [&](const Error& why) {
+    give_up(batch, why);
+    return true;
+  };
+  db_->set_manner(manner);
   if (auto begun = db_->begin(); !begun) {
     // Another program that holds the write lock has done nothing to our data: these calls fail,
     // later ones may succeed.
-    if (db_->broken()) return give_up(batch, begun.error());
+    if (db_->broken()) return end(begun.error());
     for (const auto& call : batch) call->refuse(begun.error());
-    return;
+    return true;
   }
   for (const auto& call : batch) {
-    call->run(*db_);
+    const bool good = call->run(*db_);
     if (db_->broken() || !db_->in_transaction()) {
-      return give_up(batch, Error(ledger::Errc::unavailable, "a write failed"));
+      return end(Error(ledger::Errc::unavailable, "a write failed"));
     }
+    if (manner == Database::Manner::careful || !db_->undo_wanted()) continue;
+    db_->rollback();
+    if (db_->in_transaction()) return end(Error(ledger::Errc::unavailable, "a rollback failed"));
+    return batch.size() == 1 && !good;  // it said no, and nothing of it is left
   }
-  if (auto committed = db_->commit(); !committed) give_up(batch, committed.error());
+  if (auto committed = db_->commit(); !committed) return end(committed.error());
+  return true;
 }
 
 void Writer::give_up(sql::Batch batch, const Error& why) {

@@ -1,8 +1,9 @@
 // octroi/adapters/sqlite/workers.h: what the lanes of a SQLite file do.
 //
-// The writer commits a whole batch with one fsync. When a commit fails all its calls fail, and so
-// does every later one: after a failed fsync only a restart can tell what the file holds. The
-// reader runs each call by itself.
+// The writer commits a whole batch with one fsync. It runs the calls without savepoints, because
+// almost none is ever undone; when one has to be, the batch is rolled back and run again with them.
+// When a commit fails all its calls fail, and so does every later one: after a failed fsync only a
+// restart can tell what the file holds. The reader runs each call by itself.
 #pragma once
 
 #include <memory>
@@ -24,6 +25,8 @@ class Writer final : public sql::Worker {
 
  private:
   void commit_batch(sql::Batch batch);
+  /// False: a call wants to be undone and others were run with it.
+  [[nodiscard]] bool try_batch(sql::Batch batch, Database::Manner manner);
   void give_up(sql::Batch batch, const Error& why);
 
   const std::unique_ptr<Database> db_;
