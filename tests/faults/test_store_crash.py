@@ -2,7 +2,8 @@
 and refunds of prepaid sessions, again and again over the same file: nothing that was acknowledged is
 lost, nothing happens twice, and the books balance.
 
-Runs `octroi_store_crash`, `octroi_session_crash`, `octroi_audit_crash` and `octroi_spend_crash` of the build under test. Also runs without pytest:
+Runs `octroi_store_crash`, `octroi_session_crash`, `octroi_audit_crash`, `octroi_spend_crash` and
+`octroi_wallet_crash` of the build under test. Also runs without pytest:
     python3 tests/faults/test_store_crash.py [build folder] [rounds]
 """
 
@@ -94,6 +95,15 @@ def test_what_vault_keys_spend_is_counted_and_no_cap_is_passed(tmp_path: Path) -
     found = run_rounds(tmp_path, crash_program("octroi_spend_crash"), rounds=40, seed=1)
     assert found["held"] > 100 and found["settled"] > 20, f"the storm was a breeze: {found}"
     assert (found["lost"], found["wrong"], found["exit"]) == (0, 0, 0), found
+
+
+def test_what_a_wallet_pays_has_its_rows_whenever_it_is_killed(tmp_path: Path) -> None:
+    found = run_rounds(tmp_path, crash_program("octroi_wallet_crash"), rounds=30, seed=1,
+                       things=1_000_000)
+    assert found["said"] > 100, f"the storm was a breeze: {found}"
+    assert found["cut"] > 5, f"nothing was cut between intent and outcome: {found}"
+    assert found["writers"] == 1, found
+    assert (found["lost"], found["wrong"], found["valid"], found["exit"]) == (0, 0, True, 0), found
 
 
 def test_a_second_process_is_refused_while_the_first_lives(tmp_path: Path) -> None:

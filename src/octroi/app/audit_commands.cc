@@ -1,7 +1,7 @@
 // Commands about the audit: audit tail, query, export, verify, key.
 //
 // Whoever runs them asks a running server for rows, and reads the store itself when none runs; both
-// are a Journal here. A file is verified without either.
+// are a Journal here, and so is the wallet's (--wallet). A file is verified without any.
 
 #include <cstdio>
 #include <fstream>
@@ -9,11 +9,13 @@
 #include <map>
 #include <memory>
 
+#include "octroi/adapters/sqlite/spend_audit.h"
 #include "octroi/admin/audit_json.h"
 #include "octroi/app/audit_keeper.h"
 #include "octroi/app/commands.h"
 #include "octroi/app/remote_journal.h"
 #include "octroi/app/server_state.h"
+#include "octroi/audit/checkpoint_file.h"
 #include "octroi/audit/export.h"
 #include "octroi/audit/filter.h"
 #include "octroi/base/bytes.h"
@@ -27,16 +29,38 @@ using cli::ExitCode;
 using cli::Invocation;
 using cli::OptionSet;
 
-/// The audit of the running server, or that of the store while none runs.
+/// The audit of the running server, or that of the store while none runs; or that of the wallet.
 struct Source {
   std::unique_ptr<ledger::Store> store;
+  std::unique_ptr<audit::Journal> wallet;
   std::unique_ptr<AuditKeeper> keeper;
   std::unique_ptr<RemoteJournal> remote;
   audit::Journal* journal = nullptr;
   std::string public_key;
 };
 
-Task<Result<Source>> open_source(Call* call) {
+/// Where nothing but a wallet is configured there is no other audit.
+bool only_wallet(const config::Config& c) {
+  return c.wallet && !c.paywall && !c.vault && !c.admin.listen;
+}
+
+Result<Source> open_wallet(const config::Config& config) {
+  if (!config.wallet) {
+    return fail(StateErrc::not_found,
+                "--wallet: the configuration has no wallet section; see examples/octroi.yaml");
+  }
+  const std::string file = wallet_journal_file(config);
+  Source out;
+  OCTROI_TRY(out.wallet, sqlite::open_spend_audit(file, system_clock()));
+  OCTROI_TRY(const Secret seed, sqlite::spend_audit_seed(file));
+  OCTROI_TRY(out.keeper, AuditKeeper::over(*out.wallet, seed, sqlite::spend_checkpoint_file(file)));
+  out.journal = out.wallet.get();
+  out.public_key = out.keeper->public_key();
+  return out;
+}
+
+Task<Result<Source>> open_source(Call* call, bool wallet) {
+  if (wallet || only_wallet(call->config)) co_return open_wallet(call->config);
   Source out;
   out.remote = std::make_unique<RemoteJournal>(call->loop, call->config);
   auto key = co_await out.remote->connect();
@@ -95,6 +119,7 @@ std::string row_json(const audit::Row& row) {
 struct Narrowing {
   std::map<std::string, std::string> given;  // by the name of the parameter
   std::int64_t limit = 50;
+  bool wallet = false;
 };
 
 Result<audit::Filter> filter_of(const Narrowing& n) {
@@ -114,7 +139,7 @@ Result<audit::Filter> filter_of(const Narrowing& n) {
 
 Task<Result<>> query(Call* call, Narrowing narrowing) {
   OCTROI_CO_TRY(auto filter, filter_of(narrowing));
-  OCTROI_CO_TRY(const auto source, co_await open_source(call));
+  OCTROI_CO_TRY(const auto source, co_await open_source(call, narrowing.wallet));
   OCTROI_CO_TRY(const audit::Page page, co_await source.journal->query(std::move(filter)));
   if (call->common.json) {
     print_line(admin::audit_page_json(page));
@@ -157,7 +182,7 @@ Task<Result<>> follow(Call* call, audit::Journal* journal, audit::Filter filter,
 
 Task<Result<>> tail(Call* call, Tail t) {
   OCTROI_CO_TRY(auto filter, filter_of(t.narrowing));
-  OCTROI_CO_TRY(const auto source, co_await open_source(call));
+  OCTROI_CO_TRY(const auto source, co_await open_source(call, t.narrowing.wallet));
   std::map<std::string, std::int64_t> seen;
   OCTROI_CO_TRY(const auto heads, co_await source.journal->heads());
   for (const audit::Head& head : heads) seen[head.writer] = head.seq;
@@ -183,7 +208,7 @@ Task<Result<>> export_rows(Call* call, Export e) {
   if (e.proof && (e.csv || filter.run.empty())) {
     co_return fail(StateErrc::bad_argument, "--proof: of one run, as JSON Lines: add --run ID");
   }
-  OCTROI_CO_TRY(auto source, co_await open_source(call));
+  OCTROI_CO_TRY(auto source, co_await open_source(call, e.narrowing.wallet));
   // So that the last row of now has a signature behind it.
   if (source.keeper) OCTROI_CO_CHECK(co_await source.keeper->checkpoint());
   audit::LineSink sink = [](std::string_view line) -> Result<> {
@@ -208,6 +233,7 @@ Task<Result<>> export_rows(Call* call, Export e) {
 struct Verify {
   std::string file;
   bool store = false;
+  bool wallet = false;
   std::vector<std::string> keys;
   std::string checkpoints;
 };
@@ -235,7 +261,7 @@ Result<audit::Report> verify_file(const Verify& v) {
   }
   audit::Verifier verifier(std::move(keys));
   if (!v.checkpoints.empty()) {
-    OCTROI_TRY(const auto outside, read_checkpoints(v.checkpoints));
+    OCTROI_TRY(const auto outside, audit::read_checkpoints(v.checkpoints));
     for (const audit::Checkpoint& c : outside) verifier.add_checkpoint(c);
   }
   std::ifstream file;
@@ -258,8 +284,8 @@ ExitCode tell_report(const Common& common, const Result<audit::Report>& report) 
   return report->valid() ? ExitCode::done : ExitCode::failed;
 }
 
-Task<void> verify_store_of(Call* call) {
-  auto source = co_await open_source(call);
+Task<void> verify_store_of(Call* call, bool wallet) {
+  auto source = co_await open_source(call, wallet);
   if (!source) {
     tell(call, source.error());
     co_return;
@@ -269,8 +295,8 @@ Task<void> verify_store_of(Call* call) {
   call->code = static_cast<int>(tell_report(call->common, report));
 }
 
-Task<Result<>> show_key(Call* call) {
-  OCTROI_CO_TRY(const auto source, co_await open_source(call));
+Task<Result<>> show_key(Call* call, bool wallet) {
+  OCTROI_CO_TRY(const auto source, co_await open_source(call, wallet));
   if (call->common.json) {
     json::Writer w;
     w.begin_object().field("public_key", source.public_key).end_object();
@@ -300,6 +326,8 @@ ExitCode with_source(const Invocation& invocation, Work work) {
       with_config(common, [&](Call* call) { return Steps::run(call, work); }));
 }
 
+constexpr const char* kWalletHelp = "The wallet's audit: what `octroi fetch` and `wallet` paid.";
+
 void add_filters(OptionSet& set, Narrowing& n) {
   auto& g = n.given;
   set.option("--run", g["run"], "Only this run.");
@@ -314,6 +342,7 @@ void add_filters(OptionSet& set, Narrowing& n) {
              {"allowed", "denied", "failed", "unknown", "revoked_inflight"}, "Only this verdict.");
   set.option("--from", g["from"], "Not before: 2026-11-21T00:00:00Z.");
   set.option("--to", g["to"], "Before: 2026-11-22T00:00:00Z.");
+  set.flag("--wallet", n.wallet, kWalletHelp);
 }
 
 void add_query(cli::CommandLine& line) {
@@ -380,16 +409,21 @@ void add_export(cli::CommandLine& line) {
 
 ExitCode run_verify(const Invocation& call, const Verify& v) {
   const Common common{call, call.json};
-  if (v.store == !v.file.empty()) {
-    call.err() << "octroi: audit verify: name a file that audit export wrote, or say --store\n";
+  const bool own = v.store || v.wallet;
+  if (own == !v.file.empty() || (v.store && v.wallet)) {
+    call.err() << "octroi: audit verify: name a file that audit export wrote, or say --store or "
+                  "--wallet\n";
     return ExitCode::usage;
   }
-  if (v.store && !(v.keys.empty() && v.checkpoints.empty())) {
-    call.err() << "octroi: audit verify: --key and --checkpoints go with a file; --store has its "
-                  "own\n";
+  if (own && !(v.keys.empty() && v.checkpoints.empty())) {
+    call.err() << "octroi: audit verify: --key and --checkpoints go with a file; --store and "
+                  "--wallet have their own\n";
     return ExitCode::usage;
   }
-  if (v.store) return static_cast<ExitCode>(with_config(common, verify_store_of));
+  if (own) {
+    return static_cast<ExitCode>(
+        with_config(common, [&](Call* c) { return verify_store_of(c, v.wallet); }));
+  }
   return tell_report(common, verify_file(v));
 }
 
@@ -400,11 +434,13 @@ void add_verify(cli::CommandLine& line) {
        .summary = "Checks that no row was changed, removed, added, moved or cut off, and names "
                   "the first that was; exit 1 when one was.",
        .examples = {{"octroi audit verify audit.jsonl --key HEX", "an export, offline"},
-                    {"octroi audit verify --store", "what the store holds"}},
+                    {"octroi audit verify --store", "what the store holds"},
+                    {"octroi audit verify --wallet", "what the wallet paid"}},
        .options =
            [v](OptionSet& set) {
              set.positional("FILE", v->file, "An export or a proof; - for standard input.", false);
              set.flag("--store", v->store, "The store, with the checkpoints beside it.");
+             set.flag("--wallet", v->wallet, "The wallet's journal, with those beside it.");
              set.repeated("--key", v->keys,
                           "A public key whose checkpoints count (octroi audit key).");
              set.option("--checkpoints", v->checkpoints,
@@ -415,12 +451,16 @@ void add_verify(cli::CommandLine& line) {
 }
 
 void add_key(cli::CommandLine& line) {
+  auto wallet = std::make_shared<bool>(false);
   line.add({.name = "audit key",
             .summary = "Shows the public key of the checkpoints: keep it where the server's "
                        "administrators cannot change it.",
             .examples = {{"octroi audit key > audit.pub", "for audit verify --key"}},
-            .options = {},
-            .run = [](const Invocation& call) { return with_source(call, show_key); },
+            .options = [wallet](OptionSet& set) { set.flag("--wallet", *wallet, kWalletHelp); },
+            .run =
+                [wallet](const Invocation& call) {
+                  return with_source(call, [wallet](Call* c) { return show_key(c, *wallet); });
+                },
             .json_when_piped = true});
 }
 

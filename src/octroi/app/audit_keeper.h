@@ -26,6 +26,11 @@ class AuditKeeper {
   /// Null when the store keeps no audit. `store` must outlive it.
   static Task<Result<std::unique_ptr<AuditKeeper>>> open(const config::Config* config,
                                                          ledger::Store* store);
+  /// Of a journal elsewhere, which must outlive it: the key that signs it, and its file of
+  /// checkpoints (empty: none).
+  [[nodiscard]] static Result<std::unique_ptr<AuditKeeper>> over(audit::Journal& journal,
+                                                                 const Secret& seed,
+                                                                 std::string file);
 
   [[nodiscard]] std::string public_key() const;
   /// Signs what is new. Returns the public key.
@@ -45,9 +50,5 @@ class AuditKeeper {
   audit::Checkpointer checkpointer_;
   Semaphore turn_{1};
 };
-
-/// The checkpoints of such a file. Lines that are none (the power went while one was written) are
-/// passed over, and logged.
-[[nodiscard]] Result<std::vector<audit::Checkpoint>> read_checkpoints(const std::string& path);
 
 }  // namespace octroi::app

@@ -9,6 +9,7 @@
 
 #include "octroi/cli/command.h"
 #include "octroi/cli/command_line.h"
+#include "octroi/ledger/spend_journal.h"
 
 namespace octroi::app {
 
@@ -56,11 +57,17 @@ struct FetchFlags {
   bool dry_run = false;
   std::string cacert;                // --cacert, a PEM file
   std::vector<std::string> resolve;  // host:port:address[,address]
+  ledger::Spender by;                // --run, --agent, --name: for the audit
 };
 int fetch_command(const Common& common, const FetchFlags& flags);
 
-int wallet_pay_command(const Common& common, const std::string& invoice, const std::string& max_fee,
-                       int timeout);
+struct WalletPay {
+  std::string invoice;
+  std::string max_fee;
+  int timeout = 60;    // seconds
+  ledger::Spender by;  // for the audit
+};
+int wallet_pay_command(const Common& common, const WalletPay& pay);
 int wallet_invoice_command(const Common& common, const std::string& amount, const std::string& memo,
                            const std::string& expiry);
 int wallet_balance_command(const Common& common);

@@ -77,10 +77,13 @@ Task<Result<lightning::Node*>> WalletMeans::node() {
   co_return node_->node.get();
 }
 
+std::string wallet_journal_file(const config::Config& config) {
+  return config.wallet->settings.store + "/journal.db";
+}
+
 Result<ledger::SpendJournal*> WalletMeans::journal() {
   if (!journal_) {
-    OCTROI_TRY(journal_,
-               sqlite::open_spend_journal(config_.wallet->settings.store + "/journal.db"));
+    OCTROI_TRY(journal_, sqlite::open_spend_journal(wallet_journal_file(config_)));
   }
   return journal_.get();
 }

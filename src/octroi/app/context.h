@@ -43,6 +43,9 @@ int exit_code_of(const Error& error);
 /// Runs the task to its end on a loop of its own.
 void run_on_loop(net::Loop& loop, Task<void> task);
 
+/// REQUIRES a wallet section.
+[[nodiscard]] std::string wallet_journal_file(const config::Config& config);
+
 /// The payer's node and journal, opened when first needed.
 class WalletMeans {
  public:

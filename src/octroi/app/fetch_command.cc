@@ -162,6 +162,13 @@ Result<wallet::FetchRequest> build_request(const FetchFlags& flags, const config
   return request;
 }
 
+/// The run that the request itself names is the run, unless another was given.
+ledger::Spender spender_of(const FetchFlags& flags, const wallet::FetchRequest& request) {
+  ledger::Spender by = flags.by;
+  if (by.run.empty()) by.run = request.http.headers.get("X-Agent-Run-Id").value_or("");
+  return by;
+}
+
 /// Text is what can stand in a JSON string; everything else goes to a file or stdout.
 bool is_text(const http::Response& response) {
   return response.body.size() <= kJsonBody && json::is_utf8(response.body);
@@ -360,7 +367,7 @@ Task<void> run_fetch(net::Loop* loop, const Common* common, const FetchFlags* fl
   };
   wallet::Payer payer(*client,
                       {[&means, has_wallet] { return has_wallet ? means.node() : Missing::node(); },
-                       [&means] { return means.journal(); }},
+                       [&means] { return means.journal(); }, spender_of(*flags, request)},
                       has_wallet ? config->wallet->settings.limits : wallet::Limits{},
                       system_clock());
   wallet::SessionManager sessions(

@@ -57,13 +57,14 @@ Result<Msat> amount_of(const std::string& text) {
   return *amount;
 }
 
-Task<void> pay(Session* s, std::string invoice, std::optional<Msat> max_fee, int timeout) {
+Task<void> pay(Session* s, WalletPay order, std::optional<Msat> max_fee) {
   http::ClientConfig unused;
   auto client = http::make_client(s->loop, std::move(unused));
-  wallet::Payer payer(*client,
-                      {[s] { return s->means.node(); }, [s] { return s->means.journal(); }},
-                      s->config.wallet->settings.limits, system_clock());
-  auto paid = co_await payer.pay_invoice(std::move(invoice), max_fee, Seconds(timeout));
+  wallet::Payer payer(
+      *client,
+      {[s] { return s->means.node(); }, [s] { return s->means.journal(); }, std::move(order.by)},
+      s->config.wallet->settings.limits, system_clock());
+  auto paid = co_await payer.pay_invoice(std::move(order.invoice), max_fee, Seconds(order.timeout));
   if (!paid) {
     s->code = tell_error(s->common, paid.error(), exit_code_of(paid.error()));
     co_return;
@@ -157,18 +158,17 @@ Task<void> reconcile(Session* s) {
 
 }  // namespace
 
-int wallet_pay_command(const Common& common, const std::string& text, const std::string& max_fee,
-                       int timeout) {
+int wallet_pay_command(const Common& common, const WalletPay& order) {
   std::optional<Msat> fee;
-  if (!max_fee.empty()) {
-    auto parsed = parse_msat(max_fee);
+  if (!order.max_fee.empty()) {
+    auto parsed = parse_msat(order.max_fee);
     if (!parsed)
       return tell_error(
           common, Error(WalletFlagErrc::bad_flag, "--max-fee: write an amount such as '10 sat'"),
           kUsage);
     fee = *parsed;
   }
-  return with_wallet(common, [&](Session* s) { return pay(s, text, fee, timeout); });
+  return with_wallet(common, [&](Session* s) { return pay(s, order, fee); });
 }
 
 int wallet_invoice_command(const Common& common, const std::string& amount, const std::string& memo,

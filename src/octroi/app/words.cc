@@ -61,6 +61,13 @@ void add_demo(cli::CommandLine& line) {
                 }});
 }
 
+/// Who pays, as the rows of the audit have it.
+void spender_options(OptionSet& set, ledger::Spender& by) {
+  set.option("--run", by.run, "Of which run this is, for the audit.");
+  set.option("--agent", by.agent, "Which agent pays, for the audit.");
+  set.option("--name", by.name, "What the payment is called, for the audit.");
+}
+
 void fetch_options(OptionSet& set, const std::shared_ptr<FetchFlags>& f,
                    const std::shared_ptr<std::vector<std::string>>& data,
                    const std::shared_ptr<std::array<std::int64_t, 3>>& numbers) {
@@ -96,6 +103,7 @@ void fetch_options(OptionSet& set, const std::shared_ptr<FetchFlags>& f,
              "Trust the certificates in this PEM file instead of the system's.");
   set.repeated("--resolve", f->resolve,
                "host:port:address[,address] instead of asking the resolver.");
+  spender_options(set, f->by);
 }
 
 void add_fetch(cli::CommandLine& line) {
@@ -130,7 +138,7 @@ void add_fetch(cli::CommandLine& line) {
 void add_wallet(cli::CommandLine& line) {
   line.describe_group("wallet", "The paying side: pay, be paid, look, reconcile.");
   struct Pay {
-    std::string invoice, max_fee;
+    WalletPay order;
     std::int64_t timeout = 60;
   };
   auto p = std::make_shared<Pay>();
@@ -140,14 +148,15 @@ void add_wallet(cli::CommandLine& line) {
        .examples = {{"octroi wallet pay lnbc10u1…", "the invoice names the amount"}},
        .options =
            [p](OptionSet& set) {
-             set.positional("INVOICE", p->invoice, "BOLT11.");
-             set.option("--max-fee", p->max_fee, "Most to pay for routing.");
+             set.positional("INVOICE", p->order.invoice, "BOLT11.");
+             set.option("--max-fee", p->order.max_fee, "Most to pay for routing.");
              set.option("--timeout", p->timeout, "Seconds the payment may take.");
+             spender_options(set, p->order.by);
            },
        .run =
            [p](const Invocation& call) {
-             return as_exit(wallet_pay_command({call, call.json}, p->invoice, p->max_fee,
-                                               static_cast<int>(p->timeout)));
+             p->order.timeout = static_cast<int>(p->timeout);
+             return as_exit(wallet_pay_command({call, call.json}, p->order));
            },
        .json_when_piped = true});
   struct Make {

@@ -39,6 +39,14 @@ struct SpendLimits {
 enum class SpendStage : std::uint8_t { reserved, submitted, settled, failed, unknown };
 [[nodiscard]] std::string_view to_string(SpendStage s);
 
+/// Who has it paid, as far as the payer was told.
+struct Spender {
+  std::string run;
+  std::string agent;
+  std::string name;
+  bool operator==(const Spender&) const = default;
+};
+
 struct Spend {
   PaymentHash hash;
   std::string host;    // of the service; empty for a bare invoice
@@ -46,6 +54,7 @@ struct Spend {
   Msat amount;
   Msat fee_limit;
   UnixMillis when;
+  Spender by = {};
 };
 struct SpendEntry {
   Spend spend;

@@ -238,8 +238,8 @@ Task<Result<lightning::Payment>> Payer::pay(std::string invoice_text, bolt11::In
                                                     lightning::to_string(info.network)));
   }
   const PaymentHash hash = invoice.payment_hash;
-  OCTROI_CO_CHECK(
-      journal->reserve({hash, host, scheme, *invoice.amount, most_fee, clock_.now()}, limits_));
+  OCTROI_CO_CHECK(journal->reserve(
+      {hash, host, scheme, *invoice.amount, most_fee, clock_.now(), means_.by}, limits_));
   OCTROI_CO_CHECK(journal->advance(hash, ledger::SpendStage::submitted, {}));
 
   auto paid = co_await node->pay({invoice_text, std::nullopt, most_fee, timeout});

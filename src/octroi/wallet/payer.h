@@ -85,6 +85,7 @@ class Payer {
   struct Means {
     std::function<Task<Result<lightning::Node*>>()> node;
     std::function<Result<ledger::SpendJournal*>()> journal;
+    ledger::Spender by = {};  // for the audit
   };
   Payer(http::Client& client, Means means, Limits limits, Clock& clock)
       : client_(client), means_(std::move(means)), limits_(limits), clock_(clock) {}

@@ -1,17 +1,16 @@
 #include "octroi/adapters/sqlite/spend_journal.h"
 
-#include <filesystem>
 #include <utility>
 
-#include <sys/stat.h>
-
 #include "octroi/adapters/sqlite/database.h"
-#include "octroi/base/file.h"
+#include "octroi/adapters/sqlite/spend_audit.h"
+#include "octroi/adapters/sqlite/spend_file.h"
 
 namespace octroi::sqlite {
 
 namespace {
 
+using audit::Verdict;
 using ledger::Spend;
 using ledger::SpendEntry;
 using ledger::SpendErrc;
@@ -21,26 +20,8 @@ using ledger::SpendStage;
 constexpr std::int64_t kMinute = 60'000;
 constexpr std::int64_t kDay = 86'400'000;
 
-const char* const kSchema =
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-    "CREATE TABLE IF NOT EXISTS spends("
-    " hash BLOB PRIMARY KEY, host TEXT NOT NULL, scheme TEXT NOT NULL,"
-    " amount_msat INTEGER NOT NULL CHECK(amount_msat >= 0),"
-    " fee_limit_msat INTEGER NOT NULL CHECK(fee_limit_msat >= 0),"
-    " fee_msat INTEGER NOT NULL DEFAULT 0 CHECK(fee_msat >= 0),"
-    " stage INTEGER NOT NULL, at_ms INTEGER NOT NULL);"
-    "CREATE INDEX IF NOT EXISTS spends_at ON spends(at_ms);"
-    "CREATE INDEX IF NOT EXISTS spends_stage ON spends(stage);"
-    "CREATE TABLE IF NOT EXISTS refunds("
-    " hash BLOB PRIMARY KEY, amount_msat INTEGER NOT NULL CHECK(amount_msat >= 0),"
-    " at_ms INTEGER NOT NULL);";
-
 Error unavailable(const Error& e) {
   return {SpendErrc::unavailable, "the wallet's journal: " + std::string(e.message())};
-}
-
-Error store_refused(const Error& e) {
-  return {SpendErrc::unavailable, "wallet.store: " + std::string(e.message())};
 }
 
 SpendEntry read_entry(const Query& q) {
@@ -54,45 +35,58 @@ SpendEntry read_entry(const Query& q) {
   entry.stage = static_cast<SpendStage>(q.integer(6));
   entry.spend.when = {q.integer(7)};
   entry.refunded = Msat::from_raw(q.integer(8)).value_or(Msat{});
+  entry.spend.by = {q.text(9), q.text(10), q.text(11)};
   return entry;
 }
 
 constexpr std::string_view kColumns =
     "SELECT hash, host, scheme, amount_msat, fee_limit_msat, fee_msat, stage, at_ms,"
-    " COALESCE((SELECT r.amount_msat FROM refunds r WHERE r.hash = spends.hash), 0) FROM spends ";
+    " COALESCE((SELECT r.amount_msat FROM refunds r WHERE r.hash = spends.hash), 0),"
+    " run, agent, name FROM spends ";
 
 class SqliteSpendJournal final : public ledger::SpendJournal {
  public:
-  explicit SqliteSpendJournal(std::unique_ptr<Database> db) : db_(std::move(db)) {}
+  SqliteSpendJournal(std::unique_ptr<Database> db, std::unique_ptr<SpendAudit> audit)
+      : db_(std::move(db)), audit_(std::move(audit)) {}
 
   Result<> reserve(const Spend& spend, const SpendLimits& limits) override {
-    // IMMEDIATE takes the write lock before the sums are read: no other process can reserve
-    // between.
-    OCTROI_CHECK(told(db_->run("BEGIN IMMEDIATE")));
-    auto outcome = reserve_locked(spend, limits);
-    auto ended = told(db_->run(outcome ? "COMMIT" : "ROLLBACK"));
-    if (!outcome) return outcome;
-    return ended;
+    Result<> refused;
+    auto kept = in_turn([&]() -> Result<> {
+      auto held = reserve_locked(spend, limits);
+      if (held) return tell(spend, {Verdict::allowed, "intent", spend.fee_limit, {}, {}});
+      if (!held.error().is(SpendErrc::over_limit) && !held.error().is(SpendErrc::already_seen))
+        return held;
+      refused = held;
+      return tell(spend, {Verdict::denied, "refused", spend.fee_limit, held.error().code(), {}});
+    });
+    return refused ? kept : refused;
   }
 
   Result<> advance(const PaymentHash& hash, SpendStage stage, Msat fee) override {
-    OCTROI_CHECK(told(db_->run("UPDATE spends SET stage=?, fee_msat=? WHERE hash=? AND stage<>?",
-                               static_cast<std::int64_t>(stage), fee.count() /* raw: storage */,
-                               hash.bytes(), static_cast<std::int64_t>(SpendStage::settled))));
-    if (db_->changes() == 0)
-      return fail(SpendErrc::no_entry, "this payment was not reserved, or is settled already");
-    return {};
+    return in_turn([&]() -> Result<> {
+      OCTROI_TRY(const auto entry, find(hash));
+      if (!entry || entry->stage == SpendStage::settled)
+        return fail(SpendErrc::no_entry, "this payment was not reserved, or is settled already");
+      OCTROI_CHECK(told(db_->run("UPDATE spends SET stage=?, fee_msat=? WHERE hash=?",
+                                 static_cast<std::int64_t>(stage), fee.count() /* raw: storage */,
+                                 hash.bytes())));
+      return tell_outcome(entry->spend, stage, fee);
+    });
   }
 
   Result<> note_refund(const PaymentHash& hash, Msat amount, UnixMillis when) override {
-    OCTROI_CHECK(told(db_->run(
-        "INSERT INTO refunds(hash, amount_msat, at_ms)"
-        " SELECT hash, ?, ? FROM spends WHERE hash=? AND stage=?"
-        " ON CONFLICT(hash) DO UPDATE SET amount_msat=excluded.amount_msat, at_ms=excluded.at_ms",
-        amount.count() /* raw: storage */, when.value, hash.bytes(),
-        static_cast<std::int64_t>(SpendStage::settled))));
-    if (db_->changes() == 0) return fail(SpendErrc::no_entry, "nothing was paid under this hash");
-    return {};
+    return in_turn([&]() -> Result<> {
+      OCTROI_TRY(const auto entry, find(hash));
+      if (!entry || entry->stage != SpendStage::settled)
+        return fail(SpendErrc::no_entry, "nothing was paid under this hash");
+      OCTROI_CHECK(
+          told(db_->run("INSERT INTO refunds(hash, amount_msat, at_ms) VALUES(?,?,?)"
+                        " ON CONFLICT(hash) DO UPDATE SET amount_msat=excluded.amount_msat,"
+                        " at_ms=excluded.at_ms",
+                        hash.bytes(), amount.count() /* raw: storage */, when.value)));
+      if (amount == entry->refunded) return {};  // told before, or nothing to tell
+      return tell(entry->spend, {Verdict::allowed, "refunded", {}, {}, amount});
+    });
   }
 
   Result<std::optional<SpendEntry>> find(const PaymentHash& hash) override {
@@ -119,8 +113,49 @@ class SqliteSpendJournal final : public ledger::SpendJournal {
   }
 
  private:
-  static Result<> told(Result<> r) {
+  template <class T>
+  static Result<> told(const Result<T>& r) {
     if (!r) return fail(unavailable(r.error()));
+    return {};
+  }
+
+  /// One commit of what `work` wrote and of the rows that tell it. The write lock is taken before
+  /// anything is read: no other process can reserve between.
+  template <class Work>
+  Result<> in_turn(Work work) {
+    OCTROI_CHECK(told(db_->begin()));
+    Result<> done = work();
+    if (done) done = told(audit_->sign(*db_));
+    if (done) done = told(db_->commit());
+    if (done) {
+      audit_->tell_outside();
+      return {};
+    }
+    db_->rollback();
+    audit_->forget();
+    return done;
+  }
+
+  Result<> tell(const Spend& spend, const PaymentTold& what) {
+    return told(audit_->add(*db_, payment_event(spend, what)));
+  }
+
+  /// A row for each outcome: that it is not known is one, and what the node tells later another.
+  Result<> tell_outcome(const Spend& spend, SpendStage stage, Msat fee) {
+    const auto row = [&](Verdict verdict, Msat told_fee) {
+      return tell(spend, {verdict, std::string(to_string(stage)), told_fee, {}, {}});
+    };
+    switch (stage) {
+      case SpendStage::reserved:
+      case SpendStage::submitted:
+        return {};  // the intent stands
+      case SpendStage::settled:
+        return row(Verdict::allowed, fee);
+      case SpendStage::failed:
+        return row(Verdict::failed, spend.fee_limit);
+      case SpendStage::unknown:
+        return row(Verdict::unknown, spend.fee_limit);
+    }
     return {};
   }
 
@@ -165,37 +200,27 @@ class SqliteSpendJournal final : public ledger::SpendJournal {
     OCTROI_CHECK(within(limits.per_minute, spend.when.value - kMinute, more, "a minute"));
     OCTROI_CHECK(within(limits.per_day, spend.when.value - kDay, more, "a day"));
     return told(db_->run(
-        "INSERT OR REPLACE INTO spends(hash,host,scheme,amount_msat,fee_limit_msat,stage,at_ms) "
-        "VALUES(?,?,?,?,?,0,?)",
+        "INSERT OR REPLACE INTO spends(hash,host,scheme,amount_msat,fee_limit_msat,stage,at_ms,"
+        "run,agent,name) VALUES(?,?,?,?,?,0,?,?,?,?)",
         spend.hash.bytes(), std::string_view(spend.host), std::string_view(spend.scheme),
         spend.amount.count() /* raw: storage */, spend.fee_limit.count() /* raw: storage */,
-        spend.when.value));
+        spend.when.value, std::string_view(spend.by.run), std::string_view(spend.by.agent),
+        std::string_view(spend.by.name)));
   }
 
   std::unique_ptr<Database> db_;
+  std::unique_ptr<SpendAudit> audit_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<ledger::SpendJournal>> open_spend_journal(const std::string& path) {
-  std::error_code ec;
-  const auto folder = std::filesystem::path(path).parent_path();
-  if (!folder.empty() && !std::filesystem::exists(folder, ec)) {
-    std::filesystem::create_directories(folder.parent_path(), ec);
-    if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-      return fail(SpendErrc::unavailable,
-                  "wallet.store: cannot make the folder '" + folder.string() + "'");
-    }
-  }
-  // SQLite answers "locked" at once to the second of two that turn a new file to WAL.
-  auto turn = FileLock::wait_for(path + ".lock");
-  if (!turn) return fail(store_refused(turn.error()));
-  if (auto made = make_private_file(path); !made) return fail(store_refused(made.error()));
-  auto db = Database::open(path, Access::read_write, "");
-  if (!db) return fail(unavailable(db.error()));
-  if (auto made = (*db)->script(kSchema); !made) return fail(unavailable(made.error()));
+Result<std::unique_ptr<ledger::SpendJournal>> open_spend_journal(const std::string& path,
+                                                                 const SpendJournalOptions& o) {
+  OCTROI_TRY(auto db, open_spend_file(path, o.vfs));
+  auto audit = SpendAudit::open(path, o.clock != nullptr ? *o.clock : system_clock());
+  if (!audit) return fail(unavailable(audit.error()));
   return std::unique_ptr<ledger::SpendJournal>(
-      std::make_unique<SqliteSpendJournal>(std::move(*db)));
+      std::make_unique<SqliteSpendJournal>(std::move(db), *std::move(audit)));
 }
 
 }  // namespace octroi::sqlite
