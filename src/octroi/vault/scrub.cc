@@ -247,6 +247,9 @@ std::string Scrubber::run(bool whole) {
   out.reserve(held_.size());
   std::size_t at = 0;
   while (at < held_.size()) {
+    const std::size_t begins = needles_->next(held_, at);
+    out.append(held_, at, begins - at);
+    if ((at = begins) == held_.size()) break;
     const Needles::Look look = needles_->look(held_, at, whole);
     if (look.found == Needles::Look::Found::yes) {
       out += *look.replacement;
@@ -277,6 +280,9 @@ std::string scrub(const Needles& needles, std::string_view text) {
   std::string out;
   std::size_t at = 0;
   while (at < text.size()) {
+    const std::size_t begins = needles.next(text, at);
+    out += text.substr(at, begins - at);
+    if ((at = begins) == text.size()) break;
     const Needles::Look look = needles.look(text, at, true);
     if (look.found == Needles::Look::Found::yes) {
       out += *look.replacement;

@@ -41,6 +41,11 @@ class Needles {
     std::size_t size = 0;
     const std::string* replacement = nullptr;
   };
+  /// Where one may begin, from `at` on; the end when nowhere.
+  [[nodiscard]] std::size_t next(std::string_view text, std::size_t at) const {
+    while (at < text.size() && first_[static_cast<unsigned char>(text[at])] == 0) ++at;
+    return at;
+  }
   /// What begins at `at`. `whole`: nothing follows.
   [[nodiscard]] Look look(std::string_view text, std::size_t at, bool whole) const;
 
