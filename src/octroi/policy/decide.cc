@@ -40,9 +40,10 @@ std::string over_cap_message(const Counted& c, std::int64_t left, UnixMillis res
   std::string out = fmt::format("This call counts {} and would pass the {} of {}: {} left",
                                 amount_text(unit, c.hold.amount), cap_name(c),
                                 amount_text(unit, c.limit), amount_text(unit, left));
-  out += resets_at == ledger::kNoEnd ? "; it never resets"
-                                     : fmt::format("; resets at {}", to_rfc3339(resets_at));
-  return out + ". Do not retry before that.";
+  return out +
+         (resets_at == ledger::kNoEnd
+              ? "; it never resets. Do not retry."
+              : fmt::format("; resets at {}. Do not retry before that.", to_rfc3339(resets_at)));
 }
 
 /// What the caps of a policy that is only tried out would have said.

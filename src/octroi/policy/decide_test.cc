@@ -361,7 +361,7 @@ TEST_F(WithLedger, ARunAndALifetimeNeverReset) {
   EXPECT_EQ(call(p, charge_call(100)).verdict, Verdict::allow);
   const Decision over = call(p, charge_call(1), kNow + std::chrono::hours(9000));
   EXPECT_EQ(over.reason, Reason::cap_exceeded);
-  EXPECT_NE(over.message.find("it never resets"), std::string::npos);
+  EXPECT_NE(over.message.find("it never resets. Do not retry."), std::string::npos);
   Call other = charge_call(100);
   other.run = "run-2";
   EXPECT_EQ(call(p, other).verdict, Verdict::allow);
