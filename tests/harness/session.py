@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import payment, web
+from .process import wait_for
 
 
 def deposit_invoice(challenge: payment.Challenge) -> str:
@@ -54,6 +55,17 @@ class Session:
 
     def close(self) -> web.Response:
         return self.client.show(self.close_credential())
+
+    def spent_sat(self, server: Any = None) -> int:
+        """As the ledger has it now, read at `server` or at its own."""
+        at = server or self.client.server
+        answer = web.request(f"{at.admin_url}/api/v1/sessions/{self.id}", headers={"Authorization": f"Bearer {at.admin_token}"})
+        assert answer.status == 200, answer.text
+        return -(-answer.json()["spent_msat"] // 1000)  # a refund is of whole satoshi
+
+    def comes_to(self, sat: int, server: Any = None) -> None:
+        """What a stream set aside and did not use is given back a moment after its end."""
+        wait_for(lambda: self.spent_sat(server) == sat, 20, f"{sat} sat, and no more, to be spent")
 
 
 class Client:

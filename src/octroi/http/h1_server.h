@@ -19,6 +19,9 @@ class H1Connection final : public Exchange, public BodySource, public ServerConn
   /// Serves the connection until it ends.
   Task<void> run();
   void begin_drain() noexcept override;
+  void cut() noexcept override {
+    if (stream_) stream_->close();
+  }
 
   /// After run(): the client speaks HTTP/2, as its first line said; these are stream and bytes.
   [[nodiscard]] bool found_h2() const noexcept { return found_h2_; }

@@ -34,6 +34,7 @@ class H2Connection final : public ServerConnection, public Output::Owner {
   /// read before it was known what they are.
   Task<void> run(Bytes first);
   void begin_drain() noexcept override;
+  void cut() noexcept override { end(); }
 
   // For its exchanges
   [[nodiscard]] ServerContext& context() noexcept { return context_; }

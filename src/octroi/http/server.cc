@@ -27,6 +27,9 @@ Error exchange_error(const Error& cause) {
 
 namespace {
 
+/// For handlers whose clients were cut off to end what they do.
+constexpr Millis kEnding{1'000};
+
 class ServerImpl final : public Server {
  public:
   ServerImpl(net::Loop& loop, ServerConfig config, Handler handler,
@@ -177,6 +180,14 @@ Task<void> ServerImpl::drain(Millis grace) {
   listener_->close();
   for (ServerConnection* c = connections_; c != nullptr; c = c->next()) c->begin_drain();
   if (grace > Millis(0)) co_await net::within(context_.loop, grace, until_empty());
+  // What is under way ends as if its client had gone, so that it can still settle what it owes;
+  // what does not end so is dropped where it stands.
+  for (ServerConnection* c = connections_; c != nullptr;) {
+    ServerConnection* const next = c->next();
+    c->cut();
+    c = next;
+  }
+  if (open_ > 0) co_await net::within(context_.loop, kEnding, until_empty());
   tasks_.cancel();
 }
 

@@ -111,7 +111,8 @@ class Server {
   /// New handshakes use it; open connections keep theirs (certificate reload).
   virtual void set_tls(std::shared_ptr<const net::TlsServerContext> tls) = 0;
   /// Stops accepting, closes idle connections, lets requests in flight end (their answers say
-  /// Connection: close), cuts what is left after `grace`.
+  /// Connection: close), cuts what is left after `grace`: those exchanges end as if their clients
+  /// had gone, or are dropped a second later.
   virtual Task<void> drain(Millis grace) = 0;
   [[nodiscard]] virtual std::size_t connections() const noexcept = 0;
   /// Serves what is inside a tunnel that a handler has opened, until that connection ends: with the

@@ -35,6 +35,8 @@ class ServerConnection {
   virtual ~ServerConnection() { unlink(); }
   /// Takes no further request; closes when none is in flight.
   virtual void begin_drain() noexcept = 0;
+  /// As if the client had gone: handlers are told by what they read or write next.
+  virtual void cut() noexcept = 0;
 
   void link(ServerConnection*& head) noexcept {
     link_ = &head;

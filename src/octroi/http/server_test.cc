@@ -547,7 +547,32 @@ TEST_F(ServerTest, DrainCutsWhatIsLeftAfterGrace) {
   auto server = serve(loop, [&](Exchange& x) { return gate.handle(&x); });
   const std::string story = net::run_until(
       loop, drain_with_one_in_flight(&loop, server.get(), &gate, Millis(100), false));
-  EXPECT_EQ(story, "idle ;closed;drained 0;;");
+  EXPECT_EQ(story, "idle ;closed;;drained 0;");
+}
+
+/// Streams until nobody takes it, and has something to settle then, which takes a moment.
+Task<void> stream_and_settle(Exchange* x, bool* settled) {
+  if (!co_await x->start(status(200), std::nullopt)) co_return;
+  const std::string piece = "piece";
+  while (co_await x->write(as_bytes(piece))) co_await x->loop().sleep(Millis(5));
+  co_await x->loop().sleep(Millis(50));
+  *settled = true;
+}
+
+TEST_F(ServerTest, WhatIsCutAfterGraceStillSettles) {
+  bool settled = false;
+  auto server = serve(loop, [&](Exchange& x) { return stream_and_settle(&x, &settled); });
+  struct Story {
+    static Task<void> go(net::Loop* loop, Server* server) {
+      Wire wire = co_await Wire::to(loop, server->local());
+      std::ignore = co_await wire.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+      co_await loop->sleep(Millis(30));
+      co_await server->drain(Millis(20));
+    }
+  };
+  net::run_until(loop, Story::go(&loop, server.get()));
+  EXPECT_TRUE(settled);
+  EXPECT_EQ(server->connections(), 0U);
 }
 
 Task<std::string> crowd(net::Loop* loop, Server* server, Gate* gate) {
