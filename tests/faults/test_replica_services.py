@@ -11,6 +11,7 @@ import pytest
 from harness import web
 from harness.process import wait_for
 from harness.settings import service
+from harness.timing import best_of
 
 
 @pytest.fixture
@@ -44,12 +45,16 @@ def keys(upstream, name: str, price: str = "3 sat"):
 
 def test_what_one_is_told_the_other_serves(replicas, upstream, payer):
     one, other = replicas
-    assert api(one, "", "POST", keys(upstream, "new")).status == 201
-    told = time.monotonic()
-    assert one.request("/new/x").status == 402, "its own at once"
-    wait_for(lambda: other.request("/new/x").status == 402, 5, "the other replica", pause=0.01)
-    took = time.monotonic() - told
-    assert took < 1, f"{took:.3f} s; a quarter of a second on a machine that is not busy"
+
+    def until_both_serve(name: str) -> float:
+        assert api(one, "", "POST", keys(upstream, name)).status == 201
+        told = time.monotonic()
+        assert one.request(f"/{name}/x").status == 402, "its own at once"
+        wait_for(lambda: other.request(f"/{name}/x").status == 402, 20, "the other replica", pause=0.01)
+        return time.monotonic() - told
+
+    names = iter(["new", "newer", "newest"])
+    best_of(3, 0.25, lambda: until_both_serve(next(names)))
     credential = one.buy("/new/x", payer)
     assert other.request("/new/x", headers={"Authorization": credential}).status == 200
     assert api(other, "/new", "DELETE").status == 200

@@ -17,6 +17,7 @@ from harness import reach
 from harness.postgres import Postgres
 from harness.reach import tunnel
 from harness.serving import Server
+from harness.timing import best_of
 from harness.vault import REAL_STRIPE_KEY, Key, Vault
 from harness.web import request
 
@@ -89,18 +90,6 @@ def measure(vaults: list[Vault], capture: Any) -> float:
     return (max(call.at for call in capture.calls) - returned) * 1000
 
 
-def best_of(times: int, limit: float, once: Callable[[], float], record: Callable[..., None]) -> None:
-    """A busy machine can delay whoever writes the times down; what is wrong is wrong each time."""
-    seen = []
-    for _ in range(times):
-        seen.append(round(once(), 1))
-        if seen[-1] <= limit:
-            break
-    record("ms_after_revoke", seen)
-    print(f"last request after the revoke returned: {seen} ms")
-    assert seen[-1] <= limit, seen
-
-
 def test_in_a_hot_loop_inside_one_tunnel(stripe_vault, capture, record_property):
     vault = stripe_vault()
     best_of(3, LOCAL_MS, lambda: measure([vault], capture), record_property)
@@ -156,19 +145,20 @@ def test_streams_end_within_a_second(make_vault, ticker, record_property):
         {"ticks": (ticker, "ticks-real-key-0123456789", {"mode": "test", "hosts": ["ticks.example"]})},
         {"reader": {"vendor": "ticks", "endpoints": ["GET /stream"]}},
     ).start()
-    key = vault.issue("ticks", "reader")
-    link = tunnel(vault, "ticks.example")
-    link.request("GET", "/stream", headers={"Authorization": f"Bearer {key.text}"})
-    answer = link.getresponse()
-    assert answer.status == 200
-    got = 0
-    while got < 50:
-        got += len(answer.read1(64))
-    returned = revoke(vault, key)
-    with pytest.raises((http.client.IncompleteRead, OSError)):  # cut, never taken for a whole one
-        while answer.read1(64):
-            pass
-    took = time.monotonic() - returned
-    record_property("seconds_to_the_end", round(took, 3))
-    print(f"the stream ended {took:.3f} s after the revoke returned")
-    assert took < 1.5  # 0.8 s by the broker's clock; the rest is for a busy machine
+
+    def once() -> float:
+        key = vault.issue("ticks", "reader")
+        link = tunnel(vault, "ticks.example")
+        link.request("GET", "/stream", headers={"Authorization": f"Bearer {key.text}"})
+        answer = link.getresponse()
+        assert answer.status == 200
+        got = 0
+        while got < 50:
+            got += len(answer.read1(64))
+        returned = revoke(vault, key)
+        with pytest.raises((http.client.IncompleteRead, OSError)):  # cut, never taken for a whole one
+            while answer.read1(64):
+                pass
+        return time.monotonic() - returned
+
+    best_of(3, 1, once, record_property)
