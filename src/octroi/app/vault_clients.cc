@@ -7,16 +7,26 @@
 namespace octroi::app {
 
 http::Client& VaultClients::client_for(const vault::Vendor& vendor) {
-  auto& client = by_ca_[vendor.settings.ca_pem];
-  if (client == nullptr) client = make(vendor);
+  return trusting(vendor.settings.ca_pem, vendor);
+}
+
+http::Client& VaultClients::token_client(const vault::Vendor& vendor) {
+  const auto& oauth = vendor.settings.oauth;
+  return trusting(oauth && !oauth->ca_pem.empty() ? oauth->ca_pem : vendor.settings.ca_pem, vendor);
+}
+
+http::Client& VaultClients::trusting(const std::string& ca_pem, const vault::Vendor& vendor) {
+  auto& client = by_ca_[ca_pem];
+  if (client == nullptr) client = make(ca_pem, vendor);
   return *client;
 }
 
-std::unique_ptr<http::Client> VaultClients::make(const vault::Vendor& vendor) {
+std::unique_ptr<http::Client> VaultClients::make(const std::string& ca_pem,
+                                                 const vault::Vendor& vendor) {
   http::ClientConfig config;
-  if (!vendor.settings.ca_pem.empty()) {
+  if (!ca_pem.empty()) {
     net::TlsClientOptions options;
-    options.ca_pem = vendor.settings.ca_pem;
+    options.ca_pem = ca_pem;
     auto context = net::make_tls_client(std::move(options));
     if (context) {
       config.tls = std::move(*context);

@@ -17,9 +17,11 @@ class VaultClients final : public vault::VendorClients {
  public:
   explicit VaultClients(net::Loop& loop) : loop_(loop) {}
   [[nodiscard]] http::Client& client_for(const vault::Vendor& vendor) override;
+  [[nodiscard]] http::Client& token_client(const vault::Vendor& vendor) override;
 
  private:
-  std::unique_ptr<http::Client> make(const vault::Vendor& vendor);
+  http::Client& trusting(const std::string& ca_pem, const vault::Vendor& vendor);
+  std::unique_ptr<http::Client> make(const std::string& ca_pem, const vault::Vendor& vendor);
 
   net::Loop& loop_;
   std::map<std::string, std::unique_ptr<http::Client>> by_ca_;

@@ -180,7 +180,12 @@ Task<void> change(Call* call, Change wanted) {
 
 // --- vault register
 
-/// One line of standard input; on a terminal without showing it.
+/// A private key as PEM has several lines.
+bool goes_on(const std::string& text) {
+  return text.starts_with("-----BEGIN ") && text.find("-----END ") == std::string::npos;
+}
+
+/// One line of standard input, or a PEM; on a terminal without showing it.
 Result<Secret> read_credential() {
   termios before{};
   const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::tcgetattr(STDIN_FILENO, &before) == 0;
@@ -192,8 +197,10 @@ Result<Secret> read_credential() {
   }
   std::string text;
   char c = 0;
-  while (text.size() < kLongestCredential && ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n')
+  while (text.size() < kLongestCredential && ::read(STDIN_FILENO, &c, 1) == 1) {
+    if (c == '\n' && !goes_on(text)) break;
     text += c;
+  }
   if (terminal) {
     ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     std::fprintf(stderr, "\n");

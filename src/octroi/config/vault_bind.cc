@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "octroi/config/load.h"
 #include "octroi/config/stripe_scopes.h"
+#include "octroi/config/vault_auth.h"
 #include "octroi/config/vault_section.h"
 #include "octroi/json/writer.h"
 #include "octroi/policy/policy.h"
@@ -16,11 +18,21 @@ namespace octroi::config {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kPacks = {"stripe", "twilio",    "resend",
-                                                    "openai", "anthropic", "aws"};
+constexpr std::array<std::string_view, 7> kPacks = {"stripe",    "twilio", "resend", "openai",
+                                                    "anthropic", "aws",    "mcp"};
 
 bool has_pack(std::string_view name) {
   return std::find(kPacks.begin(), kPacks.end(), name) != kPacks.end();
+}
+
+/// RFC 6901, but for "", the whole of it.
+bool is_pointer(std::string_view text) {
+  if (!text.starts_with('/')) return false;
+  for (std::size_t at = text.find('~'); at != std::string_view::npos; at = text.find('~', at + 1)) {
+    const char escaped = at + 1 < text.size() ? text[at + 1] : ' ';
+    if (escaped != '0' && escaped != '1') return false;
+  }
+  return true;
 }
 
 std::string upper(std::string text) {
@@ -100,6 +112,39 @@ vault::ListSettings list(const Value& v) {
   return out;
 }
 
+vault::ToolSettings tool(const Value& v) {
+  vault::ToolSettings out;
+  out.tool = v.at("tool").str();
+  out.direction = v.at("direction").str();
+  out.amount = v.at("amount").str();
+  out.currency = v.at("currency").str();
+  out.major = v.at("unit").str() == "major";
+  out.customer = v.at("customer").str();
+  out.answer_amount = v.at("answer_amount").str();
+  out.answer_id = v.at("answer_id").str();
+  out.error_is_refusal = v.at("on_error").str() == "release";
+  return out;
+}
+
+/// Stripe has one, which is no part of a mock of Stripe.
+std::optional<vault::DoorSettings> door(const vault::VendorSettings& vendor, const Value& v) {
+  if (vendor.pack != "stripe") return std::nullopt;
+  vault::DoorSettings out;
+  if (!v.given) {
+    if (vendor.host != "api.stripe.com") return std::nullopt;
+    out.scheme = "https";
+    out.host = "mcp.stripe.com";
+    out.port = 443;
+    return out;
+  }
+  const Url& url = v.url();
+  out.scheme = url.scheme;
+  out.host = url.host;
+  out.port = url.port_or_default();
+  if (!url.path.empty()) out.endpoint = url.path;
+  return out;
+}
+
 vault::ModelPriceSettings model_price(const Value& v) {
   const auto dollars = [&](const char* key) { return v.at(key).price().usd.value_or(MicroUsd{}); };
   vault::ModelPriceSettings out;
@@ -126,6 +171,7 @@ vault::VendorSettings vendor(const std::string& name, const Value& v) {
   while (out.base_path.ends_with('/')) out.base_path.pop_back();
   if (v.at("ca").secret) out.ca_pem = std::string(v.at("ca").secret->reveal_text());
   out.auth = v.at("auth").str();
+  bind_vendor_auth(v, out);
   out.credential = v.at("credential").secret;
   constexpr std::string_view kEnv = "env://";
   if (const std::string& from = v.at("credential").reference; from.starts_with(kEnv))
@@ -135,6 +181,9 @@ vault::VendorSettings vendor(const std::string& name, const Value& v) {
   for (const auto& [key, child] : v.at("operations").children)
     out.operations.push_back(operation(child));
   for (const auto& [key, child] : v.at("lists").children) out.lists.push_back(list(child));
+  out.endpoint = v.at("endpoint").str();
+  for (const auto& [key, child] : v.at("tools").children) out.tools.push_back(tool(child));
+  out.door = door(out, v.at("mcp"));
   for (const auto& [model, price] : v.at("prices").children)
     out.prices.emplace(model, model_price(price));
   out.timeout = v.at("timeout").duration();
@@ -158,24 +207,30 @@ class VaultCheck {
     const std::string& auth = v.at("auth").str();
     const bool known = auth == "bearer" || auth == "basic" ||
                        (auth.starts_with("header:") && auth.size() > 7) ||
-                       (auth.starts_with("query:") && auth.size() > 6);
+                       (auth.starts_with("query:") && auth.size() > 6) ||
+                       (auth.starts_with("cookie:") && auth.size() > 7);
     if (v.at("auth").given && !known) {
       c_.error(v.at("auth"), path + ".auth", fmt::format("\"{}\" is no way to send a key", auth),
-               "write bearer, basic, header:NAME or query:NAME");
+               "write bearer, basic, header:NAME, query:NAME or cookie:NAME");
     }
-    const Value& upstream = v.at("upstream");
-    const auto* url = std::get_if<Url>(&upstream.data);
-    if (url != nullptr && url->scheme == "http" && url->host != "127.0.0.1" && url->host != "::1" &&
-        url->host != "localhost") {
-      c_.error(upstream, path + ".upstream", "would send the real key without TLS",
-               "write https://");
+    for (const char* key : {"upstream", "mcp"}) {
+      const Value& to = v.at(key);
+      const auto* url = std::get_if<Url>(&to.data);
+      if (url != nullptr && url->scheme == "http" && url->host != "127.0.0.1" &&
+          url->host != "::1" && url->host != "localhost") {
+        c_.error(to, path + "." + key, "would send the real key without TLS", "write https://");
+      }
     }
+    check_mcp(name, path, v);
     if (!name.empty() && name[0] == 'v' &&
         name.find_first_not_of("0123456789", 1) == std::string::npos) {
       c_.error(v, path, "looks like the version in a vendor's path",
                "give the vendor another name");
     }
     check_lists(path, v);
+    std::string pack = v.at("pack").str();
+    if (pack.empty()) pack = has_pack(name) ? name : "generic";
+    check_vendor_auth(path, v, pack, c_);
     // What a whole Stripe key opens is more than any policy needs.
     const Value& credential = v.at("credential");
     if (credential.secret && credential.secret->reveal_text().starts_with("sk_live_")) {
@@ -190,6 +245,53 @@ class VaultCheck {
               scopes.empty()
                   ? "make a Restricted Key (rk_live_…) with what the policies are going to need"
                   : fmt::format("make a Restricted Key (rk_live_…); the policies need {}", scopes));
+    }
+  }
+
+  /// What an MCP server's keys say, and that they stand where they mean something.
+  void check_mcp(const std::string& name, const std::string& path, const Value& v) {
+    std::string pack = v.at("pack").str();
+    if (pack.empty()) pack = has_pack(name) ? name : "generic";
+    if (v.at("mcp").given && pack != "stripe") {
+      c_.error(v.at("mcp"), path + ".mcp", "octroi knows the MCP server of Stripe alone",
+               "make it a vendor of its own, with pack: mcp and its tools");
+    }
+    if (v.at("tools").given && pack != "mcp" && pack != "stripe") {
+      c_.error(v.at("tools"), path + ".tools", "are read for pack: mcp and pack: stripe",
+               "write operations, or pack: mcp");
+    }
+    if (const Value& at = v.at("endpoint"); at.given) {
+      if (pack != "mcp")
+        c_.error(at, path + ".endpoint", "is read for pack: mcp",
+                 "take it away, or write pack: mcp");
+      if (!at.str().starts_with('/') || at.str().find('?') != std::string::npos)
+        c_.error(at, path + ".endpoint", "is no path", "write one such as /mcp");
+    }
+    std::set<std::string> seen;
+    for (const auto& [key, tool] : v.at("tools").children) check_tool(path + ".tools", tool, seen);
+  }
+
+  void check_tool(const std::string& path, const Value& tool, std::set<std::string>& seen) {
+    const std::string& name = tool.at("tool").str();
+    const bool plain = std::ranges::all_of(
+        std::string_view(name).substr(0, name.size() - (name.ends_with('*') ? 1 : 0)), [](char c) {
+          return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                 c == '_' || c == '-' || c == '.';
+        });
+    if (!plain || name.starts_with("mcp.")) {
+      c_.error(tool.at("tool"), path + ".tool", fmt::format("\"{}\" is no name of a tool", name),
+               "write letters, digits, \"_\", \"-\" and \".\"; * stands at the end; mcp. is the "
+               "protocol's own");
+    }
+    if (tool.at("tool").has_value() && !seen.insert(name).second)
+      c_.error(tool.at("tool"), path + ".tool", fmt::format("\"{}\" is declared twice", name),
+               "declare it once");
+    for (const char* key : {"amount", "currency", "customer", "answer_amount", "answer_id"}) {
+      const Value& at = tool.at(key);
+      const bool fixed = std::string_view(key) == "currency" && at.str().starts_with('=');
+      if (at.given && !fixed && !is_pointer(at.str()))
+        c_.error(at, path + "." + key, fmt::format("\"{}\" is no JSON Pointer", at.str()),
+                 "begin it with /, such as /order/total; write ~0 for ~ and ~1 for / in a name");
     }
   }
 

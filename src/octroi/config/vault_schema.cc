@@ -1,6 +1,7 @@
 // The keys of the vault door. What a policy may say is octroi/policy's to judge: here is only what
 // its keys are called and what kind of value they hold.
 
+#include "octroi/config/vault_auth.h"
 #include "octroi/config/vault_section.h"
 
 namespace octroi::config {
@@ -99,6 +100,48 @@ std::vector<Field> list_fields() {
   };
 }
 
+std::vector<Field> tool_fields() {
+  return {
+      {.key = "tool",
+       .type = Type::text,
+       .doc = "Its name, which is what policies call it; `get_*` is every tool that begins so and "
+              "is not named itself.",
+       .required = true},
+      {.key = "direction",
+       .type = Type::choice,
+       .doc = "What it does with money or in the world.",
+       .fallback = "write",
+       .choices = directions()},
+      {.key = "amount",
+       .type = Type::text,
+       .doc = "JSON Pointer into its arguments that says how much: `/order/total`. Left out: it "
+              "spends nothing."},
+      {.key = "currency",
+       .type = Type::text,
+       .doc = "JSON Pointer that says in what, or `=USD` when it is always the same.",
+       .fallback = "=USD"},
+      {.key = "unit",
+       .type = Type::choice,
+       .doc = "Whether the amount is `12.34` or `1234`.",
+       .fallback = "minor",
+       .choices = {"minor", "major"}},
+      {.key = "customer", .type = Type::text, .doc = "JSON Pointer that says from whom."},
+      {.key = "answer_amount",
+       .type = Type::text,
+       .doc = "JSON Pointer into its result (the structured one, else its text as JSON) that says "
+              "what it cost in the end."},
+      {.key = "answer_id",
+       .type = Type::text,
+       .doc = "JSON Pointer into its result that names what was made."},
+      {.key = "on_error",
+       .type = Type::choice,
+       .doc = "What a result that is an error means: nobody can tell, and what was set aside stays "
+              "so (`hold`), or nothing was done (`release`).",
+       .fallback = "hold",
+       .choices = {"hold", "release"}},
+  };
+}
+
 std::vector<Field> price_fields() {
   return {
       {.key = "input", .type = Type::usd, .doc = "Of what goes in.", .required = true},
@@ -138,7 +181,7 @@ std::vector<Field> vendor_fields() {
        .type = Type::choice,
        .doc = "What knows its operations.",
        .derived = "the vendor's name, where there is a pack of that name, else `generic`",
-       .choices = {"stripe", "twilio", "resend", "openai", "anthropic", "aws", "generic"}},
+       .choices = {"stripe", "twilio", "resend", "openai", "anthropic", "aws", "mcp", "generic"}},
       {.key = "credential",
        .type = Type::secret,
        .doc = "The real key, which agents never see.",
@@ -150,9 +193,11 @@ std::vector<Field> vendor_fields() {
        .choices = {"live", "test"}},
       {.key = "auth",
        .type = Type::text,
-       .doc = "How a vendor without a pack wants its key: `bearer`, `basic`, `header:NAME` or "
-              "`query:NAME`.",
+       .doc = "How a vendor without a pack wants its key: `bearer`, `basic`, `header:NAME`, "
+              "`query:NAME` or `cookie:NAME`.",
        .fallback = "bearer"},
+      hmac_field(),
+      oauth_field(),
       {.key = "hosts",
        .type = Type::list,
        .doc = "Names by which agents may address it beside its own."},
@@ -179,6 +224,21 @@ std::vector<Field> vendor_fields() {
        .doc = "Where a vendor without a pack shows what was made, for `octroi vault reconcile`.",
        .fields = list_fields(),
        .item = Type::section},
+      {.key = "endpoint",
+       .type = Type::text,
+       .doc = "Path below `upstream` at which an MCP server (`pack: mcp`) takes messages.",
+       .fallback = "/mcp"},
+      {.key = "tools",
+       .type = Type::list,
+       .doc = "Tools of an MCP server that may be called at all; of Stripe's, more than octroi "
+              "knows.",
+       .fields = tool_fields(),
+       .item = Type::section},
+      {.key = "mcp",
+       .type = Type::url,
+       .doc = "The MCP server of a vendor whose tools octroi knows (`pack: stripe`).",
+       .derived = "`https://mcp.stripe.com` where `upstream` is Stripe's own API",
+       .choices = {"https", "http"}},
   };
 }
 

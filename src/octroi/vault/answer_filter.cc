@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "octroi/vault/oauth.h"
+
 namespace octroi::vault {
 
 namespace {
@@ -96,8 +98,9 @@ Task<Result<>> GuardedExchange::start(http::ResponseHead head,
                                       std::optional<std::uint64_t> length) {
   if (filter_.status() == 0) filter_.see(head);
   scrub(*needles_, head.headers);
-  if (!length && may_hold()) {
+  if ((!length && may_hold()) || (withholds_ && head.status == 401)) {
     held_ = std::move(head);
+    held_length_ = length;
     co_return Result<>{};
   }
   auto started = co_await agent_.start(std::move(head), length);
@@ -111,7 +114,8 @@ bool GuardedExchange::may_hold() const {
 Task<Result<>> GuardedExchange::let_go() {
   http::ResponseHead head = std::move(*held_);
   held_.reset();
-  auto sent = co_await agent_.start(std::move(head), std::nullopt);
+  auto sent =
+      co_await agent_.start(std::move(head), held_body_.empty() ? held_length_ : std::nullopt);
   const std::string body = std::move(held_body_);
   if (sent && !body.empty()) sent = co_await agent_.write(as_bytes(body));
   co_return taken(std::move(sent));
@@ -136,8 +140,15 @@ Task<Result<>> GuardedExchange::write(ByteView chunk) {
 
 Task<Result<>> GuardedExchange::finish(const http::Headers& trailers) {
   if (left_) co_return fail(http::Errc::closed, "the agent left");
+  if (held_ && withholds_ && held_->status == 401 &&
+      says_token_is_bad(filter_.headers(), filter_.body())) {
+    held_.reset();
+    withheld_ = true;
+    co_return Result<>{};
+  }
   http::Headers clean = trailers;
   scrub(*needles_, clean);
+  if (held_ && held_length_ && held_body_.empty()) OCTROI_CO_CHECK(co_await let_go());
   if (held_ && clean.empty())
     co_return co_await agent_.respond(std::move(*held_), std::move(held_body_));
   if (held_) OCTROI_CO_CHECK(co_await let_go());

@@ -86,6 +86,10 @@ class GuardedExchange final : public http::Exchange {
   std::uint64_t sent() const noexcept override { return agent_.sent(); }
 
   [[nodiscard]] bool agent_left() const { return left_; }
+  /// From now on a 401 that says that the token is bad (oauth.h) is kept from the agent.
+  void withhold_bad_token() { withholds_ = true; }
+  /// Whether that came, and nothing was told to the agent.
+  [[nodiscard]] bool withheld() const { return withheld_; }
 
  private:
   /// What became of a write, as the relay should see it.
@@ -99,7 +103,10 @@ class GuardedExchange final : public http::Exchange {
   AnswerFilter& filter_;
   bool to_the_end_;
   bool left_ = false;
+  bool withholds_ = false;
+  bool withheld_ = false;
   std::optional<http::ResponseHead> held_;
+  std::optional<std::uint64_t> held_length_;  // of a body that does not come (HEAD)
   std::string held_body_;
 };
 

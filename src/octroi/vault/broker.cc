@@ -22,6 +22,7 @@ std::string reason_of(Errc code) {
 Broker::Broker(Shared& shared, VendorClients& clients, std::shared_ptr<const Snapshot> snapshot,
                std::shared_ptr<const KeyBook> book)
     : shared_(shared),
+      metrics_(shared.metrics),
       separate_(shared.spends, shared.journal),
       calls_(shared.calls != nullptr ? *shared.calls : separate_),
       clients_(clients),
@@ -61,6 +62,12 @@ Task<Result<>> Broker::pass(Visit& visit) {
   OCTROI_CO_CHECK(co_await admit(visit));
   OCTROI_CO_CHECK(co_await reserve(visit));
   if (!visit.announced) OCTROI_CO_CHECK(co_await announce(visit));
+  if (visit.vendor->tokens != nullptr) {
+    if (auto got = co_await get_token(visit); !got) {
+      release(visit);
+      co_return got;
+    }
+  }
   // Writing took time, in which the key may have been revoked: nothing was sent so far.
   if (auto open = check_still_open(visit); !open) {
     release(visit);
@@ -78,11 +85,8 @@ Task<Result<>> Broker::admit(Visit& visit) {
 }
 
 void Broker::count(const Visit& visit, audit::Verdict verdict) {
-  shared_.metrics
-      .counter("octroi_vault_calls_total", "Calls of agents by vendor and verdict.",
-               {{"vendor", visit.vendor != nullptr ? visit.vendor->settings.name : ""},
-                {"verdict", std::string(audit::to_string(verdict))}})
-      .add();
+  metrics_.call(visit.vendor != nullptr ? std::string_view(visit.vendor->settings.name) : "",
+                verdict);
 }
 
 /// Says no, in the vendor's words. What a known key was refused is in the audit too; what comes
@@ -91,7 +95,9 @@ Task<void> Broker::refuse(Visit& visit, Error error) {
   const Errc code = errc_of(error).value_or(Errc::unavailable);
   Denial denial;
   denial.code = code;
-  denial.reason = visit.reason.empty() ? reason_of(code) : visit.reason;
+  if (visit.reason.empty()) visit.reason = reason_of(code);
+  // Whoever shows a canary is told what every wrong key is told.
+  denial.reason = code == Errc::unknown_key ? reason_of(code) : visit.reason;
   denial.message = error.is(code) ? std::string(error.message())
                                   : std::string("the vault cannot work now; nothing was sent");
   denial.resets_at = visit.resets_at;
@@ -99,25 +105,25 @@ Task<void> Broker::refuse(Visit& visit, Error error) {
   denial.retry = code == Errc::unavailable || code == Errc::upstream_failed ||
                  (!visit.idempotency_key.empty() &&
                   (code == Errc::unknown_outcome || (code == Errc::in_flight && visit.before)));
-  visit.reason = denial.reason;
   // Who only names a key is nobody whose calls are written down.
   if (visit.signature && !visit.proven) visit.key = nullptr;
   if (code != Errc::unknown_outcome && code != Errc::encoded_answer)
     co_await give_back_ticket(visit);
   const bool ours = code == Errc::upstream_failed || code == Errc::unknown_outcome ||
-                    code == Errc::encoded_answer;
+                    code == Errc::encoded_answer || code == Errc::token_refused;
   if (visit.key != nullptr && (visit.announced || !ours)) {
     if (visit.policy == nullptr) {
       const auto found = visit.snapshot->policies.find(visit.key->policy);
       if (found != visit.snapshot->policies.end()) visit.policy = &found->second;
     }
-    co_await tell_outcome(visit, code == Errc::upstream_failed || code == Errc::unavailable
+    co_await tell_outcome(visit, code == Errc::upstream_failed || code == Errc::unavailable ||
+                                         code == Errc::token_refused
                                      ? audit::Verdict::failed
                                      : audit::Verdict::denied);
   } else if (visit.key == nullptr) {
     count(visit, audit::Verdict::denied);
   }
-  Refusal refusal = visit.pack().refusal(denial);
+  Refusal refusal = visit.pack().refusal_of(denial, visit.input);
   refusal.head.headers.add("X-Octroi-Call", visit.id);
   if (!visit.refused_ticket.empty()) {
     refusal.head.headers.add("X-Octroi-Approval", visit.refused_ticket);

@@ -25,6 +25,7 @@
 #include "octroi/ledger/call_book.h"
 #include "octroi/ledger/spend_ledger.h"
 #include "octroi/vault/approval_desk.h"
+#include "octroi/vault/call_metrics.h"
 #include "octroi/vault/clients.h"
 #include "octroi/vault/keys.h"
 #include "octroi/vault/request.h"
@@ -106,8 +107,10 @@ class Broker {
   [[nodiscard]] ledger::Reservation reservation_of(const Visit& visit) const;
   [[nodiscard]] audit::Event intent_of(const Visit& visit) const;
   Task<void> undo(std::string id, UnixMillis reserved_at);
+  Task<Result<>> get_token(Visit& visit);
   void swap(Visit& visit);
   Task<Result<>> forward(Visit& visit);
+  Task<Result<bool>> attempt(Visit& visit, bool may_renew);
   Result<> not_sent(Visit& visit, const http::RelayResult& result);
   Task<Result<>> not_answered(Visit& visit, const http::RelayResult& result);
   void settle(Visit& visit, Outcome outcome);
@@ -120,15 +123,19 @@ class Broker {
   [[nodiscard]] std::shared_ptr<const Needles> needles_for(const Vendor& vendor,
                                                            const ledger::VaultKey& key);
   void count(const Visit& visit, audit::Verdict verdict);
-  void count_money(const Visit& visit, std::string_view what, MicroUsd amount);
 
   Shared& shared_;
+  CallMetrics metrics_;
   ledger::SeparateCallBook separate_;
   ledger::CallBook& calls_;
   VendorClients& clients_;
   std::shared_ptr<const Snapshot> snapshot_;
   std::shared_ptr<const KeyBook> book_;
-  std::unordered_map<std::string, std::shared_ptr<const Needles>> needles_;
+  struct KeptNeedles {
+    std::shared_ptr<const Needles> needles;
+    std::uint64_t tokens = 0;  // the version of those that it knows
+  };
+  std::unordered_map<std::string, KeptNeedles> needles_;
   std::unordered_set<Visit*> visits_;
   bool stale_ = false;
 };

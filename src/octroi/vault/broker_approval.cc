@@ -12,7 +12,8 @@ ApprovalDesk::Question Broker::question_of(Visit& visit) const {
   ApprovalDesk::Question q;
   ledger::Approval& a = q.about;
   a.request = digest_of({visit.key->id, visit.call.operation, visit.input.method, visit.input.path,
-                         visit.input.query.text(), visit.input.body});
+                         visit.input.query.text(),
+                         visit.vendor->pack->same_as(visit.operation, visit.input)});
   a.body = visit.body_hash;
   a.key_id = visit.key->id;
   a.vendor = visit.call.vendor;

@@ -2,6 +2,8 @@
 #include <array>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "octroi/base/log.h"
 #include "octroi/http/relay.h"
 #include "octroi/vault/answer_filter.h"
@@ -41,14 +43,33 @@ std::shared_ptr<const Needles> Broker::needles_for(const Vendor& vendor,
                                                    const ledger::VaultKey& key) {
   std::string name = vendor.settings.name;
   if (vendor.pack->hides_per_key()) name += "/" + key.id;
-  std::shared_ptr<const Needles>& kept = needles_[name];
-  if (kept == nullptr) {
+  KeptNeedles& kept = needles_[name];
+  const std::uint64_t version = vendor.tokens != nullptr ? vendor.tokens->version() : 0;
+  if (kept.needles == nullptr || kept.tokens != version) {
     auto made = std::make_shared<Needles>();
     for (auto& hidden : vendor.pack->hidden(*vendor.real, key))
       made->add(hidden.text, std::move(hidden.instead));
-    kept = std::move(made);
+    if (vendor.tokens != nullptr) {
+      for (const TokenPtr& token : vendor.tokens->known(shared_.clock.now()))
+        made->add(token->text, "vault_redacted");
+    }
+    kept = {std::move(made), version};
   }
-  return kept;
+  return kept.needles;
+}
+
+/// What the real key is exchanged for. Nothing of the call was sent when that fails.
+Task<Result<>> Broker::get_token(Visit& visit) {
+  const std::uint64_t after = visit.token != nullptr ? visit.token->number : 0;
+  auto got = co_await token_for(&clients_, visit.vendor, &shared_.clock, &shared_.random, after);
+  if (got) {
+    visit.token = std::move(*got);
+    co_return Result<>{};
+  }
+  const bool refused = got.error().is(Errc::token_refused);
+  visit.reason = refused ? "token_refused" : "token_unavailable";
+  co_return fail(refused ? Errc::token_refused : Errc::upstream_failed,
+                 fmt::format("{}; nothing was done", got.error().message()));
 }
 
 /// The head that the vendor gets: what was read, and the real key.
@@ -72,23 +93,39 @@ void Broker::swap(Visit& visit) {
   if (visit.call.direction == policy::Direction::read &&
       !visit.vendor->pack->idempotency_header().empty())
     head.headers.remove(visit.vendor->pack->idempotency_header());
-  visit.vendor->pack->prepare(
-      {head, visit.input, *visit.vendor->real, *visit.key, idempotency_key});
+  const VendorPack::Sending sending{head,       visit.input,     visit.shown(),
+                                    *visit.key, idempotency_key, visit.id};
+  visit.vendor->pack->prepare(sending);
   head.target = visit.vendor->settings.base_path + visit.input.path;
   if (const std::string query = visit.input.query.text(); !query.empty())
     head.target += "?" + query;
-  visit.vendor->pack->sign({head, visit.input, *visit.vendor->real, *visit.key, idempotency_key},
-                           visit.vendor->authority, shared_.clock.now());
+  visit.vendor->pack->sign(sending, visit.vendor->authority, shared_.clock.now());
 }
 
-/// To the vendor and back.
+/// To the vendor and back. A 401 has no effect: what was refused because of its token is sent
+/// again, once, with a new one.
 Task<Result<>> Broker::forward(Visit& visit) {
+  OCTROI_CO_TRY(const bool answered, co_await attempt(visit, visit.token != nullptr));
+  if (answered) co_return Result<>{};
+  if (auto renewed = co_await get_token(visit); !renewed) {
+    release(visit);
+    co_return renewed;
+  }
+  swap(visit);
+  OCTROI_CO_TRY(const bool done, co_await attempt(visit, false));
+  std::ignore = done;
+  co_return Result<>{};
+}
+
+/// False: the vendor says that the token is bad, and the agent was told nothing so far.
+Task<Result<bool>> Broker::attempt(Visit& visit, bool may_renew) {
   const bool spends = visit.call.direction != policy::Direction::read;
   auto needles = needles_for(*visit.vendor, *visit.key);
   const auto reader = visit.vendor->pack->listen(visit.operation, visit.input);
   AnswerFilter filter(needles, kKeptAnswer, reader.get());
   const bool to_the_end = spends && (reader == nullptr || !reader->ends_with_agent());
   GuardedExchange guarded(visit.exchange, needles, filter, to_the_end);
+  if (may_renew) guarded.withhold_bad_token();
   http::RelayOptions options;
   options.upstream = visit.vendor->origin;
   options.host = visit.vendor->authority;
@@ -106,8 +143,17 @@ Task<Result<>> Broker::forward(Visit& visit) {
     OCTROI_LOG(warn, kModule, "a vendor's answer held the real key; it was cut out",
                {{"vendor", visit.vendor->settings.name}, {"call", visit.id}});
   }
-  if (result.state == http::RelayState::refused) co_return not_sent(visit, result);
-  if (result.state == http::RelayState::failed) co_return co_await not_answered(visit, result);
+  if (guarded.withheld() && !result.client_left) co_return false;
+  if (visit.token != nullptr && filter.status() == 401)
+    visit.vendor->tokens->doubt(visit.token->number, shared_.clock.now());
+  if (result.state == http::RelayState::refused) {
+    OCTROI_CO_CHECK(not_sent(visit, result));
+    co_return true;
+  }
+  if (result.state == http::RelayState::failed) {
+    OCTROI_CO_CHECK(co_await not_answered(visit, result));
+    co_return true;
+  }
   Outcome outcome = reader != nullptr ? reader->outcome(filter.ended())
                                       : visit.vendor->pack->settle(visit.operation, filter.status(),
                                                                    filter.headers(), filter.body(),
@@ -117,7 +163,7 @@ Task<Result<>> Broker::forward(Visit& visit) {
   const bool cut_off = visit.revoked && visit.outcome.state == Outcome::State::done;
   co_await tell_outcome(
       visit, cut_off ? audit::Verdict::revoked_inflight : verdict_of(visit.outcome.state));
-  co_return Result<>{};
+  co_return true;
 }
 
 Result<> Broker::not_sent(Visit& visit, const http::RelayResult& result) {

@@ -106,9 +106,12 @@ Result<> Broker::find_key(Visit& visit) {
 Result<> Broker::open_with(Visit& visit, const ledger::VaultKey* key, Address address, Form query) {
   if (key == nullptr) return fail(Errc::unknown_key, "this vault key is not known here");
   visit.key = key;
+  const bool addressed = visit.vendor != nullptr;
+  // Its holder understands the words of its vendor, also when it is refused. A canary is answered
+  // like a key that nobody was given.
+  if (!addressed && !key->canary) visit.vendor = visit.snapshot->by_name(key->vendor);
   OCTROI_CHECK(check_first(visit));
-  if (visit.vendor == nullptr) {
-    visit.vendor = visit.snapshot->by_name(key->vendor);
+  if (!addressed) {
     if (visit.vendor == nullptr)
       return fail(Errc::unknown_vendor, "the vendor of this vault key is not configured any more");
     OCTROI_TRY(query, Form::parse(query.text(), visit.vendor->pack->query_rules()));
@@ -222,6 +225,7 @@ Task<Result<>> Broker::read_call(Visit& visit) {
   visit.call.agent = visit.key->agent;
   visit.call.key_id = ledger::counted_as(*visit.key);
   std::string run = visit.agent_run;
+  if (run.empty()) run = visit.call.run;
   if (run.empty()) run = field_of(visit.call, "metadata[agent_run_id]").value_or("");
   if (!bound.empty() && !run.empty() && run != bound) {
     visit.call.run = bound;
@@ -244,7 +248,7 @@ Task<void> Broker::look_up(Visit& visit) {
       .counter("octroi_vault_questions_total", "What octroi itself asked vendors.",
                {{"vendor", visit.vendor->settings.name}, {"what", "lookup"}})
       .add();
-  const auto object = co_await ask(&clients_, visit.vendor, std::move(target), kLookUp);
+  const auto object = co_await ask(&clients_, &visit.vendor->asked(), std::move(target), kLookUp);
   Result<> learned;
   if (object) {
     learned = questions->learn(visit.operation, visit.input, object->root(), visit.call);

@@ -41,13 +41,15 @@ ledger::Reservation Broker::reservation_of(const Visit& visit) const {
   r.amount = visit.decision.amount;
   r.holds = visit.decision.holds();
   if (visit.decision.dedupe > Millis(0)) {
-    r.dedupe =
-        ledger::DedupeClaim{digest_of({visit.policy->name, visit.key->id, visit.call.operation,
-                                       visit.input.path, visit.input.body}),
-                            visit.started + visit.decision.dedupe};
+    r.dedupe = ledger::DedupeClaim{
+        digest_of({visit.policy->name, visit.key->id, visit.call.operation, visit.input.path,
+                   visit.vendor->pack->same_as(visit.operation, visit.input)}),
+        visit.started + visit.decision.dedupe};
   }
   r.now = visit.started;
   r.answer_by = visit.started + visit.vendor->settings.timeout + kAnswerMargin;
+  // Twice a token, and a call that was refused because of the first one.
+  if (visit.vendor->tokens != nullptr) r.answer_by = r.answer_by + 3 * kAnswerMargin;
   r.give_up_at = visit.started + kGiveUp;
   r.replay_until = visit.started + kReplay;
   r.vendor = visit.call.vendor;
@@ -92,7 +94,8 @@ Task<Result<>> Broker::reserve(Visit& visit) {
     case ledger::ReserveState::applied:
       visit.reservation = std::move(id);
       visit.announced = true;
-      count_money(visit, "reserved", visit.decision.amount);
+      metrics_.money(visit.vendor->settings.name, CallMetrics::Money::reserved,
+                     visit.decision.amount);
       if (!reserved->usage.empty()) visit.cap_usage = reserved->usage.front().total();
       visit.decision = policy::after_reserve(std::move(visit.decision), *reserved);
       co_return Result<>{};
@@ -270,8 +273,8 @@ Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict) {
   e.settled = visit.settled;
   ledger::SpendChange change = std::exchange(visit.change, {});
   if (change.to == ledger::SpendChange::To::released) e.released = visit.decision.amount;
-  if (e.settled) count_money(visit, "settled", *e.settled);
-  if (e.released) count_money(visit, "released", *e.released);
+  if (e.settled) metrics_.money(e.vendor, CallMetrics::Money::settled, *e.settled);
+  if (e.released) metrics_.money(e.vendor, CallMetrics::Money::released, *e.released);
   e.vendor_request_id = visit.outcome.request_id;
   change.now = shared_.clock.now();
   e.latency_ms = (change.now - visit.started).count();
@@ -311,16 +314,6 @@ Task<void> Broker::change_alone(ledger::SpendChange change) {
     OCTROI_LOG(error, kModule, "an outcome could not be counted; its hold stays",
                {{"reservation", change.id}, {"error", changed.error().message()}});
   }
-}
-
-/// Of calls of this process, as they were made: what was settled counts what was reserved for it
-/// no more.
-void Broker::count_money(const Visit& visit, std::string_view what, MicroUsd amount) {
-  shared_.metrics
-      .counter("octroi_vault_micro_usd_total",
-               "Millionths of a dollar that calls reserved, settled and released, by vendor.",
-               {{"vendor", visit.vendor->settings.name}, {"what", std::string(what)}})
-      .add(amount.count() /* raw: a counter */);
 }
 
 }  // namespace octroi::vault

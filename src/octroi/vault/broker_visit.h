@@ -85,10 +85,15 @@ struct Broker::Visit {
   std::string refused_ticket;  // the one that it may come back with
   std::string reason;          // of a denial
   std::optional<UnixMillis> resets_at;
+  TokenPtr token;  // shown instead of the real key
   int upstream_status = 0;
   Outcome outcome;
   Cut revoked_timer;
 
+  /// What is put in: the real key, or the token that it was exchanged for.
+  [[nodiscard]] const Secret& shown() const {
+    return token != nullptr ? token->text : *vendor->real;
+  }
   [[nodiscard]] const VendorPack& pack() const {
     static const std::unique_ptr<VendorPack> kNone = make_generic_pack({});
     return vendor != nullptr ? *vendor->pack : *kNone;

@@ -48,6 +48,8 @@ ErrorInfo error_info(Errc e) {
       return {"vault.unknown-outcome", ErrorKind::timeout};
     case Errc::encoded_answer:
       return {"vault.encoded-answer", ErrorKind::internal};
+    case Errc::token_refused:
+      return {"vault.token-refused", ErrorKind::refused};
     case Errc::bad_sealed:
       return {"vault.bad-sealed", ErrorKind::invalid};
   }
@@ -93,6 +95,7 @@ int status_of(Errc e) {
     case Errc::upstream_failed:
     case Errc::unknown_outcome:
     case Errc::encoded_answer:
+    case Errc::token_refused:
       return 502;
     case Errc::bad_sealed:
       return 500;

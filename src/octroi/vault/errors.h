@@ -34,6 +34,7 @@ enum class Errc : std::uint8_t {
   upstream_failed,    // the vendor could not be reached, nothing was sent: 502
   unknown_outcome,    // the vendor may have acted; what it cost stays held: 502
   encoded_answer,     // the vendor's answer cannot be searched for the real key: 502
+  token_refused,      // no access token is given for the real key; nothing was sent: 502
   bad_sealed,         // a sealed credential cannot be opened with this key file
 };
 ErrorInfo error_info(Errc e);

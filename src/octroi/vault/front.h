@@ -71,6 +71,7 @@ class Front {
   Task<Result<const ledger::VaultKey*>> admit_other(http::Exchange& exchange, std::string host,
                                                     std::uint16_t port, std::string where,
                                                     const std::optional<ProxyKey>* key);
+  [[nodiscard]] const ledger::VaultKey* signer_of(const Shown& shown) const;
   [[nodiscard]] Result<const ledger::VaultKey*> key_of(const Shown& shown) const;
   void count(std::string_view kind);
 

@@ -59,7 +59,7 @@ Correction correction_of(const Vendor& vendor, const SpendRecord& record,
 Task<Result<>> LatePrices::look(std::shared_ptr<const Snapshot> snapshot) {
   std::map<std::string, Due> seen;
   for (const Vendor& vendor : snapshot->vendors) {
-    if (vendor.pack->questions() == nullptr || vendor.real == nullptr) continue;
+    if (!can_be_asked(*vendor.pack) || vendor.real == nullptr) continue;
     OCTROI_CO_CHECK(co_await look_at(&vendor, snapshot, &seen));
   }
   due_ = std::move(seen);  // what is over is forgotten

@@ -9,8 +9,10 @@
 #include "octroi/vault/packs/anthropic/anthropic.h"
 #include "octroi/vault/packs/aws/aws.h"
 #include "octroi/vault/packs/generic/generic.h"
+#include "octroi/vault/packs/mcp/mcp.h"
 #include "octroi/vault/packs/openai/openai.h"
 #include "octroi/vault/packs/resend/resend.h"
+#include "octroi/vault/packs/stripe/mcp.h"
 #include "octroi/vault/packs/stripe/stripe.h"
 #include "octroi/vault/packs/twilio/twilio.h"
 
@@ -65,12 +67,18 @@ std::unique_ptr<VendorPack> make_pack(const VendorSettings& vendor) {
   if (vendor.pack == "openai") return make_openai_pack(vendor);
   if (vendor.pack == "anthropic") return make_anthropic_pack(vendor);
   if (vendor.pack == "aws") return make_aws_pack(vendor);
+  if (vendor.pack == "mcp") return make_mcp_pack(vendor);
   if (vendor.pack == "generic") return make_generic_pack(vendor);
   return nullptr;
 }
 
+std::unique_ptr<VendorPack> make_door_pack(const VendorSettings& vendor) {
+  if (vendor.pack == "stripe" && vendor.door) return make_stripe_mcp_pack(vendor);
+  return nullptr;
+}
+
 std::vector<std::string_view> pack_names() {
-  return {"stripe", "resend", "twilio", "openai", "anthropic", "aws", "generic"};
+  return {"stripe", "resend", "twilio", "openai", "anthropic", "aws", "mcp", "generic"};
 }
 
 bool path_matches(std::string_view pattern, std::string_view path, std::string* captured) {

@@ -85,8 +85,8 @@ struct Refusal {
 
 /// Where a credential goes, and where the agent's is looked for.
 struct Place {
-  enum class Is : std::uint8_t { authorization, header, query } is = Is::authorization;
-  std::string name;  // of the header or parameter
+  enum class Is : std::uint8_t { authorization, header, query, cookie } is = Is::authorization;
+  std::string name;  // of the header, parameter or cookie
 };
 
 /// Listens to an answer while it passes, for vendors whose answers are too long to be kept: what a
@@ -104,6 +104,7 @@ class AnswerReader {
   [[nodiscard]] virtual Outcome outcome(bool whole) = 0;
 };
 
+class TokenGrant;
 class VendorQuestions;
 
 class VendorPack {
@@ -138,9 +139,15 @@ class VendorPack {
     std::ignore = input;
     return routed;
   }
-  /// Fills everything but vendor, run, agent and key.
+  /// Fills everything but vendor, agent and key; the run where the body names one.
   [[nodiscard]] virtual Result<policy::Call> extract(const Operation& operation,
                                                      const Input& input) const = 0;
+  /// What two requests have in common that are one (`dedupe`, a human's approval): the body, but
+  /// for what names the single sending of it.
+  [[nodiscard]] virtual std::string same_as(const Operation& operation, const Input& input) const {
+    std::ignore = operation;
+    return input.body;
+  }
   /// The object that an operation goes on with (a capture, a confirmation): what was counted for it
   /// is not counted again. Empty: it begins something.
   [[nodiscard]] virtual std::string continues(const Operation& operation,
@@ -149,14 +156,18 @@ class VendorPack {
     std::ignore = input;
     return {};
   }
+  /// For vendors who are shown a token: how it is come by (oauth.h). What is put in is the token
+  /// then. Null: the real key is shown itself.
+  [[nodiscard]] virtual const TokenGrant* grant() const { return nullptr; }
   /// Changes to what is sent: an account's id in the path, an idempotency key. `shown` is the key
-  /// of the agent, `call_id` names this call.
+  /// of the agent.
   struct Sending {
     http::RequestHead& head;
     Input& input;
     const Secret& real;
     const ledger::VaultKey& shown;
     std::string_view idempotency_key;  // ours, made from the agent's or for this call
+    std::string_view nonce = {};       // names this sending; never the same twice
   };
   virtual void prepare(Sending sending) const = 0;
   /// For vendors that want a signature: everything of the head is as it is sent, `authority` being
@@ -196,10 +207,17 @@ class VendorPack {
   /// What octroi itself asks this vendor (questions.h); null: nothing.
   [[nodiscard]] virtual const VendorQuestions* questions() const { return nullptr; }
   [[nodiscard]] virtual Refusal refusal(const Denial& denial) const = 0;
+  /// For vendors whose answers name what they answer. `input` is what was read of the request.
+  [[nodiscard]] virtual Refusal refusal_of(const Denial& denial, const Input& input) const {
+    std::ignore = input;
+    return refusal(denial);
+  }
 };
 
 /// The pack of that name; null when there is none.
 [[nodiscard]] std::unique_ptr<VendorPack> make_pack(const VendorSettings& vendor);
+/// That of the vendor's own MCP server (VendorSettings::door); null when octroi knows none.
+[[nodiscard]] std::unique_ptr<VendorPack> make_door_pack(const VendorSettings& vendor);
 [[nodiscard]] std::vector<std::string_view> pack_names();
 
 // --- what packs share ---

@@ -35,33 +35,61 @@ Result<VendorItem> VendorQuestions::read_object(const json::Value& /*answer*/) c
   return fail(Errc::ambiguous, "this vendor shows no single objects");
 }
 
+namespace {
+
+/// The question with what opens the account: the real key, or the token that it was exchanged for.
+Result<http::Request> question(VendorClients& clients, const Vendor& vendor, const Secret& shown,
+                               std::string_view target) {
+  const std::size_t mark = std::min(target.find('?'), target.size());
+  Input input;
+  input.method = "GET";
+  input.path = target.substr(0, mark);
+  OCTROI_TRY(input.query, Form::parse(target.substr(std::min(mark + 1, target.size())),
+                                      {.max_fields = 64, .free_names = true}));
+  http::RequestHead head;
+  head.method = input.method;
+  const ledger::VaultKey nobody;
+  const std::string nonce = to_hex(clients.random().bytes<16>());
+  const VendorPack::Sending sending{head, input, shown, nobody, "", nonce};
+  vendor.pack->prepare(sending);
+  head.target = vendor.settings.base_path + input.path;
+  if (const std::string text = input.query.text(); !text.empty()) head.target += "?" + text;
+  vendor.pack->sign(sending, vendor.authority, clients.clock().now());
+
+  http::Request request;
+  request.url.scheme = vendor.settings.scheme;
+  request.url.host = vendor.settings.host;
+  request.url.port = vendor.settings.port;
+  request.url.target = head.target;
+  request.headers = std::move(head.headers);
+  request.headers.set("Accept", "application/json");
+  request.headers.set("Accept-Encoding", "identity");
+  request.protocol = vendor.origin.protocol;
+  return request;
+}
+
+}  // namespace
+
 Task<Result<json::Document>> ask(VendorClients* clients, const Vendor* vendor, std::string target,
                                  AskLimits limits) {
   const std::string& name = vendor->settings.name;
   if (vendor->real == nullptr)
     co_return fail(Errc::unavailable, fmt::format("{}: no real key is registered", name));
-  const std::size_t mark = std::min(target.find('?'), target.size());
-  Input input;
-  input.method = "GET";
-  input.path = target.substr(0, mark);
-  const std::string query = target.substr(std::min(mark + 1, target.size()));
-  OCTROI_CO_TRY(input.query, Form::parse(query, {.max_fields = 64, .free_names = true}));
-  http::RequestHead head;
-  const ledger::VaultKey nobody;
-  vendor->pack->prepare({head, input, *vendor->real, nobody, ""});
-
-  http::Request request;
-  request.url.scheme = vendor->settings.scheme;
-  request.url.host = vendor->settings.host;
-  request.url.port = vendor->settings.port;
-  request.url.target = vendor->settings.base_path + input.path;
-  if (const std::string text = input.query.text(); !text.empty()) request.url.target += "?" + text;
-  request.headers = std::move(head.headers);
-  request.headers.set("Accept", "application/json");
-  request.headers.set("Accept-Encoding", "identity");
-  request.protocol = vendor->origin.protocol;
-  auto got = co_await clients->client_for(*vendor).fetch(std::move(request), limits.max_body,
-                                                         limits.deadline);
+  TokenPtr token;
+  Result<http::Response> got;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (vendor->tokens != nullptr) {
+      OCTROI_CO_TRY(token, co_await token_for(clients, vendor, &clients->clock(),
+                                              &clients->random(), token ? token->number : 0));
+    }
+    OCTROI_CO_TRY(auto request,
+                  question(*clients, *vendor, token ? token->text : *vendor->real, target));
+    got = co_await clients->client_for(*vendor).fetch(std::move(request), limits.max_body,
+                                                      limits.deadline);
+    const bool again =
+        token && got && got->status == 401 && says_token_is_bad(got->headers, got->body);
+    if (!again) break;
+  }
   // Messages of the layers below may speak of the target, which can hold a key.
   if (!got) co_return fail(Errc::upstream_failed, fmt::format("{} cannot be asked now", name));
   if (got->status != 200) {

@@ -48,6 +48,7 @@ struct VendorList {
 struct VendorPage {
   std::vector<VendorItem> items;  // newest first, or in any order when `next` is empty
   bool cut = false;               // there is more, and no way to it
+  bool newest_first = false;      // what stands on later pages was made before what stands here
   std::string next;               // the target of the next page; empty: that was all
 };
 
@@ -70,6 +71,8 @@ class VendorQuestions {
   [[nodiscard]] virtual std::string match(const Operation& operation, const Input& input) const;
 
   // --- after a call
+  /// Why no list can be asked for, for people; empty: there may be lists.
+  [[nodiscard]] virtual std::string_view unlisted() const { return {}; }
   /// The lists that show what was made in this time.
   [[nodiscard]] virtual std::vector<VendorList> lists(UnixMillis from, UnixMillis to) const;
   [[nodiscard]] virtual Result<VendorPage> read_list(std::string_view target,
@@ -78,6 +81,21 @@ class VendorQuestions {
   [[nodiscard]] virtual std::string object(std::string_view operation, std::string_view id) const;
   [[nodiscard]] virtual Result<VendorItem> read_object(const json::Value& answer) const;
 };
+
+/// Of vendors who show an ordinary key nothing of what it did.
+class UnlistedQuestions final : public VendorQuestions {
+ public:
+  /// `why` is a literal.
+  explicit constexpr UnlistedQuestions(std::string_view why) : why_(why) {}
+  [[nodiscard]] std::string_view unlisted() const override { return why_; }
+
+ private:
+  std::string_view why_;
+};
+/// Whether the vendor can be asked what became of a call.
+[[nodiscard]] inline bool can_be_asked(const VendorPack& pack) {
+  return pack.questions() != nullptr && pack.questions()->unlisted().empty();
+}
 
 /// What reservations keep where nothing can be marked: "match:…", until the vendor names the
 /// object.

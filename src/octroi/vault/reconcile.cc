@@ -22,6 +22,8 @@ constexpr int kMostPages = 200;  // of one list
 constexpr int kMostRecords = 200'000;
 constexpr Millis kSkew{60'000};  // between our clock and the vendor's
 
+constexpr std::string_view kNoList = "octroi knows no list of what this vendor did";
+
 bool is_open(const SpendRecord& r) {
   return r.state == SpendState::held || r.state == SpendState::unknown || r.assumed;
 }
@@ -231,10 +233,9 @@ Task<void> Reconciler::read_lists(const Vendor* vendor, const std::vector<SpendR
                                   VendorReport* report, Shown* shown) {
   shown->covered_from = report->from;
   const VendorQuestions* questions = vendor->pack->questions();
-  if (questions == nullptr) {
-    if (records->empty()) co_return;
-    report->complete = false;
-    report->error = "octroi knows no list of what this vendor did";
+  if (!can_be_asked(*vendor->pack)) {
+    report->unlisted = questions == nullptr ? kNoList : questions->unlisted();
+    report->complete = std::ranges::none_of(*records, is_open);
     co_return;
   }
   for (const VendorList& list : questions->lists(report->from, report->to)) {
@@ -264,6 +265,8 @@ Task<Result<>> Reconciler::read_list(const Vendor* vendor, const VendorList* lis
       shown->add(std::move(item));
     }
     if (got.next.empty() && !got.cut) co_return Result<>{};
+    // What follows was made before anything that is looked for.
+    if (got.newest_first && oldest < shown->covered_from) co_return Result<>{};
     if (got.cut || got.next == target) break;  // one that does not go on
     target = std::move(got.next);
   }
@@ -343,6 +346,7 @@ ReconciledCall Reconciler::judge(const Vendor& vendor, const SpendRecord& record
   }
   call.what = Reconciled::kept;
   call.note = covered ? "the vendor does not show it yet" : "no list that was read would show it";
+  if (!can_be_asked(*vendor.pack)) call.note = "the vendor has no list that would show it";
   return call;
 }
 
@@ -370,6 +374,7 @@ std::string to_json(const std::vector<VendorReport>& reports, bool all) {
     w.field("from", to_rfc3339(r.from)).field("to", to_rfc3339(r.to));
     w.field("complete", r.complete);
     if (!r.error.empty()) w.field("error", r.error);
+    if (!r.unlisted.empty()) w.field("unlisted", r.unlisted);
     w.field("ledger", octroi::format(r.ledger)).field("held", octroi::format(r.held));
     w.field("shown", octroi::format(r.shown));
     w.field("looked_at", static_cast<std::int64_t>(r.calls.size()));

@@ -10,6 +10,9 @@
 //   assumed         (nobody had found out)       → as if it were unknown
 //   released        shows it all the same        → settled
 //
+// A vendor that has no list is told as such (`unlisted`), and is not complete while a call of it is
+// open.
+//
 // Calls under way are left alone, unless the vendor shows them. Each change and its row of the
 // audit
 // ("call.reconciled") are one commit; running it again, or twice at once, changes nothing more.
@@ -65,6 +68,7 @@ struct VendorReport {
   UnixMillis from, to;
   bool complete = true;  // the lists were read to their ends
   std::string error;     // why not
+  std::string unlisted;  // why this vendor has no list at all: its calls cannot be compared
   std::vector<ReconciledCall> calls;
   std::int64_t others = 0;  // what the lists show and no call of ours made
   MicroUsd ledger;          // settled, as it is afterwards
@@ -101,7 +105,8 @@ class Reconciler {
   const std::shared_ptr<const Snapshot> snapshot_;
 };
 
-/// {"vendors":[{"vendor","from","to","complete","ledger","held","shown","others","calls":[…]}]};
+/// {"vendors":[{"vendor","from","to","complete","unlisted","ledger","held","shown","others",
+/// "calls":[…]}]};
 /// calls that are the same are left out unless `all`.
 [[nodiscard]] std::string to_json(const std::vector<VendorReport>& reports, bool all);
 

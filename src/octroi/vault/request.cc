@@ -65,6 +65,21 @@ Result<Shown> read_authorization(std::string_view value) {
   return fail(Errc::no_key, "show the vault key as Authorization: Bearer <key>");
 }
 
+/// RFC 6265 section 4.2.1. The views are into the headers.
+std::vector<std::string_view> cookies_of(const http::Headers& headers, std::string_view name) {
+  std::vector<std::string_view> out;
+  for (std::string_view rest : headers.all("cookie")) {
+    while (!rest.empty()) {
+      const std::string_view pair = trimmed(rest.substr(0, rest.find(';')));
+      rest.remove_prefix(std::min(rest.find(';'), rest.size() - 1) + 1);
+      const std::size_t equals = std::min(pair.find('='), pair.size());
+      if (pair.substr(0, equals) == name)
+        out.push_back(pair.substr(std::min(equals + 1, pair.size())));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string host_of(std::string_view authority) {
@@ -83,7 +98,7 @@ Result<Address> find_vendor(const Snapshot& snapshot, const http::RequestHead& h
   if (const Vendor* vendor = snapshot.by_host(host)) return Address{vendor, std::move(path)};
   const std::string_view rest = std::string_view(path).substr(1);
   const std::string_view first = rest.substr(0, rest.find('/'));
-  if (const Vendor* vendor = snapshot.by_name(first)) {
+  if (const Vendor* vendor = snapshot.by_path(first)) {
     std::string below = path.substr(1 + first.size());
     if (below.empty()) below = "/";
     return Address{vendor, std::move(below)};
@@ -126,6 +141,12 @@ Result<Shown> take_key(http::RequestHead& head, Form& query, const Vendor* vendo
         query.remove(p.name);
         break;
       }
+      case Place::Is::cookie:
+        for (const std::string_view value : cookies_of(head.headers, p.name)) {
+          ++places;
+          found = Shown{Secret(value), Secret(), false};
+        }
+        break;
     }
   }
   head.headers.remove("authorization");

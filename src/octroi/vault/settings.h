@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "octroi/base/clock.h"
@@ -43,6 +44,54 @@ struct ListSettings {
   std::int64_t page_size = 0;  // most items of a page
 };
 
+/// How a vendor wants its requests signed with a key that both sides have. Templates are those of
+/// sign_template.h.
+struct HmacSettings {
+  std::string hash = "sha256";        // sha1, sha256, sha384, sha512
+  std::string key = "text";           // how the stored secret writes the key: text, hex, base64
+  std::string sign;                   // template of what is signed
+  std::string encoding = "hex";       // of the signature: hex, base64, base64url
+  std::string timestamp = "seconds";  // seconds, ms, rfc3339, http
+  std::string key_id;  // empty: where a template names it, the stored secret is ID:SECRET
+  std::vector<std::pair<std::string, std::string>> headers;  // name, template of the value
+  std::vector<std::pair<std::string, std::string>> query;    // those with the signature go last
+};
+
+/// How a vendor's tokens are come by (RFC 6749 section 4.4, RFC 7523 section 2.1).
+struct OauthSettings {
+  std::string grant = "client_credentials";  // or jwt_bearer
+  std::string scheme, host, target;          // of the token endpoint
+  std::uint16_t port = 0;
+  std::string client_id;              // empty: the stored secret is ID:SECRET
+  std::string client_auth = "basic";  // or post
+  std::string scope;                  // words
+  std::string audience;               // of the token; with jwt_bearer, of the assertion
+  std::string algorithm = "RS256";    // of the assertion; or ES256
+  std::string issuer, subject, key_id;
+  Millis lifetime{5 * 60'000};  // of the assertion
+  std::string ca_pem;           // empty: the vendor's
+};
+
+/// A tool of an MCP server. Pointers are JSON Pointers: "/order/total".
+struct ToolSettings {
+  std::string tool;               // its name; one that ends in "*" is every tool that begins so
+  std::string direction;          // as policy::Direction is written
+  std::string amount;             // in the arguments; empty: it spends nothing
+  std::string currency;           // in the arguments and in results, or "=usd" for a fixed one
+  bool major = false;             // the amount is in dollars ("12.34"), not in cents
+  std::string customer;           // in the arguments
+  std::string answer_amount;      // in the result: what it cost
+  std::string answer_id;          // and what was made
+  bool error_is_refusal = false;  // a result that is an error: nothing was done
+};
+
+/// The MCP server of a vendor's account, beside its API.
+struct DoorSettings {
+  std::string scheme, host;
+  std::uint16_t port = 0;
+  std::string endpoint = "/";  // its path
+};
+
 /// What a language model costs: dollars for a million tokens of each kind.
 struct ModelPriceSettings {
   MicroUsd input;
@@ -60,13 +109,18 @@ struct VendorSettings {
   std::string scheme, host, base_path;
   std::uint16_t port = 0;
   std::string ca_pem;
-  std::string auth = "bearer";               // generic: bearer, basic, header:NAME, query:NAME
+  std::string auth = "bearer";       // generic: bearer, basic, header:NAME, query:NAME, cookie:NAME
+  std::optional<HmacSettings> hmac;  // generic: instead of auth
+  std::optional<OauthSettings> oauth;        // generic: auth says where the token goes
   std::shared_ptr<const Secret> credential;  // null: what `octroi vault register` sealed
   std::optional<bool> live;                  // empty: what the credential looks like
   std::string credential_env;                // the variable that the real key was read from
   std::vector<std::string> hosts;            // by which agents may address it
   std::vector<OperationSettings> operations;
   std::vector<ListSettings> lists;
+  std::string endpoint = "/mcp";                     // of an MCP server: where it takes messages
+  std::vector<ToolSettings> tools;                   // of an MCP server
+  std::optional<DoorSettings> door;                  // the vendor's own MCP server
   Millis timeout{80'000};                            // of one call
   std::map<std::string, ModelPriceSettings> prices;  // of models, before those of the pack
 };

@@ -9,6 +9,19 @@ namespace octroi::vault {
 
 namespace {
 
+constexpr std::string_view kDoor = "-mcp";
+
+void lead_to(Vendor& vendor) {
+  const VendorSettings& settings = vendor.settings;
+  vendor.origin = {settings.scheme, settings.host, settings.port, http::Protocol::automatic};
+  if (settings.scheme != "https") vendor.origin.protocol = http::Protocol::http1;
+  http::Url url;
+  url.scheme = settings.scheme;
+  url.host = settings.host;
+  url.port = settings.port;
+  vendor.authority = url.authority();
+}
+
 Result<Vendor> vendor_of(const VendorSettings& settings,
                          const std::map<std::string, std::shared_ptr<const Secret>>& registered) {
   Vendor out;
@@ -26,15 +39,29 @@ Result<Vendor> vendor_of(const VendorSettings& settings,
     if (auto good = out.pack->check_credential(*out.real); !good)
       return fail(std::move(good).error().within(
           fmt::format("vault.vendors.{}.credential", settings.name)));
+    if (const TokenGrant* grant = out.pack->grant(); grant != nullptr)
+      out.tokens = TokenCell::of(grant->identity(*out.real));
     out.live = settings.live.value_or(out.pack->is_live(*out.real).value_or(true));
   }
-  out.origin = {settings.scheme, settings.host, settings.port, http::Protocol::automatic};
-  if (settings.scheme != "https") out.origin.protocol = http::Protocol::http1;
-  http::Url url;
-  url.scheme = settings.scheme;
-  url.host = settings.host;
-  url.port = settings.port;
-  out.authority = url.authority();
+  lead_to(out);
+  return out;
+}
+
+/// The vendor's MCP server: the same account, at another address.
+Vendor door_of(const Vendor& vendor, std::unique_ptr<VendorPack> pack) {
+  Vendor out;
+  out.settings = vendor.settings;
+  const DoorSettings& door = *vendor.settings.door;
+  out.settings.scheme = door.scheme;
+  out.settings.host = door.host;
+  out.settings.port = door.port;
+  out.settings.base_path.clear();
+  out.settings.hosts.clear();
+  out.pack = std::move(pack);
+  out.real = vendor.real;
+  out.live = vendor.live;
+  out.api = &vendor;
+  lead_to(out);
   return out;
 }
 
@@ -64,6 +91,10 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     OCTROI_TRY(auto vendor, vendor_of(v, registered));
     out->vendors.push_back(std::move(vendor));
   }
+  // Now they stay where they are.
+  for (const Vendor& v : out->vendors) {
+    if (auto pack = make_door_pack(v.settings)) out->doors.push_back(door_of(v, std::move(pack)));
+  }
   for (const PolicySettings& p : settings.policies) {
     auto policy = policy::parse_policy(
         p.name, p.document, [](const std::string& name) { return policy::TimeZone::load(name); });
@@ -83,12 +114,25 @@ const Vendor* Snapshot::by_name(std::string_view name) const {
   return nullptr;
 }
 
+const Vendor* Snapshot::by_path(std::string_view segment) const {
+  if (const Vendor* vendor = by_name(segment)) return vendor;
+  if (!segment.ends_with(kDoor)) return nullptr;
+  segment.remove_suffix(kDoor.size());
+  for (const Vendor& v : doors) {
+    if (v.settings.name == segment) return &v;
+  }
+  return nullptr;
+}
+
 const Vendor* Snapshot::by_host(std::string_view host) const {
-  for (const Vendor& v : vendors) {
-    const auto names = v.pack->hosts();
-    if (std::find(names.begin(), names.end(), host) != names.end() ||
-        std::find(v.settings.hosts.begin(), v.settings.hosts.end(), host) != v.settings.hosts.end())
-      return &v;
+  for (const std::vector<Vendor>* list : {&vendors, &doors}) {
+    for (const Vendor& v : *list) {
+      const auto names = v.pack->hosts();
+      if (std::find(names.begin(), names.end(), host) != names.end() ||
+          std::find(v.settings.hosts.begin(), v.settings.hosts.end(), host) !=
+              v.settings.hosts.end())
+        return &v;
+    }
   }
   return nullptr;
 }

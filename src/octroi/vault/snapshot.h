@@ -13,6 +13,7 @@
 #include "octroi/policy/decide.h"
 #include "octroi/vault/pack.h"
 #include "octroi/vault/settings.h"
+#include "octroi/vault/tokens.h"
 
 namespace octroi::vault {
 
@@ -20,14 +21,20 @@ struct Vendor {
   VendorSettings settings;
   std::unique_ptr<VendorPack> pack;
   std::shared_ptr<const Secret> real;  // null: none was registered
+  std::shared_ptr<TokenCell> tokens;   // of the real key; null: it is shown itself
   bool live = true;
   http::Origin origin;
-  std::string authority;  // Host of what is sent
+  std::string authority;        // Host of what is sent
+  const Vendor* api = nullptr;  // of a vendor's MCP server: the API of the same account
+
+  /// Whom octroi itself asks about this account.
+  [[nodiscard]] const Vendor& asked() const { return api != nullptr ? *api : *this; }
 };
 
 struct Snapshot {
   VaultSettings settings;
   std::vector<Vendor> vendors;
+  std::vector<Vendor> doors;  // the MCP servers of vendors: the same name, key and policies
   std::map<std::string, policy::Policy, std::less<>> policies;
   std::optional<policy::Rates> rates;
 
@@ -36,6 +43,8 @@ struct Snapshot {
       VaultSettings settings, std::map<std::string, std::shared_ptr<const Secret>> registered);
 
   [[nodiscard]] const Vendor* by_name(std::string_view name) const;
+  /// By the first segment of a path.
+  [[nodiscard]] const Vendor* by_path(std::string_view segment) const;
   [[nodiscard]] const Vendor* by_host(std::string_view host) const;
 };
 

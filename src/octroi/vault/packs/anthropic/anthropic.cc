@@ -6,6 +6,7 @@
 #include "octroi/json/writer.h"
 #include "octroi/vault/packs/llm/reader.h"
 #include "octroi/vault/packs/llm/request.h"
+#include "octroi/vault/questions.h"
 
 namespace octroi::vault {
 
@@ -100,8 +101,14 @@ bool thinks(const json::Value& root) {
   return thinking->string("type").value_or("") != "disabled";
 }
 
+constexpr std::string_view kUnlisted =
+    "Anthropic shows a key that may call models no list of its calls: usage and costs are"
+    " for admin keys of the organisation, and are sums by the minute, hour or day. What a"
+    " call held counts until its answer, or the end of its hold, says otherwise";
+
 class AnthropicPack final : public VendorPack {
  public:
+  const VendorQuestions* questions() const override { return &questions_; }
   explicit AnthropicPack(const VendorSettings& vendor)
       : prices_(anthropic::prices(), vendor.prices) {}
 
@@ -203,6 +210,7 @@ class AnthropicPack final : public VendorPack {
 
  private:
   llm::PriceTable prices_;
+  UnlistedQuestions questions_{kUnlisted};
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "octroi/vault/packs/resend/resend.h"
+#include "octroi/vault/questions.h"
 #include "octroi/vault/sigv4.h"
 
 namespace octroi::vault {
@@ -150,8 +151,14 @@ std::vector<std::string> texts(const policy::Call& call, std::string_view prefix
   return out;
 }
 
+constexpr std::string_view kUnlisted =
+    "AWS shows a key no list of its calls with what they cost: Cost Explorer has sums by "
+    "day and service, a day late, at a price a question. What a call held counts until "
+    "its answer, or the end of its hold, says otherwise";
+
 class AwsPack final : public VendorPack {
  public:
+  const VendorQuestions* questions() const override { return &questions_; }
   KeyShape shape() const override { return KeyShape::aws; }
   bool raw_bodies() const override { return true; }
   bool hides_per_key() const override { return true; }
@@ -361,6 +368,7 @@ class AwsPack final : public VendorPack {
     if (call.amount == policy::AmountState::known) call.usd = kPerMessage;
     return {};
   }
+  UnlistedQuestions questions_{kUnlisted};
 };
 
 }  // namespace

@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 
 #include "octroi/json/writer.h"
+#include "octroi/vault/oauth.h"
 #include "octroi/vault/packs/generic/questions.h"
+#include "octroi/vault/packs/generic/signing.h"
 
 namespace octroi::vault {
 
@@ -29,21 +31,20 @@ class GenericPack final : public VendorPack {
         auth_(parse_auth_style(vendor.auth).value_or(AuthStyle{})),
         questions_(vendor) {
     if (!vendor.hosts.empty()) hosts_ = vendor.hosts;
+    if (vendor.hmac) signing_.emplace(*vendor.hmac);
+    if (vendor.oauth) grant_.emplace(*vendor.oauth);
   }
 
   std::vector<std::string> hosts() const override { return hosts_; }
   std::vector<Place> places() const override {
-    switch (auth_.is) {
-      case AuthStyle::Is::bearer:
-      case AuthStyle::Is::basic:
-        return {};
-      case AuthStyle::Is::header:
-        return {{Place::Is::header, auth_.name}};
-      case AuthStyle::Is::query:
-        return {{Place::Is::query, auth_.name}};
-    }
-    return {};
+    return signing_ ? signing_->places() : places_of(auth_);
   }
+  Result<> check_credential(const Secret& real) const override {
+    if (grant_) return grant_->check_credential(real);
+    OCTROI_CHECK(VendorPack::check_credential(real));
+    return signing_ ? signing_->check_credential(real) : Result<>{};
+  }
+  const TokenGrant* grant() const override { return grant_ ? &*grant_ : nullptr; }
 
   Form::Rules form_rules() const override { return {.max_fields = 2000}; }
   Form::Rules query_rules() const override { return {.max_fields = 512, .free_names = true}; }
@@ -97,28 +98,28 @@ class GenericPack final : public VendorPack {
     return call;
   }
 
+  Result<Operation> name(Operation routed, const http::Headers& /*headers*/,
+                         Input& input) const override {
+    if (signing_) signing_->drop(input);
+    return routed;
+  }
+
   void prepare(Sending s) const override {
-    switch (auth_.is) {
-      case AuthStyle::Is::bearer:
-        set_bearer(s.head.headers, s.real);
-        return;
-      case AuthStyle::Is::basic:
-        set_basic(s.head.headers, s.real);
-        return;
-      case AuthStyle::Is::header:
-        s.head.headers.set(auth_.name, s.real.reveal_text());
-        return;
-      case AuthStyle::Is::query:
-        s.input.query.set(auth_.name, s.real.reveal_text());
-        return;
-    }
+    if (!signing_) put_credential(auth_, s);
+  }
+  void sign(const Sending& s, std::string_view authority, UnixMillis now) const override {
+    if (signing_) signing_->sign(s, authority, now);
   }
 
   std::vector<Hidden> hidden(const Secret& real, const ledger::VaultKey& shown) const override {
     std::vector<Hidden> out = VendorPack::hidden(real, shown);
-    const std::string_view text = real.reveal_text();
-    if (auth_.is == AuthStyle::Is::basic && text.find(':') != std::string_view::npos) {
-      out.push_back({Secret(text.substr(text.find(':') + 1)), "vault_redacted"});
+    if (signing_) {
+      for (Hidden& h : signing_->hidden(real)) out.push_back(std::move(h));
+    } else if (grant_) {
+      for (Secret& text : grant_->spellings(real))
+        out.push_back({std::move(text), "vault_redacted"});
+    } else {
+      hide_parts(auth_, real, out);
     }
     return out;
   }
@@ -193,6 +194,8 @@ class GenericPack final : public VendorPack {
 
   std::vector<OperationSettings> operations_;
   AuthStyle auth_;
+  std::optional<generic::HmacSigning> signing_;
+  std::optional<TokenGrant> grant_;
   std::vector<std::string> hosts_;
   generic::Questions questions_;
 };
@@ -203,13 +206,58 @@ Result<AuthStyle> parse_auth_style(std::string_view text) {
   if (text == "bearer" || text.empty()) return AuthStyle{};
   if (text == "basic") return AuthStyle{AuthStyle::Is::basic, ""};
   for (const auto& [prefix, is] : {std::pair{std::string_view("header:"), AuthStyle::Is::header},
-                                   std::pair{std::string_view("query:"), AuthStyle::Is::query}}) {
+                                   std::pair{std::string_view("query:"), AuthStyle::Is::query},
+                                   std::pair{std::string_view("cookie:"), AuthStyle::Is::cookie}}) {
     if (!text.starts_with(prefix)) continue;
     const std::string_view name = text.substr(prefix.size());
     if (!http::is_token(name)) break;
     return AuthStyle{is, std::string(name)};
   }
-  return fail(Errc::ambiguous, "auth: write bearer, basic, header:NAME or query:NAME");
+  return fail(Errc::ambiguous, "auth: write bearer, basic, header:NAME, query:NAME or cookie:NAME");
+}
+
+std::vector<Place> places_of(const AuthStyle& auth) {
+  switch (auth.is) {
+    case AuthStyle::Is::bearer:
+    case AuthStyle::Is::basic:
+      return {};
+    case AuthStyle::Is::header:
+      return {{Place::Is::header, auth.name}};
+    case AuthStyle::Is::query:
+      return {{Place::Is::query, auth.name}};
+    case AuthStyle::Is::cookie:
+      return {{Place::Is::cookie, auth.name}};
+  }
+  return {};
+}
+
+void put_credential(const AuthStyle& auth, VendorPack::Sending& sending) {
+  switch (auth.is) {
+    case AuthStyle::Is::bearer:
+      set_bearer(sending.head.headers, sending.real);
+      return;
+    case AuthStyle::Is::basic:
+      set_basic(sending.head.headers, sending.real);
+      return;
+    case AuthStyle::Is::header:
+      sending.head.headers.set(auth.name, sending.real.reveal_text());
+      return;
+    case AuthStyle::Is::query:
+      sending.input.query.set(auth.name, sending.real.reveal_text());
+      return;
+    case AuthStyle::Is::cookie: {
+      std::string value = auth.name + "=" + std::string(sending.real.reveal_text());
+      sending.head.headers.set("Cookie", value);
+      secure_wipe(value.data(), value.size());
+      return;
+    }
+  }
+}
+
+void hide_parts(const AuthStyle& auth, const Secret& real, std::vector<VendorPack::Hidden>& out) {
+  const std::string_view text = real.reveal_text();
+  if (auth.is == AuthStyle::Is::basic && text.find(':') != std::string_view::npos)
+    out.push_back({Secret(text.substr(text.find(':') + 1)), "vault_redacted"});
 }
 
 Result<std::int64_t> parse_major(std::string_view field, std::string_view text,

@@ -6,6 +6,7 @@
 #include "octroi/json/writer.h"
 #include "octroi/vault/packs/llm/reader.h"
 #include "octroi/vault/packs/llm/request.h"
+#include "octroi/vault/questions.h"
 
 namespace octroi::vault {
 
@@ -184,8 +185,14 @@ std::string_view error_type(Errc code) {
   return status >= 500 ? "server_error" : "invalid_request_error";
 }
 
+constexpr std::string_view kUnlisted =
+    "OpenAI shows a key that may call models no list of its calls: usage and costs are "
+    "for admin keys of the organisation, and are sums by the minute, hour or day. What a "
+    "call held counts until its answer, or the end of its hold, says otherwise";
+
 class OpenAiPack final : public VendorPack {
  public:
+  const VendorQuestions* questions() const override { return &questions_; }
   explicit OpenAiPack(const VendorSettings& vendor) : prices_(openai::prices(), vendor.prices) {}
 
   std::vector<std::string> hosts() const override { return {"api.openai.com"}; }
@@ -278,6 +285,7 @@ class OpenAiPack final : public VendorPack {
 
  private:
   llm::PriceTable prices_;
+  UnlistedQuestions questions_{kUnlisted};
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "octroi/json/writer.h"
+#include "octroi/vault/packs/resend/questions.h"
 
 namespace octroi::vault {
 
@@ -33,39 +34,13 @@ constexpr std::array<Row, 11> kTable = {{
     {"GET", "/audiences/{id}/contacts", "contacts.list", read},
 }};
 constexpr std::size_t kUnknown = 1000;
-/// What one mail costs above the monthly plan, upper bound.
-constexpr MicroUsd kPerRecipient = MicroUsd::from_raw_unchecked(900);
 constexpr std::size_t kMostInBatch = 100;
-
-/// "to" is one address or a list of them.
-Result<> add_addresses(const json::Value& mail, std::string_view field,
-                       std::set<std::string, std::less<>>& out) {
-  const auto value = mail.find(field);
-  if (!value || value->is_null()) return {};
-  std::vector<std::string_view> texts;
-  if (value->is_string()) {
-    texts.push_back(value->as_string().value_or(""));
-  } else if (value->is_array()) {
-    for (const json::Value element : value->elements()) {
-      const auto text = element.as_string();
-      if (!text) return fail(Errc::ambiguous, fmt::format("{} must be addresses", field));
-      texts.push_back(*text);
-    }
-  } else {
-    return fail(Errc::ambiguous, fmt::format("{} must be an address or a list of them", field));
-  }
-  for (const std::string_view text : texts) {
-    auto address = mail_address(text);
-    if (!address) return fail(std::move(address).error().within(field));
-    out.insert(std::move(*address));
-  }
-  return {};
-}
 
 Result<> read_mail(const json::Value& mail, policy::Call& call, std::int64_t& count) {
   if (!mail.is_object()) return fail(Errc::ambiguous, "a mail must be an object");
   std::set<std::string, std::less<>> addresses;
-  for (const char* field : {"to", "cc", "bcc"}) OCTROI_CHECK(add_addresses(mail, field, addresses));
+  for (const char* field : {"to", "cc", "bcc"})
+    OCTROI_CHECK(add_mail_addresses(mail, field, addresses));
   if (addresses.empty()) return fail(Errc::ambiguous, "to: names nobody");
   OCTROI_TRY(const auto from_text, mail.optional_string("from"));
   OCTROI_TRY(const std::string from, mail_address(from_text.value_or("")));
@@ -155,9 +130,38 @@ class ResendPack final : public VendorPack {
     out.body = std::move(w).take();
     return out;
   }
+
+  const VendorQuestions* questions() const override { return &questions_; }
+
+ private:
+  resend::Questions questions_;
 };
 
 }  // namespace
+
+Result<> add_mail_addresses(const json::Value& mail, std::string_view field,
+                            std::set<std::string, std::less<>>& out) {
+  const auto value = mail.find(field);
+  if (!value || value->is_null()) return {};
+  std::vector<std::string_view> texts;
+  if (value->is_string()) {
+    texts.push_back(value->as_string().value_or(""));
+  } else if (value->is_array()) {
+    for (const json::Value element : value->elements()) {
+      const auto text = element.as_string();
+      if (!text) return fail(Errc::ambiguous, fmt::format("{} must be addresses", field));
+      texts.push_back(*text);
+    }
+  } else {
+    return fail(Errc::ambiguous, fmt::format("{} must be an address or a list of them", field));
+  }
+  for (const std::string_view text : texts) {
+    auto address = mail_address(text);
+    if (!address) return fail(std::move(address).error().within(field));
+    out.insert(std::move(*address));
+  }
+  return {};
+}
 
 Result<std::string> mail_address(std::string_view text) {
   const auto bad = [] {

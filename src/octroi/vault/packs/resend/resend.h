@@ -6,6 +6,8 @@
 #pragma once
 
 #include <memory>
+#include <set>
+#include <string>
 
 #include "octroi/vault/pack.h"
 
@@ -16,5 +18,11 @@ namespace octroi::vault {
 /// The address in "Name <a@b>" or "a@b", in lower case; Errc::ambiguous for anything that mail
 /// programs could read differently.
 [[nodiscard]] Result<std::string> mail_address(std::string_view text);
+/// Those of a field of a mail, which is one address or a list of them.
+[[nodiscard]] Result<> add_mail_addresses(const json::Value& mail, std::string_view field,
+                                          std::set<std::string, std::less<>>& out);
+
+/// What one mail costs above the monthly plan, upper bound.
+inline constexpr MicroUsd kPerRecipient = MicroUsd::from_raw_unchecked(900);
 
 }  // namespace octroi::vault

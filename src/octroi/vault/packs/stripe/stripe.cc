@@ -240,6 +240,7 @@ std::string_view error_type(Errc code) {
     case Errc::upstream_failed:
     case Errc::unknown_outcome:
     case Errc::encoded_answer:
+    case Errc::token_refused:
     case Errc::bad_sealed:
       return "api_error";
     case Errc::no_key:
