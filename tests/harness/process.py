@@ -77,7 +77,8 @@ def environment(**extra: str) -> dict[str, str]:
 class Program:
     """A child process whose output goes to files and that is ended by its own process id."""
 
-    def __init__(self, name: str, argv: Sequence[str | Path], directory: Path, env: dict[str, str] | None = None):
+    def __init__(self, name: str, argv: Sequence[str | Path], directory: Path, env: dict[str, str] | None = None,
+                 cwd: Path | None = None):
         directory.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.stdout_path = directory / f"{name}.stdout.log"
@@ -88,7 +89,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                cwd=directory,
+                cwd=cwd or directory,
                 env=env if env is not None else environment(),
                 start_new_session=True,
             )

@@ -3,6 +3,8 @@ does the work."""
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Any, Callable, Iterator
 
 import boto3
@@ -12,6 +14,8 @@ from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from harness.vault import Call, Key, Reply, Vault, Vendor
+
+from .test_run import run
 
 REAL = "AKIAREALREALREALREAL:TheRealSecretThatNoAgentMaySee0123456789"
 ENDPOINTS = ["s3.*", "dynamodb.*", "sns.Publish", "ses.SendEmail", "sts.*"]
@@ -130,6 +134,48 @@ def test_signatures_that_are_not_the_keys(vault, cloud):
     # The key as a bearer, where a signature is wanted.
     assert v.request("/aws/", key).status in (401, 403)
     assert len(cloud.calls) == 1
+
+
+UNDER_RUN = """
+import boto3, json, os
+from botocore.config import Config
+s3 = boto3.client("s3", region_name="us-east-1", config=Config(s3={"addressing_style": "path"}))
+s3.create_bucket(Bucket="run")
+print(s3.put_object(Bucket="run", Key="k", Body=b"bytes")["ResponseMetadata"]["HTTPStatusCode"])
+print(json.dumps({k: v for k, v in os.environ.items() if k.startswith("AWS_")}))
+"""
+
+
+def test_octroi_run(vault, cloud, tmp_path):
+    """A vendor without `hosts` is all of AWS that the program sees; it finds the pair, and nothing of
+    what was there before."""
+    v, key = vault()
+    issued = tmp_path / "issued.json"
+    issued.write_text(json.dumps(key.whole))
+    issued.chmod(0o600)
+    for given in (key.text, f"@{issued}"):
+        done = run(v, None, sys.executable, "-c", UNDER_RUN, flags=("--vault", given), AWS_PROFILE="mine", AWS_SESSION_TOKEN="old")
+        assert done.returncode == 0, done.stderr
+        status, told = done.stdout.splitlines()
+        env = json.loads(told)
+        assert status == "200" and not {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & env.keys()
+        assert f"{env['AWS_ACCESS_KEY_ID']}:{env['AWS_SECRET_ACCESS_KEY']}" == key.text
+        assert env["AWS_ENDPOINT_URL"] == v.url + "/aws"
+    assert len(cloud.calls) == 4
+
+
+def test_octroi_run_wants_the_pair(vault, cloud):
+    v, key = vault()
+    name = key.text.split(":")[0]
+    plain = v.issue("aws", "bot", "--shape", "vault", test=False)
+    for given in (f"{name}:{'x' * 40}", name, plain.text):
+        refused = run(v, None, "true", flags=("--vault", given))
+        assert refused.returncode != 0 and given not in refused.stderr, refused.stderr
+    assert "AKIA" in refused.stderr
+    v.revoke(key)
+    refused = run(v, None, "true", flags=("--vault", key.text))
+    assert refused.returncode == 7 and "revoked" in refused.stderr and key.text not in refused.stderr
+    assert not cloud.calls
 
 
 def test_revoked(vault, cloud):

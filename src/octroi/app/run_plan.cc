@@ -56,6 +56,14 @@ const std::vector<Names>& known() {
        {"ANTHROPIC_BASE_URL"},
        "",
        {"ANTHROPIC_AUTH_TOKEN"}},
+      {"aws",
+       KeyShape::aws,
+       {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
+       {"AWS_ENDPOINT_URL"},
+       "",
+       {"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
+        "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI"}},
   };
   return names;
 }
@@ -138,16 +146,17 @@ Result<std::string> dressed(const VaultGrant& grant, KeyShape shape) {
   // Somebody who was given a restricted dress has a program that asks for it.
   if (shape == KeyShape::stripe && key.starts_with("rk_")) return std::string(key);
   if (key.find(':') != std::string_view::npos) return std::string(key);
+  if (shape == KeyShape::aws)
+    return fail(
+        StateErrc::bad_argument,
+        "--vault: a key for AWS signs requests: give the pair AKIA…:SECRET that `octroi key "
+        "issue --shape aws` printed");
   OCTROI_TRY(const Secret text, vault::dress_as(key, shape));
   return std::string(text.reveal_text());
 }
 
 Result<> add_key(RunPlan& plan, const VaultShare& share, const VaultGrant& grant) {
   const std::string base = share.url + "/" + grant.vendor;
-  if (grant.pack == "aws")
-    return fail(StateErrc::bad_argument,
-                "--vault: keys for AWS sign requests and are not made of another key: give the "
-                "program the pair of `octroi key issue --shape vendor`, and AWS_ENDPOINT_URL");
   const auto found = std::find_if(known().begin(), known().end(),
                                   [&](const Names& n) { return n.pack == grant.pack; });
   if (found == known().end()) {
@@ -160,16 +169,27 @@ Result<> add_key(RunPlan& plan, const VaultShare& share, const VaultGrant& grant
     return {};
   }
   OCTROI_TRY(const std::string key, dressed(grant, found->shape));
-  const std::size_t colon = found->shape == KeyShape::pair ? key.find(':') : std::string::npos;
+  const bool two = found->shape == KeyShape::pair || found->shape == KeyShape::aws;
+  const std::size_t colon = two ? key.find(':') : std::string::npos;
   for (std::size_t i = 0; i < found->keys.size(); ++i) {
     const bool pair = colon != std::string::npos;
     plan.set[std::string(found->keys[i])] = !pair    ? key
                                             : i == 0 ? key.substr(0, colon)
                                                      : key.substr(colon + 1);
   }
-  for (const std::string_view name : found->bases)
-    plan.set[std::string(name)] = base + std::string(found->below);
+  // One base URL would lead all services of AWS to this vendor; those of its hosts find the proxy.
+  const bool by_proxy =
+      found->shape == KeyShape::aws && !grant.hosts.empty() && !grant.ca_pem.empty();
+  for (const std::string_view name : found->bases) {
+    if (by_proxy) {
+      plan.unset.emplace(name);
+    } else {
+      plan.set[std::string(name)] = base + std::string(found->below);
+    }
+  }
   for (const std::string_view name : found->unset) plan.unset.emplace(name);
+  // Bodies in pieces with a checksum behind them, as SDKs prefer over TLS, are not taken.
+  if (found->shape == KeyShape::aws) plan.set["AWS_REQUEST_CHECKSUM_CALCULATION"] = "when_required";
   return {};
 }
 

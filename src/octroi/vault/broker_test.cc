@@ -372,6 +372,32 @@ TEST_F(BrokerTest, RefusalsSpeakAsTheVendorDoes) {
   EXPECT_EQ(doc->root().object("error")->string("code").value_or(""), "cap_exceeded");
 }
 
+/// Without a path or host that says which vendor is meant, the key does, also when it is refused.
+TEST_F(BrokerTest, ARevokedKeyAloneIsAnsweredAsItsVendorDoes) {
+  revoke();
+  const auto refused = call("POST", "/v1/charges", "amount=1&currency=usd&customer=cus_1");
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(refused.headers.get("Stripe-Should-Retry"), "false");
+  const auto doc = json::parse(refused.body);
+  ASSERT_TRUE(doc);
+  EXPECT_EQ(doc->root().object("error")->string("type").value_or(""), "invalid_request_error");
+}
+
+/// Whoever finds one must not see that it is not a key which nobody was given.
+TEST_F(BrokerTest, ACanaryAloneIsAnsweredAsNobodysKey) {
+  const auto of_nobody = [this] {
+    broker_->publish(std::make_shared<const KeyBook>(ledger::VaultKeyList{}));
+    return call("GET", "/v1/charges", "");
+  }();
+  issued_.record.canary = true;
+  broker_->publish(book());
+  const auto canary = call("GET", "/v1/charges", "");
+  EXPECT_EQ(canary.status, of_nobody.status);
+  EXPECT_EQ(canary.body, of_nobody.body);
+  EXPECT_EQ(canary.headers.get("Stripe-Should-Retry"),
+            of_nobody.headers.get("Stripe-Should-Retry"));
+}
+
 TEST_F(BrokerTest, AKeyRevokedWhileTheVendorIsConnectedToSendsNothing) {
   on_connect_ = [this] { revoke(); };
   const auto answered = charge("1000");
