@@ -422,13 +422,15 @@ Task<Result<std::string>> Runtime::reload() {
 Task<void> Runtime::upkeep() {
   while (true) {
     const config::RetentionSettings& keep = loaded_.config.retention;
-    auto pruned = co_await store_->prune(system_clock().now(),
-                                         {keep.transactions, keep.sessions, keep.expired});
+    auto pruned = co_await store_->prune(
+        system_clock().now(), {keep.transactions, keep.sessions, keep.expired, keep.approvals});
     if (!pruned) {
       OCTROI_LOG(warn, kModule, "not pruned", {{"error", pruned.error().message()}});
-    } else if (pruned->settled + pruned->sessions > 0) {
+    } else if (pruned->settled + pruned->sessions + pruned->approvals > 0) {
       OCTROI_LOG(info, kModule, "pruned by retention",
-                 {{"transactions", pruned->settled}, {"sessions", pruned->sessions}});
+                 {{"transactions", pruned->settled},
+                  {"sessions", pruned->sessions},
+                  {"approvals", pruned->approvals}});
     }
     co_await loop_.sleep(kUpkeepEvery);
   }

@@ -50,7 +50,7 @@ Task<Result<ledger::PruneReport>> prune_store(const config::Config* config) {
   OCTROI_CO_TRY(auto store, open_store(*config));
   const config::RetentionSettings& keep = config->retention;
   co_return co_await store->prune(system_clock().now(),
-                                  {keep.transactions, keep.sessions, keep.expired});
+                                  {keep.transactions, keep.sessions, keep.expired, keep.approvals});
 }
 
 Task<void> prune_and_tell(Call* call) {
@@ -67,15 +67,16 @@ Task<void> prune_and_tell(Call* call) {
       .field("unpaid", report->transactions)
       .field("invoices", report->invoices)
       .field("proofs", report->consumed)
+      .field("approvals", report->approvals)
       .end_object();
   if (call->common.json) {
     std::printf("%s\n", std::move(w).take().c_str());
     co_return;
   }
   std::printf("%s\n", fmt::format("removed {} settled transactions, {} sessions, {} unpaid "
-                                  "challenges, {} invoices and {} proofs",
+                                  "challenges, {} invoices, {} proofs and {} approvals",
                                   report->settled, report->sessions, report->transactions,
-                                  report->invoices, report->consumed)
+                                  report->invoices, report->consumed, report->approvals)
                           .c_str());
 }
 

@@ -396,7 +396,7 @@ RetentionSettings retention(const Value& v) {
     const Value& one = v.at(key);
     return one.str() == "forever" ? std::nullopt : std::optional(one.duration());
   };
-  return {of("transactions"), of("sessions"), v.at("expired").duration()};
+  return {of("transactions"), of("sessions"), of("approvals"), v.at("expired").duration()};
 }
 
 TelemetrySettings telemetry(const Value& v) {

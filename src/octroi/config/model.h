@@ -49,6 +49,7 @@ struct AdminSettings {
 struct RetentionSettings {
   std::optional<Millis> transactions;  // empty: for good
   std::optional<Millis> sessions;
+  std::optional<Millis> approvals;
   Millis expired{24LL * 3600 * 1000};
 };
 

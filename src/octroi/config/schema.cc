@@ -859,6 +859,13 @@ Field retention_section() {
                   .fallback = "forever",
                   .choices = {"forever"},
                   .min = kDay},
+                 {.key = "approvals",
+                  .type = Type::duration,
+                  .doc = "Tickets of the vault that were used, denied or not answered, from the "
+                         "last that happened to them. What they let pass and the audit stay.",
+                  .fallback = "forever",
+                  .choices = {"forever"},
+                  .min = kDay},
                  {.key = "expired",
                   .type = Type::duration,
                   .doc = "Everything else, such as unpaid challenges and used proofs, from the "

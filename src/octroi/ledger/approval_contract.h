@@ -3,11 +3,13 @@
 #pragma once
 
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "octroi/ledger/approvals.h"
@@ -189,6 +191,79 @@ TEST_P(ApprovalContract, WhatIsOverIsToldOnce) {
   EXPECT_EQ(over(Millis(60'001)), Ids{"apr_2"});
   EXPECT_EQ(state("apr_3"), ApprovalState::denied);
   EXPECT_FALSE(take("apr_2", 1, "call_1"));
+}
+
+TEST_P(ApprovalContract, WhatIsOverGoesWhenItsTimeHasPassedAndNothingElseDoes) {
+  constexpr Millis kDays30 = std::chrono::hours(24 * 30);
+  const auto prune = [this](Millis after, std::optional<Millis> keep) {
+    Retention rules;
+    rules.approvals = keep;
+    const auto report = sync(fixture_->store().prune(kStart + after, rules));
+    EXPECT_TRUE(report) << report.error().message();
+    return report ? report->approvals : -1;
+  };
+  const auto is_there = [this](const std::string& id) {
+    const auto found = sync(approvals().find_approval(id));
+    EXPECT_TRUE(found);
+    return found && *found;
+  };
+  for (int n = 1; n <= 5; ++n)
+    ask(question(fmt::format("apr_{}", n), static_cast<std::uint8_t>(n)));
+  decide("apr_2", true);   // may be used until 60'001
+  decide("apr_3", true);   // likewise
+  decide("apr_4", false);  // over at 60'000
+  ASSERT_TRUE(take("apr_3", 3, "call_1", Millis(50'000)));
+  EXPECT_EQ(prune(kDays30 * 100, std::nullopt), 0) << "for good";
+  // Nobody was told that 1 and 5 are not answered and that 2 was not used: they are not over yet.
+  EXPECT_EQ(prune(kDays30 * 100, kDays30 * 99), 2);  // 3 and 4
+  EXPECT_FALSE(is_there("apr_3") || is_there("apr_4"));
+  EXPECT_TRUE(is_there("apr_1") && is_there("apr_2") && is_there("apr_5"));
+  EXPECT_FALSE(take("apr_3", 3, "call_1", Millis(50'001)));
+  ASSERT_EQ(sync(approvals().expire_approvals(kStart + Millis(60'000), 10))->size(), 2U);
+  EXPECT_EQ(prune(kDays30 + Millis(59'999), kDays30), 0);
+  EXPECT_EQ(prune(kDays30 + Millis(60'000), kDays30), 2);  // 1 and 5
+  EXPECT_TRUE(is_there("apr_2")) << "approved: whether it was used is not told yet";
+  ASSERT_EQ(sync(approvals().expire_approvals(kStart + Millis(60'001), 10))->size(), 1U);
+  EXPECT_EQ(prune(kDays30 + Millis(60'001), kDays30), 1);
+  EXPECT_FALSE(is_there("apr_2"));
+  // The same request is a new question.
+  EXPECT_TRUE(ask(question("apr_6", 4)).made);
+}
+
+TEST_P(ApprovalContract, ATicketIsKeptFromTheLastThatHappenedToIt) {
+  ask(question("apr_1", 1));
+  decide("apr_1", true);
+  ASSERT_TRUE(take("apr_1", 1, "call_1", Millis(40'000)));
+  Retention rules;
+  rules.approvals = Millis(10'000);
+  const auto gone = [&](Millis after) {
+    return sync(fixture_->store().prune(kStart + after, rules)).value_or(PruneReport{}).approvals;
+  };
+  // It might have been used until 60'001.
+  EXPECT_EQ(gone(Millis(70'000)), 0);
+  EXPECT_TRUE(take("apr_1", 1, "call_1", Millis(69'000))) << "a retry may take it again";
+  EXPECT_EQ(gone(Millis(70'001)), 1);
+}
+
+TEST_P(ApprovalContract, ManyGoInSeveralSteps) {
+  constexpr int kMany = 1'100;
+  for (int n = 0; n < kMany; ++n) {
+    Approval wanted = question(fmt::format("apr_{}", n), 1);
+    std::memcpy(wanted.request.data(), &n, sizeof n);
+    ASSERT_TRUE(ask(std::move(wanted), kMany).made);
+  }
+  Approval open = question("apr_open", 77);
+  open.expires = kStart + Millis(60'001);
+  ask(std::move(open), kMany + 1);
+  const auto over = sync(approvals().expire_approvals(kStart + Millis(60'000), kMany));
+  ASSERT_TRUE(over);
+  ASSERT_EQ(over->size(), static_cast<std::size_t>(kMany));
+  Retention rules;
+  rules.approvals = Millis(0);
+  const auto report = sync(fixture_->store().prune(kStart + Millis(60'000), rules));
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->approvals, kMany);
+  EXPECT_EQ(sync(approvals().list_approvals(std::nullopt, 10))->size(), 1U);
 }
 
 TEST_P(ApprovalContract, ListsAreNewestFirstAndVersionsRise) {

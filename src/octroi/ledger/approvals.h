@@ -6,6 +6,8 @@
 //          it. The one that has it may take it again under the same name, so that a retry with the
 //          same idempotency key, which is counted once, is also asked for once.
 // Time     whatever is not decided, or not used, until `expires` is over. Nobody's answer means no.
+// Kept     for good, or as long as Retention::approvals says after the last of `expires`, `decided`
+//          and its use; never while it can be decided or used, nor before it was told as expired.
 // Thread   as Store.
 // Errors   Errc::unavailable: nothing happened that may be relied upon.
 // Source   issue 6, "Approvals".

@@ -137,6 +137,16 @@ Task<Result<std::vector<Approval>>> MemoryApprovals::expire_approvals(UnixMillis
   co_return out;
 }
 
+std::int64_t MemoryApprovals::prune(UnixMillis horizon) {
+  const std::scoped_lock lock(mutex_);
+  return static_cast<std::int64_t>(std::erase_if(tickets_, [&](const Kept& k) {
+    const Approval& t = k.ticket;
+    if (t.state == ApprovalState::pending || t.state == ApprovalState::approved) return false;
+    return t.expires <= horizon && t.decided.value_or(t.asked) <= horizon &&
+           (t.state != ApprovalState::used || k.used_at <= horizon);
+  }));
+}
+
 Task<Result<std::int64_t>> MemoryApprovals::approvals_version() {
   const std::scoped_lock lock(mutex_);
   OCTROI_CO_CHECK(begin());

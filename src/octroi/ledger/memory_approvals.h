@@ -26,6 +26,8 @@ class MemoryApprovals final : public Approvals {
                                                      int limit) override;
   Task<Result<std::vector<Approval>>> expire_approvals(UnixMillis now, int limit) override;
   Task<Result<std::int64_t>> approvals_version() override;
+  /// Those that were over at `horizon`; returns how many went.
+  std::int64_t prune(UnixMillis horizon);
 
  private:
   struct Kept {

@@ -360,6 +360,7 @@ Task<Result<PruneReport>> MemoryStore::prune(UnixMillis now, Retention keep) {
   std::erase_if(revoked_, [&](const auto& r) { return r.second <= horizon; });
   std::erase_if(free_, [&](const auto& f) { return f.second.end <= horizon; });
   bundles_.prune_locked(horizon);
+  if (keep.approvals) report.approvals = approvals_.prune(now - *keep.approvals);
   co_return report;
 }
 

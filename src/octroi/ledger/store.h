@@ -128,6 +128,9 @@ struct Retention {
   std::optional<Millis> transactions;  // settled ones, from their settlement; empty: for good
   std::optional<Millis> sessions;      // closed ones whose refund has ended; empty: for good
   Millis expired = kPruneMargin;       // everything else, from the moment that it names
+  /// Tickets that are used, denied or expired, from the last of their times (approvals.h); empty:
+  /// for good.
+  std::optional<Millis> approvals = std::nullopt;
 };
 struct PruneReport {
   std::int64_t invoices = 0;
@@ -135,6 +138,7 @@ struct PruneReport {
   std::int64_t consumed = 0;      // and claimed nonces
   std::int64_t settled = 0;       // settled transactions; their sums stay (revenue())
   std::int64_t sessions = 0;      // their sums stay (session_totals())
+  std::int64_t approvals = 0;     // what they let pass, and the audit, stay
 };
 
 /// What was settled, summed; the rows may be gone.

@@ -133,6 +133,14 @@ Result<PruneStep> prune_step(Connection& db, UnixMillis now, const Retention& ke
                      "DELETE FROM bundles WHERE seq IN (SELECT seq FROM bundles"
                      " WHERE keep_until <= ?1 LIMIT ?2)",
                      horizon, uncounted, step.more));
+  if (keep.approvals) {
+    OCTROI_CHECK(sweep(db,
+                       "DELETE FROM approvals WHERE seq IN (SELECT seq FROM approvals"
+                       " WHERE state IN ('used', 'denied', 'expired') AND expires_at <= ?1"
+                       " AND COALESCE(decided_at, 0) <= ?1 AND COALESCE(used_at, 0) <= ?1 LIMIT ?2)"
+                       " AND state IN ('used', 'denied', 'expired')",
+                       now - *keep.approvals, step.report.approvals, step.more));
+  }
   OCTROI_CHECK(all.keep());
   return step;
 }

@@ -189,6 +189,7 @@ Task<Result<PruneReport>> SqlStore::prune(UnixMillis now, Retention keep) {
     total.consumed += step.report.consumed;
     total.settled += step.report.settled;
     total.sessions += step.report.sessions;
+    total.approvals += step.report.approvals;
     more = step.more;
   }
   co_return total;
