@@ -127,6 +127,39 @@ def test_a_canary_tells_on_whoever_uses_it(make_vault, capture, hook):
     assert vault.request("/stripe/v1/customers", unknown).status == 200
 
 
+def test_a_key_with_others_below_it_is_rotated(make_vault, capture, paid):
+    policies = {
+        "team": {"vendor": "stripe", "endpoints": ["charges.create"], "caps": [{"per": "day", "usd": "20 usd", "by": "key"}]},
+        "intern": {"vendor": "stripe", "endpoints": ["charges.create", "customers.*"], "max_amount": "16 usd"},
+    }
+    vault = make_vault({"stripe": (capture, REAL_STRIPE_KEY, {})}, policies).start()
+    old = vault.issue("stripe", "team", "--expires", "2098-01-01T00:00:00Z")
+    child = vault.issue("stripe", "intern", "--parent", old.id)
+    grandchild = vault.issue("stripe", "intern", "--parent", child.id)
+    assert charge(vault, child, 1500).status == 200
+    made = vault.command("key", "rotate", old.id, "--overlap", "0s")
+    new = Key(made["id"], made["key"], made)
+    shown = {k["id"]: k.get("parent") for k in vault.command("key", "list")["keys"]}
+    assert shown == {old.id: None, new.id: None, child.id: new.id, grandchild.id: child.id}
+    assert charge(vault, old, 100).status == 401  # over at once, alone
+    # Nothing is wider: their own policies, the same cap as before, the same end.
+    assert code(charge(vault, child, 1601)) == "amount_over_max"
+    assert vault.request("/stripe/v1/customers", child).status == 403
+    assert charge(vault, grandchild, 400).status == 200
+    assert code(charge(vault, child, 101)) == "cap_exceeded"
+    assert charge(vault, new, 100).status == 200
+    assert code(charge(vault, new, 1)) == "cap_exceeded"
+    assert vault.command("key", "show", new.id)["expires_at"] == "2098-01-01T00:00:00Z"
+    # What happens to the new one happens to them, what happens to the old one does not.
+    vault.command("key", "revoke", old.id)
+    states = {k["id"]: k["state"] for k in vault.command("key", "list")["keys"]}
+    assert states == {old.id: "revoked", new.id: "active", child.id: "active", grandchild.id: "active"}
+    vault.command("key", "pause", new.id)
+    assert charge(vault, child, 50).status == 401 and charge(vault, grandchild, 50).status == 401
+    vault.command("key", "revoke", new.id)
+    assert {k["state"] for k in vault.command("key", "list")["keys"]} == {"revoked"}
+
+
 def test_rotation_overlaps_and_goes_on_counting(stripe_vault, capture):
     vault = stripe_vault(daily_cap=None, caps=[{"per": "day", "usd": "20 usd", "by": "key"}])
     old = vault.issue("stripe", "bot", "--agent", "helper")

@@ -280,13 +280,6 @@ Task<Result<std::string>> rotate_key(ledger::Store& store, const vault::VaultSet
   if (old == list.keys.end()) co_return fail(VaultKeyErrc::not_found, "there is no such vault key");
   if (old->state == ledger::VaultKeyState::revoked || (old->expires && *old->expires <= now))
     co_return fail(VaultKeyErrc::conflict, "this key is over; issue another one");
-  const bool has_children = std::any_of(list.keys.begin(), list.keys.end(),
-                                        [&](const auto& k) { return k.parent == id; });
-  if (has_children) {
-    co_return fail(VaultKeyErrc::conflict,
-                   "there are keys below this one, which would end with it: rotate or revoke "
-                   "them, or issue another key");
-  }
   const auto vendor = std::find_if(settings.vendors.begin(), settings.vendors.end(),
                                    [&](const auto& v) { return v.name == old->vendor; });
   if (vendor == settings.vendors.end())

@@ -47,12 +47,18 @@ Task<Result<std::vector<std::string>>> MemoryVaultKeys::change_vault_keys(VaultK
   OCTROI_CO_CHECK(begin());
   std::vector<std::string> changed;
   std::set<std::string> hit;  // also revoked ones, whose children go with them
-  // Parents are always older than their children.
+  for (const VaultKey& k : list_.keys) {
+    if (which.matches(k)) hit.insert(k.id);
+  }
+  // A parent that follows another key is younger than its children.
+  for (std::size_t before = 0; state == VaultKeyState::revoked && before != hit.size();) {
+    before = hit.size();
+    for (const VaultKey& k : list_.keys) {
+      if (hit.contains(k.parent)) hit.insert(k.id);
+    }
+  }
   for (VaultKey& k : list_.keys) {
-    const bool below = state == VaultKeyState::revoked && hit.contains(k.parent);
-    if (!which.matches(k) && !below) continue;
-    hit.insert(k.id);
-    if (k.state == VaultKeyState::revoked) continue;
+    if (!hit.contains(k.id) || k.state == VaultKeyState::revoked) continue;
     k.state = state;
     k.changed = now;
     changed.push_back(k.id);
@@ -72,6 +78,10 @@ Task<Result<bool>> MemoryVaultKeys::rotate_vault_key(VaultKey fresh, std::string
   }
   if (before == nullptr) co_return false;
   if (!before->expires || *before->expires > old_ends) before->expires = old_ends;
+  for (VaultKey& k : list_.keys) {
+    if (k.parent == old) k.parent = fresh.id;
+  }
+  fresh.state = before->state;  // somebody may have paused it since the new one was made up
   list_.keys.push_back(std::move(fresh));
   ++list_.version;
   co_return true;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -203,6 +204,91 @@ TEST_P(VaultKeyContract, ARotatedKeyEndsWhenTheNewOneIsThere) {
   ASSERT_EQ(got.keys.size(), 4U);
   EXPECT_EQ(got.keys[0].expires, kStart + Millis(5));  // never later than it was
   EXPECT_EQ(got.keys[1].expires, kStart + Millis(50));
+}
+
+TEST_P(VaultKeyContract, KeysBelowGoOnBelowTheKeyThatFollows) {
+  const auto below = [this](const char* id, const char* parent) {
+    VaultKey k = key(id);
+    k.parent = parent;
+    ASSERT_TRUE(add(k));
+  };
+  const auto parents = [this] {
+    std::map<std::string, std::string> out;
+    for (const VaultKey& k : list().keys) out[k.id] = k.parent;
+    return out;
+  };
+  using Parents = std::map<std::string, std::string>;
+  ASSERT_TRUE(add(key("top")));
+  ASSERT_TRUE(add(key("other")));
+  below("child1", "top");
+  below("child2", "top");
+  below("grandchild", "child1");
+  below("stranger", "other");
+  const auto rotate = [this](VaultKey fresh, const char* old) {
+    return sync(keys().rotate_vault_key(std::move(fresh), old, kStart + Millis(50)))
+        .value_or(false);
+  };
+  // What is not done moves nothing.
+  EXPECT_FALSE(rotate(key("other"), "top"));
+  EXPECT_FALSE(rotate(key("lost"), "nobody"));
+  EXPECT_EQ(parents()["child1"], "top");
+  ASSERT_TRUE(rotate(key("top2"), "top"));
+  EXPECT_EQ(parents(), (Parents{{"top", ""},
+                                {"top2", ""},
+                                {"other", ""},
+                                {"child1", "top2"},
+                                {"child2", "top2"},
+                                {"grandchild", "child1"},
+                                {"stranger", "other"}}));
+  // One in the middle stays below what it was below.
+  VaultKey middle = key("child3");
+  middle.parent = "top2";
+  ASSERT_TRUE(rotate(middle, "child1"));
+  EXPECT_EQ(parents()["grandchild"], "child3");
+  EXPECT_EQ(parents()["child3"], "top2");
+  // The one that ends takes nothing along any more; the one that follows takes all.
+  EXPECT_EQ(change(only("top"), VaultKeyState::revoked).size(), 1U);
+  EXPECT_EQ(change(only("top2"), VaultKeyState::revoked).size(), 5U);
+}
+
+TEST_P(VaultKeyContract, AKeyThatFollowsIsPausedAsTheOneBefore) {
+  ASSERT_TRUE(add(key("top")));
+  VaultKey child = key("child");
+  child.parent = "top";
+  ASSERT_TRUE(add(child));
+  const VaultKey as_it_was_read = key("top2");  // active
+  change(only("top"), VaultKeyState::paused);
+  ASSERT_TRUE(
+      sync(keys().rotate_vault_key(as_it_was_read, "top", kStart + Millis(50))).value_or(false));
+  for (const VaultKey& k : list().keys) {
+    if (k.id == "top2") {
+      EXPECT_EQ(k.state, VaultKeyState::paused);
+    } else if (k.id == "child") {
+      EXPECT_EQ(k.parent, "top2");
+    }
+  }
+}
+
+TEST_P(VaultKeyContract, WhoRotatesAtOnceLosesNoChild) {
+  ASSERT_TRUE(add(key("top")));
+  VaultKey child = key("child");
+  child.parent = "top";
+  ASSERT_TRUE(add(child));
+  std::atomic<int> made{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 6; ++i) {
+    threads.emplace_back([&, i] {
+      auto fresh = key("next" + std::to_string(i));
+      if (sync(keys().rotate_vault_key(std::move(fresh), "top", kStart + Millis(50)))
+              .value_or(false))
+        ++made;
+    });
+  }
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(made.load(), 6);
+  for (const VaultKey& k : list().keys) {
+    if (k.id == "child") EXPECT_TRUE(k.parent.starts_with("next")) << k.parent;
+  }
 }
 
 TEST_P(VaultKeyContract, ACredentialIsReplaced) {

@@ -73,8 +73,9 @@ class VaultKeys {
   virtual Task<Result<std::vector<std::string>>> change_vault_keys(VaultKeyFilter which,
                                                                    VaultKeyState state,
                                                                    UnixMillis now) = 0;
-  /// Adds `fresh`, and ends the key `old` at `old_ends` at the latest, in one step. False, and
-  /// nothing written, when `old` is revoked or unknown, or the new id is taken.
+  /// Adds `fresh`, ends the key `old` at `old_ends` at the latest, and puts the keys below `old`
+  /// below `fresh`, which has the state of `old`, in one step. False, and nothing written, when `old` is revoked or unknown, or
+  /// the new id is taken. Nothing is widened where `fresh` is no wider than `old`.
   virtual Task<Result<bool>> rotate_vault_key(VaultKey fresh, std::string old,
                                               UnixMillis old_ends) = 0;
   /// A vendor's real key, sealed; replaces the one before.

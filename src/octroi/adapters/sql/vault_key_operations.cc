@@ -141,6 +141,12 @@ Result<bool> rotate_vault_key(Connection& db, const VaultKey& fresh, std::string
              " WHERE id = ?1 AND state <> 'revoked'",
              old, old_ends.value));
   if (db.changes() == 0) return false;  // what was added is undone
+  // Somebody may have paused it since the new one was made up.
+  OCTROI_CHECK(db.run("UPDATE vault_keys SET state = (SELECT o.state FROM vault_keys o"
+                      " WHERE o.id = ?2) WHERE id = ?1",
+                      std::string_view(fresh.id), old));
+  OCTROI_CHECK(db.run("UPDATE vault_keys SET parent = ?1 WHERE parent = ?2 AND parent <> ''",
+                      std::string_view(fresh.id), old));
   OCTROI_CHECK(all.keep());
   return true;
 }
