@@ -96,7 +96,7 @@ Task<void> VaultReconcile::look(std::shared_ptr<const vault::Snapshot> snapshot)
 /// Only vendors of whom something is open are asked.
 Task<Result<>> VaultReconcile::resolve_open(std::shared_ptr<const vault::Snapshot> snapshot) {
   for (const vault::Vendor& vendor : snapshot->vendors) {
-    if (vendor.pack->questions() == nullptr || vendor.real == nullptr) continue;
+    if (!vault::can_be_asked(*vendor.pack) || vendor.real == nullptr) continue;
     ledger::SpendFilter open;
     open.vendor = vendor.settings.name;
     open.state = ledger::SpendState::unknown;

@@ -79,6 +79,8 @@ void print(const json::Value& root) {
                 text_of(v, "held").c_str(), text_of(v, "shown").c_str());
     if (const std::string error = text_of(v, "error"); !error.empty())
       std::printf("  not complete: %s\n", error.c_str());
+    if (const std::string why = text_of(v, "unlisted"); !why.empty())
+      std::printf("  not compared: %s\n", why.c_str());
     const auto calls = v.array("calls");
     if (!calls || calls->size() == 0) continue;
     std::printf("  %-10s %-24s %-8s %14s %14s  %s\n", "ACTION", "OPERATION", "WAS", "LEDGER",
