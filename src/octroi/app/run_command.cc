@@ -209,7 +209,7 @@ void add_run_commands(cli::CommandLine& line) {
   line.add({.name = "run",
             .summary = "Starts a program behind the vault: proxy, trust, base URLs and keys in its "
                        "environment.",
-            .examples = {{"octroi run --vault @agent.key -- npx -y @stripe/mcp --tools=all",
+            .examples = {{"octroi run --vault @agent.key -- npx -y @stripe/mcp",
                           "an MCP server that spends with a vault key"},
                          {"octroi run --vault vault_test_… --run ticket-7 -- python agent.py",
                           "its calls are written down as those of a run"}},
