@@ -27,6 +27,9 @@ class Mock:
     def __init__(self, name: str, directory: Path, argv: Callable[[int], Sequence[str | Path]],
                  env: Callable[[int], dict[str, str]] = lambda port: {}, cwd: Path | None = None) -> None:
         self.port = free_port()
+        for part in argv(self.port):
+            if isinstance(part, Path) and not part.exists():
+                raise RuntimeError(f"{name} is missing ({part.name}); run script/bootstrap --tests")
         self.program = Program(name, argv(self.port), directory, environment(**env(self.port)), cwd)
 
         def listens() -> bool:
