@@ -20,7 +20,7 @@ class VendorClients {
   }
   /// For what octroi asks by itself.
   [[nodiscard]] virtual Clock& clock() { return system_clock(); }
-  [[nodiscard]] virtual Random& random() { return system_random(); }
+  [[nodiscard]] virtual Random& randomness() { return system_random(); }
 };
 
 }  // namespace octroi::vault

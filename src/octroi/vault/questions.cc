@@ -49,7 +49,7 @@ Result<http::Request> question(VendorClients& clients, const Vendor& vendor, con
   http::RequestHead head;
   head.method = input.method;
   const ledger::VaultKey nobody;
-  const std::string nonce = to_hex(clients.random().bytes<16>());
+  const std::string nonce = to_hex(clients.randomness().bytes<16>());
   const VendorPack::Sending sending{head, input, shown, nobody, "", nonce};
   vendor.pack->prepare(sending);
   head.target = vendor.settings.base_path + input.path;
@@ -80,7 +80,7 @@ Task<Result<json::Document>> ask(VendorClients* clients, const Vendor* vendor, s
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (vendor->tokens != nullptr) {
       OCTROI_CO_TRY(token, co_await token_for(clients, vendor, &clients->clock(),
-                                              &clients->random(), token ? token->number : 0));
+                                              &clients->randomness(), token ? token->number : 0));
     }
     OCTROI_CO_TRY(auto request,
                   question(*clients, *vendor, token ? token->text : *vendor->real, target));
