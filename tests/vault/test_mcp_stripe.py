@@ -8,10 +8,11 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from harness.mcp import McpServer, Stdio, text
-from harness.peers import NODE_HOME, node_missing, node_program
+from harness.mcp import JSON, McpServer, Stdio, text
+from harness.peers import NODE_HOME, node_missing, node_program, node_script
 from harness.reach import outcomes
 from harness.vault import REAL_STRIPE_KEY, Reply, Vault, Vendor
+from harness.web import request
 
 node = pytest.mark.skipif(node_missing() is not None, reason=node_missing() or "")
 CLI = NODE_HOME / "node_modules" / "stripe-mcp-remote" / "dist" / "index.js"
@@ -96,3 +97,69 @@ def test_stripe_mcp_with_a_restricted_key_is_capped(mcp_vault, server, api):
         ("create_payout", "denied", "unknown_operation", "mcp"),
         ("create_customer", "denied", "operation_denied", "mcp"),
     ]
+
+
+@node
+def test_a_client_for_remote_servers_takes_the_path(mcp_vault, server):
+    vault = mcp_vault()
+    key = vault.issue("stripe", "bot")
+    calls = [["create_refund", {"payment_intent": "pi_1", "amount": 2500}], ["create_refund", {"payment_intent": "pi_1", "amount": 1}]]
+    said = node_script("mcp_client.mjs", f"{vault.url}/stripe-mcp", key.text, json.dumps(calls))
+    assert [c.get("isError", False) for c in said["calls"]] == [False, True]
+    assert len(server.called) == 1
+
+
+def test_both_doors_share_the_cap_and_stay_in_the_account(mcp_vault, server, api):
+    """What was moved through the API is gone for the tools, whose calls stay in the account of the key."""
+    vault = mcp_vault(endpoints=["create_refund", "refunds.create"])
+    key = vault.issue("stripe", "bot")
+    shown = {"Authorization": f"Bearer {key.text}"}
+    form = {**shown, "Content-Type": "application/x-www-form-urlencoded"}
+    intent = api.reply
+    api.reply = lambda call: (Reply(body=b'{"id": "re_1", "object": "refund", "amount": 2000, "currency": "usd"}')
+                              if call.method == "POST" else intent(call))
+    by_api = request(f"{vault.url}/stripe/v1/refunds", "POST", form, "payment_intent=pi_1&amount=2000")
+    assert by_api.status == 200, by_api.text
+
+    def by_tool(amount: int, **headers: str) -> dict[str, Any]:
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                   "params": {"name": "create_refund", "arguments": {"payment_intent": "pi_1", "amount": amount}}}
+        answer = request(f"{vault.url}/stripe-mcp", "POST", {**JSON, **shown, **headers}, json.dumps(message))
+        return answer.json()
+
+    assert by_tool(501)["result"]["_meta"]["octroi/refusal"]["code"] == "cap_exceeded"
+    assert by_tool(100, **{"Stripe-Account": "acct_1"})["error"]["code"] == -32003 and server.called == []
+    assert not by_tool(500)["result"].get("isError")
+    assert [c.arguments["amount"] for c in server.called] == [500]
+
+
+def test_what_failed_on_the_way_stays_held_and_no_list_releases_it(mcp_vault, server, api):
+    vault = mcp_vault()
+    key = vault.issue("stripe", "bot")
+    server.tools["create_refund"] = lambda _: text("Failed to create refund", is_error=True)
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+               "params": {"name": "create_refund", "arguments": {"payment_intent": "pi_1", "amount": 700}}}
+    shown = {**JSON, "Authorization": f"Bearer {key.text}"}
+    assert request(f"{vault.url}/stripe-mcp", "POST", shown, json.dumps(message)).json()["result"]["isError"] is True
+    assert outcomes(vault, 1)[0]["verdict"] == "unknown"
+    api.reply = lambda call: Reply(body=json.dumps({"object": "list", "data": [], "has_more": False}).encode())
+    vault.command("vault", "reconcile", "--grace", "0s")
+    cap = vault.command("policy", "usage", "bot")["caps"][0]
+    assert cap["held"].startswith("7") and cap["settled"].startswith("0"), cap
+
+
+@node
+def test_a_revoked_key_ends_the_bridge(mcp_vault, server):
+    """The tool that is called next is not reached; the bridge says why in its own log."""
+    vault = mcp_vault()
+    key = vault.issue("stripe", "bot")
+    program = bridge(vault, key.text)
+    try:
+        assert not program.call_whole("list_customers").get("isError")
+        vault.command("key", "revoke", key.id)
+        program._send({"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": {"name": "list_customers"}})
+        assert program.child.stderr
+        assert any("revoked" in line for line in program.child.stderr)
+    finally:
+        program.end()
+    assert [c.name for c in server.called] == ["list_customers"]
