@@ -98,12 +98,14 @@ def test_what_vault_keys_spend_is_counted_and_no_cap_is_passed(tmp_path: Path) -
 
 
 def test_what_a_wallet_pays_has_its_rows_whenever_it_is_killed(tmp_path: Path) -> None:
-    found = run_rounds(tmp_path, crash_program("octroi_wallet_crash"), rounds=30, seed=1,
-                       things=1_000_000)
-    assert found["said"] > 100, f"the storm was a breeze: {found}"
-    assert found["cut"] > 5, f"nothing was cut between intent and outcome: {found}"
-    assert found["writers"] == 1, found
-    assert (found["lost"], found["wrong"], found["valid"], found["exit"]) == (0, 0, True, 0), found
+    program = crash_program("octroi_wallet_crash")
+    for batch in range(20):  # the busier the machine, the less a life of its own length does
+        found = run_rounds(tmp_path, program, rounds=15, seed=1 + 100 * batch, things=1_000_000)
+        assert (found["lost"], found["wrong"], found["valid"], found["exit"]) == (0, 0, True, 0), found
+        assert found["writers"] == 1, found
+        if found["said"] > 100 and found["cut"] > 5:
+            return
+    raise AssertionError(f"nothing was cut between intent and outcome: {found}")
 
 
 def test_a_second_process_is_refused_while_the_first_lives(tmp_path: Path) -> None:
