@@ -102,7 +102,7 @@ def test_what_a_wallet_pays_has_its_rows_whenever_it_is_killed(tmp_path: Path) -
     for batch in range(20):  # the busier the machine, the less a life of its own length does
         found = run_rounds(tmp_path, program, rounds=15, seed=1 + 100 * batch, things=1_000_000)
         assert (found["lost"], found["wrong"], found["valid"], found["exit"]) == (0, 0, True, 0), found
-        assert found["writers"] == 1, found
+        assert found["writers"] <= 1, found
         if found["said"] > 100 and found["cut"] > 5:
             return
     raise AssertionError(f"nothing was cut between intent and outcome: {found}")
