@@ -230,3 +230,16 @@ def test_the_real_key_never_comes_back(shop, server, stream):
     key = vault.issue("shop", "bot")
     answer = post(vault, key.text, call("get_orders", {}))
     assert REAL not in answer.text and "vault_redacted" in answer.text
+
+
+def test_explain_judges_a_message_as_the_door_does(shop):
+    vault = shop()
+
+    def explained(message: dict[str, Any]) -> dict[str, Any]:
+        done = vault.command("policy", "explain", "bot", "POST /mcp", "--body", json.dumps(message), ok=False)
+        return json.loads(done.stdout)
+
+    within = explained(call("create_order", priced("50.00")))
+    assert (within["operation"], within["verdict"]) == ("create_order", "allow")
+    assert explained(call("create_order", priced("50.01")))["reason"] == "cap_exceeded"
+    assert explained({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})["operation"] == "mcp.tools.list"

@@ -154,8 +154,9 @@ Result<vault::Input> input_of(const ExplainQuery& query, const vault::VendorPack
 }
 
 Result<policy::Call> call_of(const ExplainQuery& query, const vault::Vendor& vendor) {
-  OCTROI_TRY(const vault::Input in, input_of(query, *vendor.pack));
-  const vault::Operation operation = vendor.pack->route(in.method, in.path);
+  OCTROI_TRY(vault::Input in, input_of(query, *vendor.pack));
+  vault::Operation operation = vendor.pack->route(in.method, in.path);
+  OCTROI_TRY(operation, vendor.pack->name(std::move(operation), {}, in));
   if (!operation.name.empty() && !vendor.pack->takes(operation, in)) {
     return fail(StateErrc::bad_argument, "this operation does not take a body of that kind");
   }
