@@ -208,6 +208,7 @@ class CredentialCheck {
 
 std::vector<std::pair<std::string, std::string>> texts(const Value& map) {
   std::vector<std::pair<std::string, std::string>> out;
+  out.reserve(map.children.size());
   for (const auto& [name, value] : map.children) out.emplace_back(name, value.str());
   return out;
 }

@@ -15,8 +15,8 @@ namespace octroi::vault {
 
 namespace {
 
-constexpr std::size_t kLongestToken = 16 * 1024;
-constexpr std::size_t kLongestAnswer = 64 * 1024;
+constexpr std::size_t kLongestToken = std::size_t{16} * 1024;
+constexpr std::size_t kLongestAnswer = std::size_t{64} * 1024;
 constexpr Millis kUnsaid{5 * 60'000};              // RFC 6749 section 5.1 only recommends to say it
 constexpr std::int64_t kLongest = 365LL * 86'400;  // seconds
 constexpr std::size_t kShortestSecret = 8;

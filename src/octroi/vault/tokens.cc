@@ -16,7 +16,7 @@ namespace octroi::vault {
 namespace {
 
 constexpr std::string_view kModule = "vault";
-constexpr std::uint64_t kLongestAnswer = 64 * 1024;
+constexpr std::uint64_t kLongestAnswer = std::uint64_t{64} * 1024;
 constexpr Millis kDeadline{10'000};
 constexpr Millis kLook{10};          // how often who waits looks
 constexpr Millis kPause{1'000};      // after a failure that may pass
