@@ -9,8 +9,8 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from .process import environment
-from .vault import Call, Reply, Vendor
+from .process import environment, wait_for
+from .vault import Call, Reply, Vault, Vendor
 
 VERSION = "2025-06-18"
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
@@ -88,6 +88,17 @@ class McpServer:
         return {"result": given}
 
 
+def tool_rows(vault: Vault, count: int, *words: str) -> list[tuple[Any, ...]]:
+    """What became of so many calls of tools, in no order: rows are written after the answers."""
+
+    def rows() -> list[dict[str, Any]] | None:
+        found = [r for r in vault.audit(*words) if r["kind"] == "call.outcome" and not r["operation"].startswith("mcp.")]
+        return found if len(found) >= count else None
+
+    found = wait_for(rows, 60, "the rows of tools")
+    return sorted((r["operation"], r["verdict"], r.get("reason") or "", r.get("server") or "") for r in found)
+
+
 class Stdio:
     """A program that speaks the protocol over stdin and stdout, behind `octroi run` or without it."""
 
@@ -95,21 +106,26 @@ class Stdio:
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                       text=True, env=environment(**env))
         self._id = 0
+        # Reading waits for as long as the program lives.
+        self._watchdog = threading.Timer(120, self.child.kill)
+        self._watchdog.daemon = True
+        self._watchdog.start()
         try:
             self.ask("initialize", protocolVersion=VERSION, capabilities={}, clientInfo={"name": "test", "version": "1"})
-            self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+            self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         except BaseException:
+            self._watchdog.cancel()
             self.child.kill()
             raise
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         assert self.child.stdin
         self.child.stdin.write(json.dumps(message) + "\n")
         self.child.stdin.flush()
 
     def ask_whole(self, method: str, **params: Any) -> dict[str, Any]:
         self._id += 1
-        self._send({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params})
+        self.send({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params})
         assert self.child.stdout and self.child.stderr
         for line in self.child.stdout:
             answer = json.loads(line)
@@ -128,6 +144,7 @@ class Stdio:
 
     def end(self) -> int:
         assert self.child.stdin
+        self._watchdog.cancel()
         self.child.stdin.close()
         self.child.terminate()
         return self.child.wait(30)
