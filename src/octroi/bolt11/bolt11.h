@@ -4,10 +4,9 @@
 //   OCTROI_TRY(std::string text, bolt11::encode(invoice, key));
 //
 // Strict   what a payer must refuse is an error: checksum, mixed case, a fraction of a
-// millisatoshi, no
-//          payment hash or secret, neither or both of description and its hash, a required feature
-//          nobody assigned to invoices, numbers with leading zeros, non-zero padding, a bad
-//          signature.
+//          millisatoshi, no payment hash or secret, neither or both of description and its hash, a
+//          required feature nobody assigned to invoices, numbers with leading zeros, non-zero
+//          padding, a bad signature.
 // Kept     what a reader must skip is kept in `other_fields`, and `field_order` remembers where all
 //          stood, so that decode then encode with the same key gives the same text (when the amount
 //          was in its shortest form).

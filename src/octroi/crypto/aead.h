@@ -3,8 +3,7 @@
 // Shape    sealed = 12-byte random nonce, ciphertext, 16-byte tag. 28 bytes longer than the plain
 // text. Limits   random nonces: replace a key before it has sealed 2^32 messages; 64 MiB a message.
 // Errors   bad_key (not 32 bytes), bad_ciphertext (any change of nonce, text, tag or associated
-// data),
-//          bad_parameters (too long).
+//          data), bad_parameters (too long).
 // Thread   const operations, any thread.
 #pragma once
 

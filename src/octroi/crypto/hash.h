@@ -8,8 +8,7 @@
 // Secrets  keys and intermediate states of keys are wiped when they die. Digests are plain bytes:
 //          compare those that authenticate with constant_time_equal (octroi/crypto/compare.h).
 // Thread   Sha256 and HmacSha256 belong to one thread at a time; HmacSha256Key::mac is const and
-// may
-//          be called from any number of threads.
+//          may be called from any number of threads.
 #pragma once
 
 #include <array>

@@ -2,8 +2,8 @@
 // 9106) for what octroi writes, scrypt (RFC 7914) for reading what others wrote.
 //
 // Errors   bad_parameters when a cost is outside the ranges below (files from outside carry their
-// own
-//          costs: an absurd one must not take the machine down), unavailable when memory runs out.
+//          own costs: an absurd one must not take the machine down), unavailable when memory runs
+//          out.
 // Thread   pure, but takes up to seconds: never on a loop thread.
 #pragma once
 

@@ -1,8 +1,7 @@
 // octroi/http/client.h: outgoing requests over pooled connections.
 //
 // Guarantee  an error before ClientExchange::sent() is true means that no byte of the request left
-// the
-//            machine on a connection that could still have delivered it: it may be retried.
+//            the machine on a connection that could still have delivered it: it may be retried.
 // Thread     one Client per loop.
 #pragma once
 

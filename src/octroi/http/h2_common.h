@@ -2,12 +2,10 @@
 // session, limits, settings, names of errors. Internal to http; libnghttp2 does framing and HPACK.
 //
 // Receiving  a FieldBlock takes the decoded fields of one header block and judges them as strictly
-// as
-//            the HTTP/1.1 parser judges a head, whatever the library has checked before: what an
+//            as the HTTP/1.1 parser judges a head, whatever the library has checked before: what an
 //            HTTP/1.1 message could not carry never reaches a handler.
 // Sending    a FieldList names the fields of a head. Views: it must not outlive what it was made
-// of,
-//            but the library copies (and lower-cases) names and values when they are submitted.
+//            of, but the library copies (and lower-cases) names and values when they are submitted.
 // Source     RFC 9113 section 8, RFC 9110 section 5.  Thread: one loop's.
 #pragma once
 

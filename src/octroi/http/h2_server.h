@@ -3,9 +3,9 @@
 // own.
 //
 // Order    bytes are given to the session whole; handlers start, and go on, when it has returned,
-// so
-//          no code of a handler ever runs inside it. What they write is made into frames at once as
-//          far as windows and the output's bound allow, and flushed when the turn of the loop ends.
+//          so no code of a handler ever runs inside it. What they write is made into frames at once
+//          as far as windows and the output's bound allow, and flushed when the turn of the loop
+//          ends.
 // Bounds   a body waits unread within its window (h2_common.h); handlers that still run after their
 //          stream was reset count among the streams that are open.
 // End      the exchanges see their streams closed; the connection lives until every handler is

@@ -2,9 +2,8 @@
 // protocol version under it.
 //
 // Life     the server reads a head, makes an Exchange, awaits handler(exchange), then goes on with
-// the
-//          connection. A handler that returns without answering gets 500; one that answered partly
-//          gets its connection cut, so that a torn body is never taken for a whole one.
+//          the connection. A handler that returns without answering gets 500; one that answered
+//          partly gets its connection cut, so that a torn body is never taken for a whole one.
 // Thread   one Server per loop; SO_REUSEPORT spreads connections over workers.
 #pragma once
 

@@ -11,8 +11,8 @@
 // Numbers  integers are exact: kind `integer` holds what fits int64, `big_integer` what fits uint64
 //          only, `real` everything else (with its literal text kept). Money never passes a double.
 // Memory   a Document owns everything, on the heap; Values and views point into it and live as
-// long.
-//          Moving the Document does not disturb them. ParseLimits::sensitive wipes it when it dies.
+//          long. Moving the Document does not disturb them. ParseLimits::sensitive wipes it when it
+//          dies.
 // Thread   immutable once made; any number of threads may read.
 // Source   RFC 8259, RFC 7493 (I-JSON) section 2.
 #pragma once

@@ -1,19 +1,18 @@
 // octroi/l402/header.h: the header fields of L402, both sides.
 //
-// Challenge    WWW-Authenticate: L402 macaroon="<b64>", invoice="<bolt11>", version="0",
-// token="<b64>"
+// Challenge    WWW-Authenticate: L402 macaroon="<b64>", invoice="<bolt11>", version="0", token=…
 //              WWW-Authenticate: LSAT macaroon="<b64>", invoice="<bolt11>"
 //              Standard base64, padded. `macaroon` and `invoice` come first because clients in the
 //              field read them by position; `version` and `token` are the specification's names.
 // Credential   Authorization: L402|LSAT <b64>[,<b64>…]:<64 hex>
-//              Macaroon: <hex>   or   Grpc-Metadata-Macaroon: <hex>   with a caveat preimage=<64
-//              hex> Scheme in any case; base64 or base64url, padded or not; hex digits in any case.
+//              Macaroon: <hex>, or Grpc-Metadata-Macaroon: <hex>, with a caveat preimage=<64 hex>
+//              Scheme in any case; base64 or base64url, padded or not; hex digits in any case.
 //              Strict otherwise: one space or more after the scheme, no blanks elsewhere, exactly
 //              one colon, no control characters, nothing after the preimage.
 // Errors       Errc::malformed, Errc::too_large, Errc::two_credentials. Never shows what was sent.
 // Thread       pure, any thread.
 // Source       L402 "protocol specification", authentication flow; LSAT, the same under its old
-// name.
+//              name.
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,7 @@
 // is allocated on success.
 //
 // Order    preimage, key, signature, revocation, caveats: what is cheap to forge is refused first,
-// and
-//          nothing a caveat says is believed before the signature holds.
+//          and nothing a caveat says is believed before the signature holds.
 // Time     valid_until is exclusive.
 // Errors   every Errc of error.h but two_credentials; the door answers 402 with a fresh challenge.
 // Not here whether our node ever made the invoice: that is one look-up at a token's first sight on

@@ -6,8 +6,7 @@
 //          row of its own.
 // End      changes the reservation and writes the row that says what became of the call.
 // Undo     takes back a begin() whose answer was lost, when nothing was sent. Only that one: a
-// later
-//          attempt under the same id is not touched.
+//          later attempt under the same id is not touched.
 // Thread   callable from any loop's thread; resumes on the caller's loop.
 // Errors   as SpendLedger and audit::Journal. After an error of begin() nothing may be sent, and
 //          whether it was written is not known: undo() it.

@@ -6,10 +6,9 @@
 //   held --mark_unknown--> unknown    nobody knows; the money stays held until somebody finds out
 //
 // Reserve  is one atomic operation over all its holds: all of them are counted or none is. Each
-// hold
-//          counts in one window of one scope; `settled + held + amount <= limit` is the condition,
-//          so a call that meets a limit exactly passes. The limit is that of whoever asks now: a
-//          policy that is changed keeps what was counted.
+//          hold counts in one window of one scope; `settled + held + amount <= limit` is the
+//          condition, so a call that meets a limit exactly passes. The limit is that of whoever
+//          asks now: a policy that is changed keeps what was counted.
 // Window   is that of the reservation for good: settling never moves it. The vendor's truth may be
 //          more than was held; then the window is over its limit, and closed to others.
 // Id       says what is the same call: the caller derives it from the idempotency key, so that a
@@ -21,8 +20,8 @@
 //          have begun, because clocks differ, counts in the new one.
 // Amounts  raw integers of the hold's unit, since a scope may count dollars or calls.
 // Thread   callable from any loop's thread; resumes on the caller's loop.
-// Errors   Errc::unavailable (nothing happened that may be relied upon), and HoldErrc for what could
-//          never be counted.
+// Errors   Errc::unavailable (nothing happened that may be relied upon), and HoldErrc for what
+//          could never be counted.
 // Source   issue 6 "Money"; architecture 3.6, guarantee 3.
 #pragma once
 

@@ -10,8 +10,7 @@
 //          one sends each. A claim that runs out is anybody's: a report may be told twice, under
 //          the same id.
 // Session  what a session's request cost is booked in the transaction that ends its report, so it
-// is
-//          booked once.
+//          is booked once.
 // Errors   ledger::Errc::unavailable.  Thread  as Store.  Source  issue 5, "Dynamic prices".
 #pragma once
 

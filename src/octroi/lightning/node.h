@@ -2,8 +2,7 @@
 //
 // Thread   one Node object per loop that uses it; calls resume on that loop.
 // Errors   `unavailable` when the node cannot be reached (nothing happened), `timeout` when the
-// outcome
-//          is unknown: for a payment that means: look it up by hash before anything else.
+//          outcome is unknown: for a payment that means: look it up by hash before anything else.
 #pragma once
 
 #include <cstdint>

@@ -3,8 +3,7 @@
 //
 // Msat      millisatoshi: every amount inside octroi.
 // Sat       whole satoshi: only at protocol edges. What someone must pay rounds up (to_sat_ceil),
-// what
-//           is given back rounds down (to_sat_floor).
+//           what is given back rounds down (to_sat_floor).
 // MicroUsd  millionths of a US dollar.
 // Rate      price of one bitcoin in MicroUsd, with the moment it was true.
 // Thread: values.

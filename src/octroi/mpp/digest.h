@@ -1,8 +1,7 @@
 // octroi/mpp/digest.h: the `digest` parameter: ties a challenge to the body of the request.
 //
 // Emitted  sha-256=:<base64>:  (RFC 9530).   Accepted also: sha-256=<base64>, as most SDKs write
-// it,
-//          and lists with further algorithms, of which every one we know must match.
+//          it, and lists with further algorithms, of which every one we know must match.
 // Errors   malformed_digest, digest_mismatch.   Thread: pure.
 // Source   Payment core, "Request Body Digest Binding"; RFC 9530 section 2.
 #pragma once

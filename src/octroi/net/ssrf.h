@@ -2,12 +2,10 @@
 // prompt must not reach the machine itself, its network, or a cloud's metadata service.
 //
 // Addresses  judged as bytes, never as text, against the IANA special-purpose registries; IPv6
-// forms
-//            that carry an IPv4 address (mapped, compatible, translated, NAT64, 6to4, Teredo) are
-//            unwrapped and judged again.
+//            forms that carry an IPv4 address (mapped, compatible, translated, NAT64, 6to4, Teredo)
+//            are unwrapped and judged again.
 // Names      "localhost", "*.localhost", "*.internal", "*.local" and numeric spellings that are not
-// a
-//            plain dotted quad (127.1, 0x7f.1, 2130706433, 0177.0.0.1) are refused before any
+//            a plain dotted quad (127.1, 0x7f.1, 2130706433, 0177.0.0.1) are refused before any
 //            look-up.
 // Errors     SsrfErrc, with the class of the address.   Thread: pure, any thread.
 #pragma once

@@ -3,9 +3,8 @@
 //
 // Keys     ECDSA P-256 throughout; every leaf has a key of its own, which never leaves its context.
 // Leaves   one DNS name or address each, server authentication only, short-lived; they begin an
-// hour
-//          ago, because clocks differ. Authority and leaves carry what strict verifiers ask for
-//          (key identifiers, key usage, basic constraints with a path of none).
+//          hour ago, because clocks differ. Authority and leaves carry what strict verifiers ask
+//          for (key identifiers, key usage, basic constraints with a path of none).
 // Errors   net::Errc::tls_certificate.   Thread: an Authority is immutable; LeafCache is a loop's.
 // Source   RFC 5280 sections 4.1 and 4.2; RFC 6125 section 6.4.
 #pragma once

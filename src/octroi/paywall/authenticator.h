@@ -3,9 +3,8 @@
 // receipt.
 //
 // Life    verify() proves (no side effect) → admit() consumes or debits (the durable step before
-// the
-//         relay) → decorate() adds the receipt → settle() keeps the answer, or gives back what was
-//         not delivered (the durable step after it).
+//         the relay) → decorate() adds the receipt → settle() keeps the answer, or gives back what
+//         was not delivered (the durable step after it).
 // Thread  one object per snapshot, shared by the workers; calls run on the caller's loop.
 #pragma once
 

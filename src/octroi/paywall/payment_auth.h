@@ -6,7 +6,7 @@
 // first that the service names.
 //
 // Source  Payment core; Lightning charge and session; architecture 3.7.   Thread: one object a
-// worker.
+//         worker.
 #pragma once
 
 #include <memory>

@@ -1,8 +1,7 @@
 // octroi/policy/currency.h: amounts of any currency as dollars, for caps. Integers only.
 //
 // Minor    vendors count in the smallest unit of a currency: cents, but whole yen and thousandths
-// of
-//          a dinar. The table says which; a currency that is not in it is refused.
+//          of a dinar. The table says which; a currency that is not in it is refused.
 // Rates    from the configuration, with the day on which they were true and how long they may be
 //          used. A missing or stale rate refuses: a cap in dollars over an unknown number of
 //          dollars is no cap.

@@ -4,9 +4,8 @@
 //   unit: token, per: 1000, price: 10 sat      1500 tokens cost 15 sat, one token 10 msat
 //
 // Units    whole: a begun KiB counts as one. Money is proportional to them and rounded up to a
-// whole
-//          millisatoshi once for all of an answer: what was delivered is counted, never what each
-//          delivery cost.
+//          whole millisatoshi once for all of an answer: what was delivered is counted, never what
+//          each delivery cost.
 // Reserve  nothing is delivered that is not paid for: a Tab says what must be debited before the
 //          next units may pass, and asks for more than that the longer a stream goes on, so that
 //          its debits are few; but for a few prices at most, which is what a crash may cost the

@@ -7,11 +7,10 @@
 // Strict    a request that names a key twice, or is compressed, could be read differently by the
 //           model's server and is refused; so is a model without a price.
 // Cost      as the answer's usage says. What does not say it costs the estimate when it was
-// delivered
-//           or nobody saw it end; an answer of any other status than 2xx costs nothing.
+//           delivered or nobody saw it end; an answer of any other status than 2xx costs nothing.
 // Rounding  up, to a whole millisatoshi.
 // Errors    Errc::no_price, MoneyErrc::overflow.  Thread  values.  Source  issue 5, "Dynamic
-// prices".
+//           prices".
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,7 @@
 //
 // Every secret that comes out is known to the process's redactor before the caller sees it.
 // Errors   those of parse_reference and of the provider; Errc::unsupported, naming the scheme, for
-// a
-//          provider that this version does not have.
+//          a provider that this version does not have.
 // Thread   blocking: start-up and the control thread.
 #pragma once
 

@@ -2,8 +2,7 @@
 // kept on free lists of the thread that frees them: an allocation is a few instructions once warm.
 //
 // Sizes    up to 2 KiB in steps of 64 bytes; larger ones and every size under a sanitizer go to the
-// heap,
-//          so that a use after free is still seen.
+//          heap, so that a use after free is still seen.
 // Thread   any; a block freed on another thread changes its list.
 #pragma once
 

@@ -1,10 +1,9 @@
 // octroi/task/ready.h: the coroutines of this thread that were woken and wait for their turn.
 //
 // Why      If waking ran the waiter inside the call, the waiter could end a scope that owns the
-// very
-//          coroutine that woke it, and that coroutine would be destroyed while it runs. So inside a
-//          RunScope waking only queues; the scope resumes what is queued when the code it surrounds
-//          has returned. It also keeps a long chain of wake-ups from growing the stack.
+//          very coroutine that woke it, and that coroutine would be destroyed while it runs. So
+//          inside a RunScope waking only queues; the scope resumes what is queued when the code it
+//          surrounds has returned. It also keeps a long chain of wake-ups from growing the stack.
 // Use      Whoever resumes coroutines from outside (an event loop, around each callback) opens a
 //          RunScope. Without one, waking resumes before it returns.
 // Thread   each has its own queue; a waiter belongs to the thread that wakes it.

@@ -7,13 +7,11 @@
 //           is judged for itself, as if it had come alone. The tunnel's host is the only one inside
 //           it.
 // Others    are refused, or tunnelled blindly where the configuration says so: for who shows a
-// vault
-//           key in Proxy-Authorization, to public addresses only, and written down. Such a tunnel
-//           ends when its key is revoked.
+//           vault key in Proxy-Authorization, to public addresses only, and written down. Such a
+//           tunnel ends when its key is revoked.
 // Keys      A key in Proxy-Authorization (of CONNECT, or of a request in absolute-form) stands in
-// for
-//           one that a request does not show itself. Its user name, unless it is "octroi", is the
-//           run.
+//           for one that a request does not show itself. Its user name, unless it is "octroi", is
+//           the run.
 // Told      GET /.well-known/octroi/vault with a vault key: what the key opens, by which hosts, and
 //           the authority's certificate, for `octroi run`.
 //

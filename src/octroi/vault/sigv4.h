@@ -4,9 +4,8 @@
 // Verified  the whole request as it came: method, path, query, Host, every x-amz-… field, and the
 //           body, either by its hash or, where the agent left it out ("UNSIGNED-PAYLOAD"), not.
 // Refused   bodies that are signed in pieces (STREAMING-…), temporary credentials (a session
-// token),
-//           signatures in a query (presigned links), a date more than five minutes off, a scope
-//           that is not of that day, a field that is not signed although it should be.
+//           token), signatures in a query (presigned links), a date more than five minutes off, a
+//           scope that is not of that day, a field that is not signed although it should be.
 // Errors    Errc::no_key, unknown_key, several_keys, ambiguous, unsupported_body.
 // Thread    pure.
 // Source    AWS general reference, "Signature Version 4 signing process".

@@ -2,13 +2,11 @@
 // when it is first needed, kept in memory until shortly before it ends, and minted anew when the
 // vendor says that it is bad.
 //
-// One      who needs a token while another call of the same credential mints one waits for that
-// one,
-//          on whatever thread. What fails is told to all who waited, and is not asked for again for
-//          a moment.
-// Secret   a token is one: it is in no log and in no message, and answers are searched for it as
-// for
-//          the real key, also for those before it that have not ended yet.
+// One      who needs a token while another call of the same credential mints one waits for it, on
+//          whatever thread. What fails is told to all who waited, and is not asked for again for a
+//          moment.
+// Secret   a token is one: it is in no log and in no message, and answers are searched for it like
+//          for the real key, also for those before it that have not ended yet.
 // Lives    as long as a snapshot knows its credential. Never on disk.
 // Errors   as oauth.h.
 // Thread   any.

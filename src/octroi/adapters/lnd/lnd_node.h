@@ -5,7 +5,7 @@
 //              sent in Grpc-Metadata-Macaroon and stand in no message or log.
 // Transport    https with lnd's own certificate pinned, or one the system trusts; http on loopback
 // only. Errors       lightning::Errc. A refused connection is `unavailable` (nothing was sent); an
-// answer that
+//                    answer that
 //              never came is `timeout`, for a payment `payment_unknown`: it may have been made.
 //              Whatever lnd says that we do not know for certain to mean "not paid" is
 //              payment_unknown too.

@@ -2,8 +2,7 @@
 // call is answered, over model prices and the bundles in the store.
 //
 // Bundle   what a token bought, in money: its holder may spend it on the model that it was bought
-// for.
-//          Before each request the estimate is held, after it the cost is taken, once for each
+//          for. Before each request the estimate is held, after it the cost is taken, once for each
 //          report.
 // Errors   Errc::no_price: this request cannot be priced; ledger's when the store cannot be asked.
 // Thread   one loop.  Source  issue 5, "Dynamic prices"; docs/pricing.md.

@@ -2,9 +2,8 @@
 // JSON or over gRPC; both speak the same six calls (wire.h).
 //
 // Fails    closed: no connection, no answer in time, an answer that makes no sense, a negative
-// price
-//          or one beyond all money is Errc::unavailable; a refusal of the request by the program
-//          is Errc::no_price. Messages never hold what was sent or answered.
+//          price or one beyond all money is Errc::unavailable; a refusal of the request by the
+//          program is Errc::no_price. Messages never hold what was sent or answered.
 // Reports  carry their id as `Idempotency-Key`.
 // Thread   one a loop; it may be destroyed while calls are under way, which then end by themselves.
 // Source   issue 5, "Dynamic prices"; docs/pricing.md.

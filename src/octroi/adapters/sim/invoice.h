@@ -2,8 +2,7 @@
 // Internal to the adapter.
 //
 // Secrets  a preimage is HMAC(node key, "octroi/sim/preimage/1" | seed): whoever holds the file can
-// tell
-//          it, and nobody has to store it.
+//          tell it, and nobody has to store it.
 // Thread   pure.
 #pragma once
 

@@ -7,12 +7,10 @@
 // tested.
 //
 // Secrets  no preimage is stored: each is derived from the payee's node key and a random seed of
-// the
-//          invoice. The file holds the node keys and is made with mode 0600.
+//          the invoice. The file holds the node keys and is made with mode 0600.
 // Errors   lightning::Errc, as a real node's.
 // Thread   make_sim_node starts one thread of its own for SQLite; calls resume on the loop that
-// made
-//          them. The functions below it block and are for commands and tests.
+//          made them. The functions below it block and are for commands and tests.
 #pragma once
 
 #include <cstdint>

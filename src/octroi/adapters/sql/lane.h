@@ -12,8 +12,7 @@
 //          several lanes gives them to the same one and orders a batch by it, so that transactions
 //          meet the rows that they share in the same order.
 // Posted   what nobody waits for (post()) never makes a commit of its own while others come: it
-// goes
-//          with the next one, or alone after a moment.
+//          goes with the next one, or alone after a moment.
 // Gather   under load a disk that is faster than the callers would give each its own fsync, and
 //          fsyncs cost more than anything else here. When many came a moment ago, the lane waits a
 //          little for more; a caller that is alone never waits.

@@ -3,8 +3,7 @@
 // the same, and the account's id in paths, forms and answers is exchanged both ways.
 //
 // Prices   are estimates that are rarely too low: segments times a rate by country code, the
-// dearest
-//          one where the table has none. What Twilio says later settles them.
+//          dearest one where the table has none. What Twilio says later settles them.
 // Refused  what is no message, no call with a time limit and no read: numbers, verification,
 //          studio and whatever spends in ways that only Twilio sees.
 // Thread: pure.
