@@ -21,21 +21,36 @@ def run_dir() -> Path:
     return ROOT / "build" / "test-run" / os.environ.get("OCTROI_TEST_RUN", "manual")
 
 
-_given: set[int] = set()
+def _own_ports() -> range:
+    """Below the ports that the system gives to clients, and a part of them for each of pytest's workers:
+    a port that was free a moment ago may be anybody's by the time a server takes it, and octroi's
+    workers share theirs, so that two servers could take the same one without either noticing."""
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    first, last = (16000, low) if low >= 20000 else (low, 65536)
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = (last - first) // count
+    mine = first + share * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return range(mine, mine + share)
+
+
+_ports = _own_ports()
+_next_port = os.getpid() % len(_ports)  # another run beside this one begins elsewhere
 _given_lock = threading.Lock()
 
 
 def free_port() -> int:
-    """A port that nothing listens on. The system hands each one out once in a while only, and we
-    never hand one out twice ourselves, so that two servers started together do not collide."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    """A port that nothing listens on, and that is not handed out again before all others were."""
+    global _next_port
+    for _ in range(len(_ports)):
         with _given_lock:
-            if port not in _given:
-                _given.add(port)
+            port = _ports[_next_port]
+            _next_port = (_next_port + 1) % len(_ports)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
                 return port
+    raise RuntimeError("no port is free")
 
 
 class ProgramEnded(RuntimeError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from harness import web
-from harness.settings import service
+from harness import octroi, web
+from harness.settings import dump, service
 
 
 def test_drain_on_sigterm(gateway, upstream, payer):
@@ -58,3 +58,15 @@ def test_loss_of_the_node(gateway, upstream, network, lnd_lightning, lnd_payer):
     wait_for(lambda: web.request(server.admin_url + "/readyz").status == 200, 90, "/readyz says the node is back", 0.2)
     assert server.request("/api/x").status == 402
     assert server.request("/api/x", headers={"Authorization": server.buy("/api/x", lnd_payer)}).status == 200
+
+
+def test_a_second_server_at_the_address_is_refused(gateway, upstream):
+    """The kernel would give each of them a part of the calls, since the workers of one share it."""
+    one = gateway([service("api", "^/api/", upstream.url, price="0 sat", auth="off")])
+    other = gateway([service("api", "^/api/", upstream.url)], start=False)
+    other.config["listen"] = one.config["listen"]
+    other.config_file.write_text(dump(other.config))
+    done = octroi.run(other.binary, "serve", "--config", other.config_file)
+    assert done.returncode not in (0, -15), done.stderr
+    assert one.config["listen"] in done.stderr and "in use" in done.stderr.lower(), done.stderr
+    assert {one.request("/api/x").status for _ in range(20)} == {200}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness import octroi
 from harness.vault import REAL_STRIPE_KEY
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -68,3 +69,16 @@ def test_a_key_opens_its_own_vendor_only(make_vault, capture):
     shop = vault.issue("shop", "seller")
     assert vault.request("/shop/orders/1", shop).status == 200
     assert [c.all("Authorization") for c in capture.calls] == [[f"Bearer {REAL_STRIPE_KEY}"], ["Bearer shop-real-key-0123456789"]]
+
+
+def test_a_second_vault_at_the_address_is_refused(stripe_vault, octroi_binary):
+    """Or each would have a part of the calls, and know half of the keys."""
+    one, other = stripe_vault(), stripe_vault()
+    other.stop()
+    other.config["vault"]["listen"] = one.config["vault"]["listen"]
+    other.write()
+    done = octroi.run(octroi_binary, "serve", "--config", other.file)
+    assert done.returncode not in (0, -15), done.stderr
+    assert f"127.0.0.1:{one.port}" in done.stderr and "in use" in done.stderr.lower(), done.stderr
+    key = one.issue("stripe", "bot")
+    assert {one.request("/stripe/v1/customers", key).status for _ in range(20)} == {200}

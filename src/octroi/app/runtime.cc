@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include "octroi/app/listen_check.h"
 #include "octroi/app/stores.h"
 #include "octroi/app/version.h"
 #include "octroi/base/file.h"
@@ -253,6 +254,7 @@ Result<> Runtime::start_workers() {
   OCTROI_TRY(auto snapshot, paywall::Snapshot::build(*config.paywall, metrics_, &upstreams_));
   OCTROI_TRY(auto tls, tls_context(*config.paywall));
   std::vector<net::Endpoint> listen = config.paywall->listen;
+  OCTROI_CHECK(check_unshared(loop_, listen));
   for (int i = 0; i < worker_count(config.workers); ++i) {
     WorkerOptions options;
     options.index = i;

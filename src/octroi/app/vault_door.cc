@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "octroi/app/listen_check.h"
 #include "octroi/app/vault_ca.h"
 #include "octroi/app/vault_keys.h"
 #include "octroi/app/vault_policies.h"
@@ -87,6 +88,7 @@ Task<Result<std::vector<net::Endpoint>>> VaultDoor::start(const config::Config& 
   book_ = std::make_shared<const vault::KeyBook>(std::move(keys));
   OCTROI_CO_TRY(authority_, open_vault_ca(settings_, system_clock().now()));
   std::vector<net::Endpoint> listen = settings_.listen;
+  OCTROI_CO_CHECK(check_unshared(loop_, listen));
   for (int i = 0; i < worker_count(config.workers); ++i) {
     auto worker = std::make_unique<VaultWorker>(listen, shared_, snapshot_, book_, authority_);
     OCTROI_CO_TRY(auto bound, worker->start());
