@@ -55,7 +55,10 @@ def test_kill_in_a_storm(gateway, upstream, payer, moment):
         if path in answered:
             assert answered[path] == 200
             assert plain.status == 402 and plain.problem == "lightning/unknown-challenge", path
-            assert keyed.status == 200, f"{path}: what was answered is replayed to its own key"
+            # Its row is written when its last byte has gone out, so a kill may come between the two.
+            assert keyed.status in (200, 502), (path, keyed)
+            if keyed.status == 502:
+                assert keyed.problem == "internal-payment-error"
         elif delivered[path] == 1:
             # It ran, and nobody knows how it ended: the payer is told so, and it never runs again.
             assert plain.status in (402, 502), (path, plain)
@@ -67,6 +70,23 @@ def test_kill_in_a_storm(gateway, upstream, payer, moment):
             assert plain.status in (200, 402, 502), (path, plain)
             if plain.status == 200:
                 assert now == 1
+
+
+def test_what_was_answered_is_replayed_after_a_kill(gateway, upstream, payer):
+    server = gateway([service("api", "^/api/", upstream.url, "1 sat", schemes=["payment"])])
+
+    def replayed(path: str) -> bool:
+        headers = {"Authorization": server.buy(path, payer), "Idempotency-Key": path}
+        first = server.request(path, headers=headers)
+        assert first.status == 200
+        time.sleep(0.5)  # its row is written; on a machine that is very busy, one of the next
+        server.kill()
+        server.start()
+        again = server.request(path, headers=headers)
+        assert len(upstream.of_path(path)) == 1
+        return (again.status, again.body) == (200, first.body)
+
+    assert any(replayed(f"/api/again/{number}") for number in range(5))
 
 
 def test_repeated_kills_while_idle_lose_nothing(gateway, upstream, payer):
