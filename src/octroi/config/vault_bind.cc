@@ -181,7 +181,7 @@ vault::VendorSettings vendor(const std::string& name, const Value& v) {
   for (const auto& [key, child] : v.at("operations").children)
     out.operations.push_back(operation(child));
   for (const auto& [key, child] : v.at("lists").children) out.lists.push_back(list(child));
-  out.endpoint = v.at("endpoint").str();
+  if (v.at("endpoint").given) out.endpoint = v.at("endpoint").str();
   for (const auto& [key, child] : v.at("tools").children) out.tools.push_back(tool(child));
   out.door = door(out, v.at("mcp"));
   for (const auto& [model, price] : v.at("prices").children)

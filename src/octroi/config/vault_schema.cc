@@ -227,7 +227,7 @@ std::vector<Field> vendor_fields() {
       {.key = "endpoint",
        .type = Type::text,
        .doc = "Path below `upstream` at which an MCP server (`pack: mcp`) takes messages.",
-       .fallback = "/mcp"},
+       .derived = "`/mcp` with `pack: mcp`"},
       {.key = "tools",
        .type = Type::list,
        .doc = "Tools of an MCP server that may be called at all; of Stripe's, more than octroi "
