@@ -13,6 +13,11 @@ namespace octroi::config {
 
 namespace {
 
+/// Written, and not what stands there anyway: `octroi config print` writes defaults too.
+bool chosen(const Value& v) {
+  return v.given && (v.field == nullptr || v.text != v.field->fallback);
+}
+
 using vault::SignTemplate;
 
 /// Fields of the head that are the connection's, or say what the body is.
@@ -145,12 +150,12 @@ void check_oauth(const std::string& path, const Value& vendor, const Value& v, C
   }
   const bool signs = v.at("grant").str() == "jwt_bearer";
   for (const char* key : {"algorithm", "issuer", "subject", "key_id", "lifetime"}) {
-    if (!signs && v.at(key).given)
+    if (!signs && chosen(v.at(key)))
       c.error(v.at(key), fmt::format("{}.{}", path, key), "is read for grant: jwt_bearer",
               "take it away, or write grant: jwt_bearer");
   }
   for (const char* key : {"client_id", "client_auth"}) {
-    if (signs && v.at(key).given)
+    if (signs && chosen(v.at(key)))
       c.error(v.at(key), fmt::format("{}.{}", path, key), "is read for grant: client_credentials",
               "take it away; who asks is issuer");
   }
@@ -373,7 +378,7 @@ void check_vendor_auth(const std::string& path, const Value& vendor, const std::
   }
   if (hmac.given && oauth.given)
     context.error(oauth, path + ".oauth", "stands beside hmac", "keep one of them");
-  if (hmac.given && vendor.at("auth").given)
+  if (hmac.given && chosen(vendor.at("auth")))
     context.error(vendor.at("auth"), path + ".auth", "is not read beside hmac",
                   "say in hmac.headers where the key's id goes");
   const Value& real = vendor.at("credential");
