@@ -5,29 +5,16 @@
 
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
-#include <openssl/ecdsa.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
+
+#include "octroi/crypto/jws_openssl.h"
 
 namespace octroi::crypto {
 
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
-using Pkey = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using DigestCtx = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 using Reader = std::unique_ptr<BIO, Deleter<BIO_free>>;
-using EcdsaSig = std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>>;
-
-constexpr int kMinRsaBits = 2048;
-constexpr int kMaxRsaBits = 8192;
 
 /// A key that needs a password is refused: nobody is there to be asked.
 int no_password(char* /*out*/, int /*size*/, int /*writing*/, void* /*context*/) { return -1; }

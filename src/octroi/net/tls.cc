@@ -3,7 +3,6 @@
 #include "octroi/net/tls.h"
 
 #include <algorithm>
-#include <climits>
 #include <cstring>
 
 #include <openssl/bio.h>
@@ -12,7 +11,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include "octroi/net/tls_deleter.h"
+#include "octroi/base/deleter.h"
+#include "octroi/net/tls_pem.h"
 #include "octroi/net/tls_server_context.h"
 #include "octroi/net/wait_slot.h"
 
@@ -22,9 +22,6 @@ namespace {
 
 using SslPtr = std::unique_ptr<SSL, Deleter<SSL_free>>;
 using CtxPtr = std::unique_ptr<SSL_CTX, Deleter<SSL_CTX_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 
 /// The newest entry of OpenSSL's error queue in words; empties the queue.
 std::string last_error() {
@@ -35,19 +32,11 @@ std::string last_error() {
   return reason != nullptr ? reason : "unknown";
 }
 
-BioPtr memory_bio(std::string_view text) {
-  return BioPtr(
-      BIO_new_mem_buf(text.data(), static_cast<int>(std::min<std::size_t>(text.size(), INT_MAX))));
-}
-
-/// Never asks a terminal for a passphrase.
-int no_passphrase(char*, int, int, void*) { return -1; }
-
-std::vector<X509Ptr> read_certificates(std::string_view pem) {
-  std::vector<X509Ptr> found;
-  BioPtr bio = memory_bio(pem);
+std::vector<CertPtr> read_certificates(std::string_view pem) {
+  std::vector<CertPtr> found;
+  const BioPtr bio = reader(pem);
   while (bio) {
-    X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
+    CertPtr certificate(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
     if (!certificate) break;
     found.push_back(std::move(certificate));
   }
@@ -93,7 +82,7 @@ class ServerContext final : public TlsServerContext {
 class ClientContext final : public TlsClientContext {
  public:
   CtxPtr ctx;
-  X509Ptr pinned;
+  CertPtr pinned;
 };
 
 int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
@@ -139,7 +128,7 @@ Result<std::shared_ptr<const TlsServerContext>> make_tls_server(
     std::string_view certificate_chain_pem, const Secret& key_pem, std::vector<std::string> alpn) {
   auto chain = read_certificates(certificate_chain_pem);
   if (chain.empty()) return fail(Errc::tls_certificate, "tls.cert: no PEM certificate found");
-  BioPtr key_bio = memory_bio(key_pem.reveal_text());
+  const BioPtr key_bio = reader(key_pem.reveal_text());
   const KeyPtr key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, no_passphrase, nullptr));
   if (!key)
     return fail(Errc::tls_certificate, "tls.key: no unencrypted PEM private key: " + last_error());
@@ -172,7 +161,7 @@ Result<std::shared_ptr<const TlsClientContext>> make_tls_client(TlsClientOptions
     if (authorities.empty())
       return fail(Errc::tls_certificate, "the CA file holds no PEM certificate");
     X509_STORE* store = SSL_CTX_get_cert_store(ctx);
-    for (const X509Ptr& ca : authorities) X509_STORE_add_cert(store, ca.get());
+    for (const CertPtr& ca : authorities) X509_STORE_add_cert(store, ca.get());
   } else if (SSL_CTX_set_default_verify_paths(ctx) != 1) {
     return fail(Errc::tls_certificate,
                 "the system's certificate store cannot be read: " + last_error());

@@ -20,8 +20,6 @@ namespace {
 
 constexpr Millis kClocksDiffer = std::chrono::hours(1);
 
-int no_passphrase(char*, int, int, void*) { return -1; }
-
 std::time_t seconds(UnixMillis t) { return static_cast<std::time_t>(t.seconds()); }
 
 /// Sixteen random bytes of a positive number (RFC 5280 section 4.1.2.2).

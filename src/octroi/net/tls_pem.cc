@@ -1,5 +1,8 @@
 #include "octroi/net/tls_pem.h"
 
+#include <algorithm>
+#include <climits>
+
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
@@ -16,8 +19,11 @@ std::string text_of(BIO* bio) {
 }
 
 BioPtr reader(std::string_view text) {
-  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  return BioPtr(
+      BIO_new_mem_buf(text.data(), static_cast<int>(std::min<std::size_t>(text.size(), INT_MAX))));
 }
+
+int no_passphrase(char* /*out*/, int /*size*/, int /*writing*/, void* /*context*/) { return -1; }
 
 bool extend(X509* cert, X509* issuer, int what, const char* value) {
   X509V3_CTX context;

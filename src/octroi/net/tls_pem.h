@@ -24,6 +24,8 @@ using CertPtr = std::unique_ptr<x509_st, FreePem>;
 
 [[nodiscard]] std::string text_of(bio_st* bio);
 [[nodiscard]] BioPtr reader(std::string_view text);
+/// For OpenSSL's readers: never asks a terminal.
+int no_passphrase(char* out, int size, int writing, void* context);
 /// Adds the extension `what` (a NID) with a value in OpenSSL's text form.
 [[nodiscard]] bool extend(x509_st* certificate, x509_st* issuer, int what, const char* value);
 
