@@ -65,7 +65,7 @@ def anthropic_body() -> dict:
 class ModelUpstream:
     """`/events?n=30&gap=0.1` sends events, `&die=5` goes away after so many of them, `&end=` leaves the last
     word out; `/chat` and `/messages` answer a POST as its `stream` says, `/chat?usage=` without usage;
-    `/bytes?n=…&size=…&gap=…` sends pieces of no stream; `&gzip=` pretends to compress."""
+    `/error` is a 502; `/bytes?n=…&size=…&gap=…` sends pieces of no stream; `&gzip=` pretends to compress."""
 
     def __init__(self) -> None:
         self.sent: list[float] = []  # when each piece of the last answers was written
@@ -103,13 +103,15 @@ class ModelUpstream:
                     pieces = [sse(f"event {n}") for n in range(1, int(query.get("n", "3")) + 1)]
                     if "end" not in query:
                         pieces.append(sse("[DONE]"))
+                elif path == "/error":
+                    return self._whole({"error": "not today"}, 502)
                 else:
                     return self._whole({"upstream": "ok"})
                 self._stream(pieces, kind, query)
 
-            def _whole(self, value: dict) -> None:
+            def _whole(self, value: dict, status: int = 200) -> None:
                 text = json.dumps(value).encode()
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()

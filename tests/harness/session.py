@@ -63,9 +63,9 @@ class Session:
         assert answer.status == 200, answer.text
         return -(-answer.json()["spent_msat"] // 1000)  # a refund is of whole satoshi
 
-    def comes_to(self, sat: int, server: Any = None) -> None:
-        """What a stream set aside and did not use is given back a moment after its end."""
-        wait_for(lambda: self.spent_sat(server) == sat, 20, f"{sat} sat, and no more, to be spent")
+    def comes_to(self, sat: int) -> None:
+        """What an answer that was cut set aside and did not use is given back a moment later."""
+        wait_for(lambda: self.spent_sat() == sat, 20, f"{sat} sat, and no more, to be spent")
 
 
 class Client:

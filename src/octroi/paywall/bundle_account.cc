@@ -62,10 +62,7 @@ Task<Funds> BundleAccount::debit(Msat amount) {
                {{"service", service_}, {"error", taken.error().message()}});
     co_return Funds::unavailable;
   }
-  if (taken->bundle) {
-    left_ = left_within(*taken->bundle, use_.bound);
-    balance_ = tab_of(left_);
-  }
+  see(taken->bundle);
   switch (taken->outcome) {
     case BundleOutcome::applied:
       co_return Funds::enough;
@@ -75,6 +72,12 @@ Task<Funds> BundleAccount::debit(Msat amount) {
       break;
   }
   co_return Funds::ended;
+}
+
+void BundleAccount::see(const std::optional<ledger::Bundle>& bundle) {
+  if (!bundle) return;
+  left_ = left_within(*bundle, use_.bound);
+  balance_ = tab_of(left_);
 }
 
 Task<Funds> BundleAccount::look(Msat missing) { return debit(missing); }
@@ -87,7 +90,9 @@ Task<void> BundleAccount::give_back(Msat surplus) {
                {{"service", service_},
                 {"units", units_of(surplus)},
                 {"error", returned.error().message()}});
+    co_return;
   }
+  see(returned->bundle);
 }
 
 void BundleAccount::leave(Msat surplus) { shared_.returns->add(use_.token, units_of(surplus)); }
@@ -103,10 +108,9 @@ std::string BundleAccount::dry(Msat missing) const {
 }
 
 // A comment, because the consumers of streams that are sold by the token read every event as a part
-// of the answer. What was set aside and not used is not in it yet.
-std::string BundleAccount::receipt(const pricing::Tab& tab) const {
-  const std::int64_t left = left_ + units_of(tab.surplus());
-  return fmt::format(": {} {}\n\n", kBalanceField, format_balance(left, use_.unit, use_.bound));
+// of the answer.
+std::string BundleAccount::receipt(const pricing::Tab&) const {
+  return fmt::format(": {} {}\n\n", kBalanceField, format_balance(left_, use_.unit, use_.bound));
 }
 
 Refusal BundleAccount::too_dear(Msat missing) const {

@@ -55,6 +55,8 @@ class BundleAccount final : public MeterAccount {
   void unpaid(Msat lost) override;
 
  private:
+  void see(const std::optional<ledger::Bundle>& bundle);
+
   Shared& shared_;
   std::string service_;
   BundleUse use_;

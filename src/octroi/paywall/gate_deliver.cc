@@ -171,7 +171,7 @@ void Gate::Passage::head(http::ResponseHead& head, UnixMillis now) {
 
 void Gate::Passage::show_balance(http::Headers& headers) const {
   const BundleUse& use = *grant->bundle;
-  const std::int64_t left = meter ? BundleAccount::units(meter->left_at_begin()) : use.left;
+  const std::int64_t left = meter ? BundleAccount::units(meter->left()) : use.left;
   headers.set(kBalanceField, format_balance(left, use.unit, use.bound));
 }
 

@@ -41,6 +41,7 @@ class MeterAccount {
   /// Events for a client of a stream; empty: nothing is said.
   [[nodiscard]] virtual std::string need_top_up(Msat missing) const = 0;
   [[nodiscard]] virtual std::string dry(Msat missing) const = 0;
+  /// After what was not used is back.
   [[nodiscard]] virtual std::string receipt(const pricing::Tab& tab) const = 0;
 
   /// An answer whose length is known and that cannot be paid.

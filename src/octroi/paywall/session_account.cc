@@ -23,6 +23,12 @@ std::int64_t wire_units(std::uint64_t units) {
 
 }  // namespace
 
+void SessionAccount::see(const std::optional<ledger::Session>& session) {
+  if (!session) return;
+  balance_ = session->balance();
+  spent_ = session->spent;
+}
+
 Task<Funds> SessionAccount::debit(Msat amount) {
   auto taken = co_await shared_.store.sessions()->debit_session(session_, service_, amount,
                                                                 shared_.clock.now());
@@ -31,10 +37,7 @@ Task<Funds> SessionAccount::debit(Msat amount) {
                {{"session", session_.hex()}, {"error", taken.error().message()}});
     co_return Funds::unavailable;
   }
-  if (taken->session) {
-    balance_ = taken->session->balance();
-    spent_ = taken->session->spent;
-  }
+  see(taken->session);
   switch (taken->outcome) {
     case SessionOutcome::applied:
       co_return Funds::enough;
@@ -66,6 +69,7 @@ Task<void> SessionAccount::give_back(Msat surplus) {
                 {"error", returned.error().message()}});
     co_return;
   }
+  see(returned->session);
   shared_.bell->ring(session_);  // others of the session may wait for it
 }
 

@@ -34,6 +34,7 @@ class SessionAccount final : public MeterAccount {
   void unpaid(Msat lost) override;
 
  private:
+  void see(const std::optional<ledger::Session>& session);
   [[nodiscard]] std::string event(std::string_view type, Msat required) const;
 
   Shared& shared_;

@@ -90,8 +90,10 @@ void SessionMeter::prepare(http::RequestHead& head) {
 
 Task<Result<Filtering>> SessionMeter::begin(http::ResponseHead& head,
                                             std::optional<std::uint64_t> length) {
+  length_ = length;
   if (head.status >= 400) {
     kind_ = Kind::unbilled;
+    co_await balance();
     co_return Filtering::off;
   }
   const Unit unit = terms_.price.unit;
@@ -119,6 +121,7 @@ Task<Result<Filtering>> SessionMeter::begin(http::ResponseHead& head,
   }
   switch (co_await cover(units)) {
     case Funds::enough:
+      if (length_ == 0) co_await bill_whole();
       co_return Filtering::same;
     case Funds::dry:
       refusal_ = account_->too_dear(tab_.missing(units).value_or(Msat()));
@@ -134,11 +137,6 @@ Task<Result<Filtering>> SessionMeter::begin(http::ResponseHead& head,
   co_return fail(http::Errc::cancelled, "the answer cannot be paid for");
 }
 
-Msat SessionMeter::left_at_begin() const {
-  const Msat left = account_->balance();
-  return kind_ == Kind::unbilled ? left.plus(tab_.reserved()).value_or(left) : left;
-}
-
 Task<Passing> SessionMeter::pass(ByteView piece, http::Exchange& client) {
   bytes_ += piece.size();
   if (kind_ == Kind::plain) co_return co_await pass_plain(piece, client);
@@ -148,6 +146,7 @@ Task<Passing> SessionMeter::pass(ByteView piece, http::Exchange& client) {
 
 Task<Passing> SessionMeter::pass_plain(ByteView piece, http::Exchange& client) {
   const Unit unit = terms_.price.unit;
+  const std::uint64_t before = tab_.units();
   std::uint64_t units = 1;
   if (unit == Unit::token) {
     answer_tokens_.feed(as_text(piece));
@@ -156,9 +155,11 @@ Task<Passing> SessionMeter::pass_plain(ByteView piece, http::Exchange& client) {
     const Passing how = co_await cover_or_hold(units, client);
     if (how != Passing::on) co_return how;
   }
-  if (!co_await client.write(piece)) co_return Passing::gone;
   if (unit != Unit::token) std::ignore = tab_.delivered(units);
-  co_return Passing::on;
+  if (bytes_ == length_) co_await bill_whole();
+  if (co_await client.write(piece)) co_return Passing::on;
+  std::ignore = tab_.delivered(before);
+  co_return Passing::gone;
 }
 
 Task<Passing> SessionMeter::pass_events(http::Exchange& client) {
@@ -211,7 +212,10 @@ Task<Passing> SessionMeter::pass_event(http::SseEvent event, http::Exchange& cli
 }
 
 Task<Passing> SessionMeter::end(http::Exchange& client) {
-  if (kind_ != Kind::stream) co_return Passing::on;
+  if (kind_ != Kind::stream) {
+    if (!length_) co_await bill_whole();  // else before its last piece
+    co_return Passing::on;
+  }
   if (const auto rest = framer_.finish()) {
     const Passing how = co_await pass_event(*rest, client);
     if (how != Passing::on) co_return how;
@@ -291,7 +295,9 @@ Task<Passing> SessionMeter::cover_or_hold(std::uint64_t units, http::Exchange& c
 /// What was not paid for is not passed on; a stream is told why.
 Task<Passing> SessionMeter::ended(Funds funds, Msat missing, http::Exchange& client) {
   if (kind_ != Kind::stream || funds == Funds::unavailable) co_return Passing::cut;
-  const bool told = funds == Funds::dry ? co_await tell(account_->dry(missing), client)
+  std::string event = account_->dry(missing);  // as it was when it ran dry
+  co_await balance();
+  const bool told = funds == Funds::dry ? co_await tell(std::move(event), client)
                                         : co_await write_receipt(client);
   co_return told ? Passing::stop : Passing::gone;
 }
@@ -305,6 +311,7 @@ Task<bool> SessionMeter::tell(std::string event, http::Exchange& client) {
 Task<bool> SessionMeter::write_receipt(http::Exchange& client) {
   if (std::exchange(receipt_sent_, true)) co_return true;
   if (tab_.units() == 0) std::ignore = tab_.delivered(1);
+  co_await balance();
   co_return co_await tell(account_->receipt(tab_), client);
 }
 
@@ -343,14 +350,27 @@ SessionMeter::~SessionMeter() {
 }
 
 Task<void> SessionMeter::settle(http::RelayState state, Fate fate) {
-  settled_ = true;  // before the first step of the ledger: nothing is ever given back twice
+  settled_ = true;
   if (auto counted = tab_.delivered(units_at_the_end(state, fate)); !counted) {
     OCTROI_LOG(error, kModule, "an answer has no price that could be counted",
                {{"service", terms_.service}, {"error", counted.error().message()}});
   }
   if (tab_.units() != 0) account_->billed(tab_.units());
-  if (!tab_.shortfall().is_zero()) co_await take_shortfall();
-  if (!tab_.surplus().is_zero()) co_await account_->give_back(tab_.surplus());
+  co_await balance();
+}
+
+/// An answer that is no stream is here to its end.
+Task<void> SessionMeter::bill_whole() {
+  std::ignore = tab_.delivered(units_at_the_end(http::RelayState::complete, Fate::delivered));
+  co_await balance();
+}
+
+Task<void> SessionMeter::balance() {
+  if (!tab_.shortfall().is_zero() && !written_off_) co_await take_shortfall();
+  if (const Msat unused = tab_.surplus(); !unused.is_zero()) {
+    tab_.remove_reserved(unused);  // before the step of the ledger: nothing is ever given back twice
+    co_await account_->give_back(unused);
+  }
 }
 
 /// An answer that turned out dearer than its estimate has been delivered: what is left is taken,
@@ -362,7 +382,9 @@ Task<void> SessionMeter::take_shortfall() {
     if (funds == Funds::enough && tab_.shortfall().is_zero()) co_return;
     if (funds != Funds::dry || account_->balance().is_zero()) break;
   }
-  if (!tab_.shortfall().is_zero()) account_->unpaid(tab_.shortfall());
+  if (tab_.shortfall().is_zero()) co_return;
+  written_off_ = true;
+  account_->unpaid(tab_.shortfall());
 }
 
 }  // namespace octroi::paywall

@@ -10,6 +10,8 @@
 //             `session-timeout`. An answer that is no stream stands still as well, and is cut.
 //             Nothing can be added to an L402 token, so there the answer ends at once
 //   receipt   `payment-receipt` before `[DONE]`, or at the end
+//   balance   before the last byte of an answer goes out, what it cost has been taken and what was
+//             set aside is back: who closes the session then loses nothing and owes nothing
 //   settle    a client that leaves pays for what was sent to it; a dead upstream costs what was
 //             delivered. An answer of status 400 and up costs nothing, every other one unit at
 //             least
@@ -87,9 +89,8 @@ class SessionMeter final : public http::BodyFilter {
   /// Whether the answer ended before the upstream's did.
   [[nodiscard]] bool stopped() const { return stopped_; }
   [[nodiscard]] const pricing::Tab& tab() const { return tab_; }
-  /// What the account has left as the answer begins: with what will come back because nothing of
-  /// the answer is billed, without what is set aside for it.
-  [[nodiscard]] Msat left_at_begin() const;
+  /// What the account has left, without what is set aside for the answer.
+  [[nodiscard]] Msat left() const { return account_->balance(); }
 
  private:
   enum class Kind : std::uint8_t { none, unbilled, stream, plain };
@@ -108,6 +109,8 @@ class SessionMeter final : public http::BodyFilter {
   Task<bool> tell(std::string event, http::Exchange& client);
   Task<http::Passing> ended(Funds funds, Msat missing, http::Exchange& client);
   Task<bool> write_receipt(http::Exchange& client);
+  Task<void> bill_whole();
+  Task<void> balance();
   Task<void> take_shortfall();
 
   Shared& shared_;
@@ -116,6 +119,7 @@ class SessionMeter final : public http::BodyFilter {
   Terms terms_;
   pricing::Tab tab_;
   Kind kind_ = Kind::none;
+  std::optional<std::uint64_t> length_;  // of the body, where it is known
   std::uint64_t bytes_ = 0;        // of the body, as it came
   std::uint64_t event_bytes_ = 0;  // of the events that were passed on
   http::SseFramer framer_;
@@ -126,6 +130,7 @@ class SessionMeter final : public http::BodyFilter {
   bool abandoned_ = false;
   bool receipt_sent_ = false;
   bool stopped_ = false;
+  bool written_off_ = false;  // what the account could not pay
   bool settled_ = false;
   std::optional<Refusal> refusal_;
 };

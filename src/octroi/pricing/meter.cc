@@ -58,6 +58,7 @@ Msat Tab::with_ahead(Msat missing, Msat balance) const {
 }
 
 void Tab::add_reserved(Msat amount) { reserved_ = reserved_.plus(amount).value_or(reserved_); }
+void Tab::remove_reserved(Msat amount) { reserved_ = reserved_.minus(amount).value_or(reserved_); }
 
 Result<> Tab::delivered(std::uint64_t units) {
   OCTROI_TRY(cost_, price_.cost(units));

@@ -67,6 +67,8 @@ class Tab {
 
   /// It was debited.
   void add_reserved(Msat amount);
+  /// It was given back; no more than the surplus.
+  void remove_reserved(Msat amount);
   /// All that was delivered is `units` in sum; less than before, where an estimate was too high.
   Result<> delivered(std::uint64_t units);
   /// What was set aside and not used; zero when more was used than set aside.
