@@ -19,6 +19,9 @@ from typing import Iterator
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from harness.octroi import Gateway  # noqa: E402
+from harness.process import keep_to_part_of_ports  # noqa: E402
+
+AT_ONCE = 16  # of these programs, at most
 
 HTTP_VERSION, HTTP_1, PORT = 2, 1, 2  # field of the request, one of its values, field of the answer
 
@@ -58,6 +61,7 @@ def encoded(value: int) -> bytes:
 
 
 def main(octroi: Path, folder: Path, server_program: str) -> None:
+    keep_to_part_of_ports(folder, AT_ONCE)
     request = framed(sys.stdin.buffer)
     server = subprocess.Popen([server_program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert server.stdin and server.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, Sequence, TextIO
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_ENV = ROOT / "build" / "test-env"
@@ -36,6 +37,22 @@ def _own_ports() -> range:
 _ports = _own_ports()
 _next_port = os.getpid() % len(_ports)  # another run beside this one begins elsewhere
 _given_lock = threading.Lock()
+_claims: list[TextIO] = []
+
+
+def keep_to_part_of_ports(folder: Path, parts: int) -> None:
+    """For a program of the tests that runs several times at once, each unknown to the others: from now on
+    this process hands out one of so many parts of the ports, which is nobody else's of those that share
+    the folder."""
+    global _ports, _next_port
+    for part in range(parts):
+        claim = open(folder / f"ports-{part}", "w")  # noqa: SIM115: held until the process ends
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _claims.append(claim)
+            _ports, _next_port = _ports[part::parts], 0
+            return
+    raise RuntimeError(f"all {parts} parts of the ports are taken")
 
 
 def free_port() -> int:
