@@ -28,7 +28,7 @@ Histogram::Snapshot Histogram::snapshot() const noexcept {
 }
 
 struct MetricRegistry::Family {
-  Type type;
+  Type type = Type::counter;
   std::string help;
   // By the text of the labels ("service=\"weather\"", empty for none). Cells are owned by pointer
   // because callers keep references.
@@ -75,6 +75,27 @@ std::string label_text(Labels labels) {
   for (const auto& [key, value] : labels) {
     if (!out.empty()) out += ',';
     fmt::format_to(std::back_inserter(out), "{}=\"{}\"", key, escaped(value, true));
+  }
+  return out;
+}
+
+/// What label_text() wrote, read back: cells are many, and their labels are kept once.
+Labels labels_of(std::string_view text) {
+  Labels out;
+  while (!text.empty()) {
+    const std::size_t equals = text.find('=');
+    std::pair<std::string, std::string> label(text.substr(0, equals), "");
+    text.remove_prefix(equals + 2);
+    for (; text.front() != '"'; text.remove_prefix(1)) {
+      if (text.front() != '\\') {
+        label.second += text.front();
+        continue;
+      }
+      text.remove_prefix(1);
+      label.second += text.front() == 'n' ? '\n' : text.front();
+    }
+    text.remove_prefix(text.size() > 1 ? 2 : 1);  // the quote, and a comma
+    out.push_back(std::move(label));
   }
   return out;
 }
@@ -173,6 +194,25 @@ std::string MetricRegistry::exposition() const {
     for (const auto& [labels, histogram] : family->histograms) {
       if (shown(labels)) write_histogram(out, name, labels, histogram->snapshot());
     }
+  }
+  return out;
+}
+
+std::vector<MetricFamily> MetricRegistry::snapshot() const {
+  std::vector<MetricFamily> out;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, family] : families_) {
+    MetricFamily made{family->type, name, family->help, {}};
+    const auto add = [&](const std::string& labels, std::int64_t value,
+                         const Histogram::Snapshot& histogram) {
+      if (!family->hidden.contains(labels))
+        made.points.push_back({labels_of(labels), value, histogram});
+    };
+    for (const auto& [labels, counter] : family->counters) add(labels, counter->value(), {});
+    for (const auto& [labels, gauge] : family->gauges) add(labels, gauge->value(), {});
+    for (const auto& [labels, histogram] : family->histograms)
+      add(labels, 0, histogram->snapshot());
+    if (!made.points.empty()) out.push_back(std::move(made));
   }
   return out;
 }

@@ -67,6 +67,19 @@ class Histogram {
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
+enum class MetricType : std::uint8_t { counter, gauge, histogram };
+struct MetricPoint {
+  Labels labels;           // ascending
+  std::int64_t value = 0;  // of counters and gauges
+  Histogram::Snapshot histogram;
+};
+struct MetricFamily {
+  MetricType type = MetricType::counter;
+  std::string name;
+  std::string help;
+  std::vector<MetricPoint> points;
+};
+
 /// Holds every metric of the process. Look cells up once and keep the reference: it lives as long
 /// as the registry.
 class MetricRegistry {
@@ -78,10 +91,12 @@ class MetricRegistry {
   void hide(std::string_view name, Labels labels);
   /// Prometheus text exposition format 0.0.4.
   [[nodiscard]] std::string exposition() const;
+  /// The same as values, by name.
+  [[nodiscard]] std::vector<MetricFamily> snapshot() const;
 
  private:
   struct Family;
-  enum class Type : std::uint8_t { counter, gauge, histogram };
+  using Type = MetricType;
   template <class T>
   T& cell(Type type, std::string_view name, std::string_view help, Labels labels);
 

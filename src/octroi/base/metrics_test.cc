@@ -27,6 +27,29 @@ TEST(Metrics, ExposesInTextFormat) {
             "octroi_requests_total{code=\"402\",service=\"api\"} 1\n");
 }
 
+TEST(Metrics, SnapshotIsWhatIsExposed) {
+  MetricRegistry registry;
+  registry.counter("octroi_b_total", "B.", {{"z", "a\\b\"c\nd,e=\"f"}, {"a", ""}}).add(3);
+  registry.counter("octroi_b_total", "B.").add(1);
+  registry.counter("octroi_b_total", "B.", {{"a", "hidden"}}).add(1);
+  registry.hide("octroi_b_total", {{"a", "hidden"}});
+  registry.gauge("octroi_a", "A.").set(-2);
+  registry.histogram("octroi_c_seconds", "C.").observe_micros(300);
+  const auto all = registry.snapshot();
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0].name, "octroi_a");
+  EXPECT_EQ(all[0].type, MetricType::gauge);
+  EXPECT_EQ(all[0].points.at(0).value, -2);
+  EXPECT_EQ(all[1].help, "B.");
+  ASSERT_EQ(all[1].points.size(), 2U);
+  EXPECT_TRUE(all[1].points[0].labels.empty());
+  EXPECT_EQ(all[1].points[1].labels, (Labels{{"a", ""}, {"z", "a\\b\"c\nd,e=\"f"}}));
+  EXPECT_EQ(all[1].points[1].value, 3);
+  EXPECT_EQ(all[2].type, MetricType::histogram);
+  EXPECT_EQ(all[2].points.at(0).histogram.buckets[2], 1);
+  EXPECT_EQ(all[2].points.at(0).histogram.sum_micros, 300);
+}
+
 TEST(Metrics, EscapesLabelValues) {
   MetricRegistry registry;
   registry.gauge("g", "h", {{"l", "a\"b\\c\nd"}}).set(1);
