@@ -62,12 +62,7 @@ Task<Result<>> Broker::pass(Visit& visit) {
   OCTROI_CO_CHECK(co_await admit(visit));
   OCTROI_CO_CHECK(co_await reserve(visit));
   if (!visit.announced) OCTROI_CO_CHECK(co_await announce(visit));
-  if (visit.vendor->tokens != nullptr) {
-    if (auto got = co_await get_token(visit); !got) {
-      release(visit);
-      co_return got;
-    }
-  }
+  if (visit.vendor->tokens != nullptr) OCTROI_CO_CHECK(co_await get_token(visit));
   // Writing took time, in which the key may have been revoked: nothing was sent so far.
   if (auto open = check_still_open(visit); !open) {
     release(visit);

@@ -58,7 +58,8 @@ std::shared_ptr<const Needles> Broker::needles_for(const Vendor& vendor,
   return kept.needles;
 }
 
-/// What the real key is exchanged for. Nothing of the call was sent when that fails.
+/// What the real key is exchanged for. Nothing of the call was sent when that fails, and what it
+/// held is released.
 Task<Result<>> Broker::get_token(Visit& visit) {
   const std::uint64_t after = visit.token != nullptr ? visit.token->number : 0;
   auto got = co_await token_for(&clients_, visit.vendor, &shared_.clock, &shared_.random, after);
@@ -66,6 +67,7 @@ Task<Result<>> Broker::get_token(Visit& visit) {
     visit.token = std::move(*got);
     co_return Result<>{};
   }
+  release(visit);
   const bool refused = got.error().is(Errc::token_refused);
   visit.reason = refused ? "token_refused" : "token_unavailable";
   co_return fail(refused ? Errc::token_refused : Errc::upstream_failed,
@@ -107,13 +109,9 @@ void Broker::swap(Visit& visit) {
 Task<Result<>> Broker::forward(Visit& visit) {
   OCTROI_CO_TRY(const bool answered, co_await attempt(visit, visit.token != nullptr));
   if (answered) co_return Result<>{};
-  if (auto renewed = co_await get_token(visit); !renewed) {
-    release(visit);
-    co_return renewed;
-  }
+  OCTROI_CO_CHECK(co_await get_token(visit));
   swap(visit);
-  OCTROI_CO_TRY(const bool done, co_await attempt(visit, false));
-  std::ignore = done;
+  OCTROI_CO_CHECK(co_await attempt(visit, false));
   co_return Result<>{};
 }
 

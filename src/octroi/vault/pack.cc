@@ -133,6 +133,13 @@ Outcome::State by_status(int status) {
   return Outcome::State::unknown;
 }
 
+Outcome outcome_by(int status, const http::Headers& headers, std::string_view request_id) {
+  Outcome out;
+  out.state = by_status(status);
+  out.request_id = std::string(headers.get(request_id).value_or(""));
+  return out;
+}
+
 http::ResponseHead refusal_head(const Denial& denial) {
   http::ResponseHead head;
   head.status = status_of(denial.code);

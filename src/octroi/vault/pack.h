@@ -243,6 +243,9 @@ template <class Table>
 [[nodiscard]] Result<std::int64_t> parse_minor(std::string_view field, std::string_view text);
 /// By status alone: 2xx done, 4xx refused but for 408, everything else unknown.
 [[nodiscard]] Outcome::State by_status(int status);
+/// That, and the vendor's id of the call from the header of that name.
+[[nodiscard]] Outcome outcome_by(int status, const http::Headers& headers,
+                                 std::string_view request_id);
 [[nodiscard]] http::ResponseHead refusal_head(const Denial& denial);
 /// Most fields of a request; a request with so many is refused.
 inline constexpr std::size_t kMostFields = 20'000;

@@ -242,27 +242,41 @@ Needles::Look Needles::look(std::string_view text, std::size_t at, bool whole) c
   return {perhaps ? Look::Found::perhaps : Look::Found::no, 0, nullptr};
 }
 
-std::string Scrubber::run(bool whole) {
-  std::string out;
-  out.reserve(held_.size());
-  std::size_t at = 0;
-  while (at < held_.size()) {
-    const std::size_t begins = needles_->next(held_, at);
-    out.append(held_, at, begins - at);
-    if ((at = begins) == held_.size()) break;
-    const Needles::Look look = needles_->look(held_, at, whole);
+namespace {
+
+/// What of the text can be told by now, clean.
+struct Cleaned {
+  std::string text;
+  std::size_t read = 0;     // of the input
+  std::uint64_t found = 0;  // needles
+};
+Cleaned cleaned(const Needles& needles, std::string_view text, bool whole) {
+  Cleaned out;
+  out.text.reserve(text.size());
+  while (out.read < text.size()) {
+    const std::size_t begins = needles.next(text, out.read);
+    out.text += text.substr(out.read, begins - out.read);
+    if ((out.read = begins) == text.size()) break;
+    const Needles::Look look = needles.look(text, out.read, whole);
+    if (look.found == Needles::Look::Found::perhaps) break;
     if (look.found == Needles::Look::Found::yes) {
-      out += *look.replacement;
-      at += look.size;
-      ++found_;
-    } else if (look.found == Needles::Look::Found::perhaps) {
-      break;
+      out.text += *look.replacement;
+      out.read += look.size;
+      ++out.found;
     } else {
-      out += held_[at++];
+      out.text += text[out.read++];
     }
   }
-  held_.erase(0, at);
   return out;
+}
+
+}  // namespace
+
+std::string Scrubber::run(bool whole) {
+  Cleaned now = cleaned(*needles_, held_, whole);
+  held_.erase(0, now.read);
+  found_ += now.found;
+  return std::move(now.text);
 }
 
 std::string Scrubber::feed(std::string_view piece) {
@@ -277,21 +291,7 @@ std::string Scrubber::finish() {
 }
 
 std::string scrub(const Needles& needles, std::string_view text) {
-  std::string out;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t begins = needles.next(text, at);
-    out += text.substr(at, begins - at);
-    if ((at = begins) == text.size()) break;
-    const Needles::Look look = needles.look(text, at, true);
-    if (look.found == Needles::Look::Found::yes) {
-      out += *look.replacement;
-      at += look.size;
-    } else {
-      out += text[at++];
-    }
-  }
-  return out;
+  return cleaned(needles, text, true).text;
 }
 
 void scrub(const Needles& needles, http::Headers& headers) {

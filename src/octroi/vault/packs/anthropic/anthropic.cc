@@ -174,9 +174,7 @@ class AnthropicPack final : public VendorPack {
     std::ignore = operation;
     std::ignore = body;
     std::ignore = whole;
-    Outcome out;
-    out.state = by_status(status);
-    out.request_id = std::string(headers.get("request-id").value_or(""));
+    Outcome out = outcome_by(status, headers, "request-id");
     return out;
   }
 

@@ -126,9 +126,7 @@ class GenericPack final : public VendorPack {
 
   Outcome settle(const Operation& operation, int status, const http::Headers& headers,
                  std::string_view body, bool whole) const override {
-    Outcome out;
-    out.state = by_status(status);
-    out.request_id = std::string(headers.get("x-request-id").value_or(""));
+    Outcome out = outcome_by(status, headers, "x-request-id");
     if (operation.row == kUndeclared || !whole || out.state != Outcome::State::done) return out;
     const OperationSettings& o = operations_[operation.row];
     const auto doc = json::parse(body);

@@ -244,9 +244,7 @@ class OpenAiPack final : public VendorPack {
     std::ignore = operation;
     std::ignore = body;
     std::ignore = whole;
-    Outcome out;
-    out.state = by_status(status);
-    out.request_id = std::string(headers.get("x-request-id").value_or(""));
+    Outcome out = outcome_by(status, headers, "x-request-id");
     return out;
   }
 

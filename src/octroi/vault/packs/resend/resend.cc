@@ -109,9 +109,7 @@ class ResendPack final : public VendorPack {
   Outcome settle(const Operation& operation, int status, const http::Headers& headers,
                  std::string_view body, bool whole) const override {
     std::ignore = operation;
-    Outcome out;
-    out.state = by_status(status);
-    out.request_id = std::string(headers.get("x-request-id").value_or(""));
+    Outcome out = outcome_by(status, headers, "x-request-id");
     if (out.state != Outcome::State::done || !whole) return out;
     if (const auto doc = json::parse(body))
       out.object = std::string(doc->root().string("id").value_or(""));

@@ -352,9 +352,7 @@ class StripePack final : public VendorPack {
 
   Outcome settle(const Operation& operation, int status, const http::Headers& headers,
                  std::string_view body, bool whole) const override {
-    Outcome out;
-    out.state = by_status(status);
-    out.request_id = std::string(headers.get("request-id").value_or(""));
+    Outcome out = outcome_by(status, headers, "request-id");
     out.replayed = headers.get("idempotent-replayed").value_or("") == "true";
     if (out.state != Outcome::State::done || !whole) return out;
     const auto doc = json::parse(body);

@@ -198,9 +198,7 @@ class TwilioPack final : public VendorPack {
 
   Outcome settle(const Operation& operation, int status, const http::Headers& headers,
                  std::string_view body, bool whole) const override {
-    Outcome out;
-    out.state = by_status(status);
-    out.request_id = std::string(headers.get("twilio-request-id").value_or(""));
+    Outcome out = outcome_by(status, headers, "twilio-request-id");
     if (out.state != Outcome::State::done || !whole || operation.direction != message) return out;
     const auto doc = json::parse(body);
     if (!doc) return out;
