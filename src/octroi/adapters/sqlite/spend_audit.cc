@@ -79,6 +79,22 @@ Result<> SpendAudit::sign(Database& db) {
   return {};
 }
 
+Result<> SpendAudit::commit(Database& db) {
+  Result<> done = sign(db);
+  if (done) done = db.commit();
+  if (done) {
+    tell_outside();
+  } else {
+    undo(db);
+  }
+  return done;
+}
+
+void SpendAudit::undo(Database& db) {
+  db.rollback();
+  added_ = false;
+}
+
 void SpendAudit::tell_outside() {
   const std::string line = std::exchange(line_, {});
   if (line.empty()) return;
@@ -131,16 +147,12 @@ class SpendAuditJournal final : public Journal {
   Result<RowId> add(Event event) {
     OCTROI_CHECK(db_->begin());
     auto row = chain_->add(*db_, std::move(event));
-    Result<> kept;
-    if (row) kept = chain_->sign(*db_);
-    if (row && kept) kept = db_->commit();
-    if (row && kept) {
-      chain_->tell_outside();
-      return row;
+    if (row) {
+      OCTROI_CHECK(chain_->commit(*db_));
+    } else {
+      chain_->undo(*db_);
     }
-    db_->rollback();
-    chain_->forget();
-    return row ? Result<RowId>(fail(std::move(kept).error())) : row;
+    return row;
   }
 
   std::unique_ptr<Database> db_;

@@ -42,17 +42,18 @@ class SpendAudit {
 
   /// Adds a row. REQUIRES a transaction of `db` that has the write lock.
   [[nodiscard]] Result<audit::RowId> add(Database& db, audit::Event event);
-  /// The last step before the commit: signs what was added.
-  [[nodiscard]] Result<> sign(Database& db);
-  /// After the commit. What fails is logged: the store has the checkpoint.
-  void tell_outside();
-  /// The transaction was rolled back.
-  void forget() { added_ = false; }
+  /// Signs what was added, commits, and tells it outside. Errors: nothing of it happened.
+  [[nodiscard]] Result<> commit(Database& db);
+  /// Rolls back: nothing of it happened.
+  void undo(Database& db);
 
  private:
   SpendAudit(std::string journal, audit::Signer signer, Clock& clock)
       : journal_(std::move(journal)), signer_(std::move(signer)), clock_(clock) {}
   [[nodiscard]] Result<> find_chain(Database& db);
+  [[nodiscard]] Result<> sign(Database& db);
+  /// What fails is logged: the store has the checkpoint.
+  void tell_outside();
 
   const std::string journal_;
   const audit::Signer signer_;

@@ -14,6 +14,7 @@
 
 #include "octroi/adapters/sqlite/fault_vfs.h"
 #include "octroi/adapters/sqlite/spend_journal.h"
+#include "octroi/adapters/sqlite/sqlite_fixture.h"
 #include "octroi/audit/checkpoint_file.h"
 #include "octroi/audit/journal_testing.h"
 #include "octroi/base/log.h"
@@ -57,15 +58,7 @@ void tamper(const std::string& path, const std::string& sql) {
 
 class SpendAuditTest : public testing::Test {
  protected:
-  SpendAuditTest() {
-    dir_ = std::filesystem::temp_directory_path() /
-           ("octroi-spend-audit-" + std::to_string(::getpid()) + "-" +
-            testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(dir_);
-    std::filesystem::create_directories(dir_);
-  }
-  ~SpendAuditTest() override { std::filesystem::remove_all(dir_); }
-  [[nodiscard]] std::string path() const { return (dir_ / "wallet" / "journal.db").string(); }
+  [[nodiscard]] std::string path() const { return folder_.file("wallet/journal.db"); }
 
   std::unique_ptr<ledger::SpendJournal> journal(SpendJournalOptions options = {}) {
     options.clock = &clock_;
@@ -114,7 +107,7 @@ class SpendAuditTest : public testing::Test {
     ASSERT_TRUE(j->advance(spend(n).hash, SpendStage::settled, 3_msat));
   }
 
-  std::filesystem::path dir_;
+  TempFolder folder_;
   ManualClock clock_{UnixMillis{1'763'700'001'000}};
 };
 
@@ -168,7 +161,7 @@ TEST_F(SpendAuditTest, EachEndIsTold) {
   };
   for (const auto& row : kRows) {
     SCOPED_TRACE(row.name);
-    std::filesystem::remove_all(dir_ / "wallet");
+    std::filesystem::remove_all(folder_.file("wallet"));
     {
       auto j = journal();
       ASSERT_TRUE(j->reserve(spend(1), SpendLimits{}));
@@ -268,7 +261,7 @@ TEST_P(SpendAuditFaults, BooksAndRowsAgree) {
   long steps = 1;
   for (long at = 1; at <= steps; ++at) {
     SCOPED_TRACE(at);
-    std::filesystem::remove_all(dir_ / "wallet");
+    std::filesystem::remove_all(folder_.file("wallet"));
     vfs.arm(0, GetParam());
     bool reserved = false;
     bool settled = false;
@@ -375,7 +368,7 @@ TEST_F(SpendAuditTest, TamperingIsFoundAndNamed) {
   };
   for (const auto& row : kRows) {
     SCOPED_TRACE(row.name);
-    std::filesystem::remove_all(dir_ / "wallet");
+    std::filesystem::remove_all(folder_.file("wallet"));
     pay(1);
     pay(2);
     pay(3);
@@ -390,7 +383,7 @@ TEST_F(SpendAuditTest, TamperingIsFoundAndNamed) {
 }
 
 TEST_F(SpendAuditTest, AFileOfAnEarlierReleaseGoesOn) {
-  std::filesystem::create_directories(dir_ / "wallet");
+  std::filesystem::create_directories(folder_.file("wallet"));
   tamper(path(),
          "PRAGMA journal_mode=WAL;"
          "CREATE TABLE spends(hash BLOB PRIMARY KEY, host TEXT NOT NULL, scheme TEXT NOT NULL,"
@@ -431,7 +424,7 @@ TEST_F(SpendAuditTest, AFileOfANewerReleaseIsRefused) {
 }
 
 TEST_F(SpendAuditTest, NoKeyNoPayment) {
-  std::filesystem::create_directories(dir_ / "wallet");
+  std::filesystem::create_directories(folder_.file("wallet"));
   std::ofstream(spend_audit_key_file(path())) << "too short";
   auto j = open_spend_journal(path());
   ASSERT_FALSE(j);

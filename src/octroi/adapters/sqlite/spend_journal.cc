@@ -125,14 +125,8 @@ class SqliteSpendJournal final : public ledger::SpendJournal {
   Result<> in_turn(Work work) {
     OCTROI_CHECK(told(db_->begin()));
     Result<> done = work();
-    if (done) done = told(audit_->sign(*db_));
-    if (done) done = told(db_->commit());
-    if (done) {
-      audit_->tell_outside();
-      return {};
-    }
-    db_->rollback();
-    audit_->forget();
+    if (done) return told(audit_->commit(*db_));
+    audit_->undo(*db_);
     return done;
   }
 

@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "octroi/adapters/sqlite/sqlite_fixture.h"
+
 namespace octroi::sqlite {
 namespace {
 
@@ -18,15 +20,7 @@ using ledger::SpendStage;
 
 class SpendJournalTest : public testing::Test {
  protected:
-  SpendJournalTest() {
-    dir_ = std::filesystem::temp_directory_path() /
-           ("octroi-journal-" + std::to_string(::getpid()) + "-" +
-            testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(dir_);
-    std::filesystem::create_directories(dir_);
-  }
-  ~SpendJournalTest() override { std::filesystem::remove_all(dir_); }
-  std::string path() const { return (dir_ / "wallet" / "journal.db").string(); }
+  std::string path() const { return folder_.file("wallet/journal.db"); }
   static Spend spend(std::uint8_t n, std::int64_t msat, std::int64_t at = 1'000'000'000) {
     std::array<std::uint8_t, 32> raw{};
     raw[0] = n;
@@ -39,7 +33,7 @@ class SpendJournalTest : public testing::Test {
     l.per_day = *Msat::from_raw(day);
     return l;
   }
-  std::filesystem::path dir_;
+  TempFolder folder_;
 };
 
 TEST_F(SpendJournalTest, HoldsLimitsExactlyAtTheEdge) {
@@ -168,7 +162,7 @@ TEST_F(SpendJournalTest, ProcessesMayMakeTheFileAtOnce) {
   constexpr int kRounds = 20;
   constexpr int kProcesses = 8;
   for (int round = 0; round < kRounds; ++round) {
-    const std::string fresh = (dir_ / ("wallet" + std::to_string(round)) / "journal.db").string();
+    const std::string fresh = folder_.file("wallet" + std::to_string(round) + "/journal.db");
     std::array<int, 2> gate{};
     ASSERT_EQ(::pipe(gate.data()), 0);
     std::vector<pid_t> children;
