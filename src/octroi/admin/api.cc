@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "octroi/admin/bundle_api.h"
+#include "octroi/admin/page.h"
 #include "octroi/admin/replies.h"
 #include "octroi/admin/revenue_json.h"
 #include "octroi/admin/service_api.h"
@@ -212,6 +213,8 @@ Task<void> Api::handle(http::Exchange& exchange) {
                   wiring_.metrics.exposition());
   } else if (path == "/metrics" && !wiring_.metrics_on) {
     co_await send_problem(exchange, 404, "telemetry.metrics is off");
+  } else if (const PageFile* const file = page_file(path); file != nullptr) {
+    co_await send_page(exchange, file);
   } else if (!authorized(request)) {
     co_await send_problem(exchange, 401, "send the admin token: Authorization: Bearer <token>");
   } else {

@@ -1,6 +1,7 @@
 // octroi/admin/api.h: the admin listener: health, readiness, metrics, and the REST API under
 // /api/v1.
 //
+//   GET  /, /dashboard.js, /dashboard.css  no credential; see page.h
 //   GET  /healthz                          no credential; "ok" while the process answers
 //   GET  /readyz                           no credential; which part fails, or "ok"
 //   GET  /metrics                          admin token, unless telemetry.metrics is public

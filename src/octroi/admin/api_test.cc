@@ -141,7 +141,7 @@ TEST_F(ApiTest, ReadyNamesWhatFails) {
 TEST_F(ApiTest, EverythingElseNeedsTheToken) {
   for (const char* target :
        {"/metrics", "/api/v1/info", "/api/v1/transactions", "/api/v1/tokens/revoked",
-        "/api/v1/sessions", "/api/v1/sessions/totals", "/api/v1/openapi.json", "/", "/none",
+        "/api/v1/sessions", "/api/v1/sessions/totals", "/api/v1/openapi.json", "/none",
         "/healthz/", "/api/v1/../../healthz"}) {
     for (const std::optional<std::string>& bad :
          {std::optional<std::string>(), std::optional<std::string>("Bearer wrong"),
