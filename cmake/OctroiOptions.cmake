@@ -29,20 +29,32 @@ endif()
 if(OCTROI_SANITIZE)
   target_compile_options(octroi_options INTERFACE -fsanitize=${OCTROI_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(octroi_options INTERFACE -fsanitize=${OCTROI_SANITIZE})
+  # Tests run once, and optimising them with their checks takes three times as long as compiling them.
   if(NOT OCTROI_FUZZ)
-    target_compile_options(octroi_options INTERFACE -O1)
+    target_compile_options(octroi_options INTERFACE $<$<NOT:$<BOOL:$<TARGET_PROPERTY:OCTROI_TESTS>>>:-O1>)
   endif()
 endif()
 
 # Standard headers, fmt and expected only: anything that changes would rebuild the world.
-add_library(octroi_pch OBJECT ${CMAKE_SOURCE_DIR}/cmake/pch.cc)
-target_link_libraries(octroi_pch PUBLIC octroi_options)
-target_precompile_headers(octroi_pch PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)
-
+#
 # A precompiled header names its build directory, so for ccache no two would be the same and no two
-# build directories could share an object. What is in it stands here instead (CCACHE_PCH_EXTSUM).
+# build directories could share an object. What is in it stands beside it instead (CCACHE_PCH_EXTSUM).
 execute_process(
   COMMAND ${CMAKE_CXX_COMPILER} -std=c++20 -E -P -dD -x c++ ${CMAKE_SOURCE_DIR}/cmake/pch.h
   OUTPUT_VARIABLE octroi_pch_text COMMAND_ERROR_IS_FATAL ANY)
 string(SHA256 octroi_pch_sum "${octroi_pch_text}")
-file(WRITE ${CMAKE_BINARY_DIR}/CMakeFiles/octroi_pch.dir/cmake_pch.hxx.pch.sum "${octroi_pch_sum}\n")
+
+function(octroi_precompiled name)
+  add_library(${name} OBJECT ${CMAKE_SOURCE_DIR}/cmake/pch.cc)
+  target_link_libraries(${name} PUBLIC octroi_options)
+  target_precompile_headers(${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)
+  file(WRITE ${CMAKE_BINARY_DIR}/CMakeFiles/${name}.dir/cmake_pch.hxx.pch.sum "${octroi_pch_sum}\n")
+endfunction()
+
+octroi_precompiled(octroi_pch)
+set(octroi_test_pch octroi_pch)
+if(OCTROI_SANITIZE AND NOT OCTROI_FUZZ)  # it goes with the options of those who use it
+  set(octroi_test_pch octroi_test_pch)
+  octroi_precompiled(octroi_test_pch)
+  set_target_properties(octroi_test_pch PROPERTIES OCTROI_TESTS ON)
+endif()
