@@ -2,20 +2,14 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/pack_testing.h"
+
 namespace octroi::vault {
 namespace {
 
 using enum policy::AmountState;
 
-Input input(std::string_view json) {
-  Input in;
-  in.method = "POST";
-  in.path = "/v1/messages";
-  in.body_kind = BodyKind::json;
-  in.document.emplace(*json::parse(json));
-  in.body = in.document->root().to_json();
-  return in;
-}
+Input input(std::string_view json) { return json_request("/v1/messages", json); }
 Result<policy::Call> read(std::string_view json) {
   const auto pack = make_anthropic_pack({});
   const Input in = input(json);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/pack_testing.h"
 #include "octroi/vault/packs/generic/questions.h"
 
 namespace octroi::vault {
@@ -27,14 +28,12 @@ VendorSettings shop() {
   return v;
 }
 
+Input order(std::string_view body) { return json_request("/admin/api/2026-01/orders.json", body); }
+
 TEST(Generic, ReadsDeclaredFields) {
   const auto pack = make_generic_pack(shop());
-  Input in;
-  in.method = "POST";
-  in.path = "/admin/api/2026-01/orders.json";
-  in.body_kind = BodyKind::json;
-  in.document.emplace(
-      *json::parse(R"({"order":{"total_price":"12.30","currency":"USD","customer":{"id":77}}})"));
+  const Input in =
+      order(R"({"order":{"total_price":"12.30","currency":"USD","customer":{"id":77}}})");
   const Operation o = pack->route("POST", in.path);
   EXPECT_EQ(o.name, "orders.create");
   const auto call = pack->extract(o, in);
@@ -65,15 +64,6 @@ VendorSettings listed_shop() {
   list.page_size = 2;
   v.lists.push_back(list);
   return v;
-}
-Input order(const std::string& body) {
-  Input in;
-  in.method = "POST";
-  in.path = "/admin/api/2026-01/orders.json";
-  in.body_kind = BodyKind::json;
-  in.document.emplace(*json::parse(body));
-  in.body = in.document->root().to_json();
-  return in;
 }
 
 TEST(Generic, MarksWhereTheConfigurationSays) {

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/pack_testing.h"
 #include "octroi/vault/packs/mcp/methods.h"
 #include "octroi/vault/packs/mcp/pointer.h"
 #include "octroi/vault/packs/mcp/refusal.h"
@@ -41,16 +42,7 @@ VendorSettings shop() {
   return v;
 }
 
-Input posted(std::string_view body) {
-  Input in;
-  in.method = "POST";
-  in.path = "/mcp";
-  in.body_kind = BodyKind::json;
-  auto document = json::parse(body);
-  if (document) in.document.emplace(std::move(*document));
-  if (in.document) in.body = in.document->root().to_json();
-  return in;
-}
+Input posted(std::string_view body) { return json_request("/mcp", body); }
 
 /// The way of the broker: route, name, takes, extract.
 Result<policy::Call> judged(const VendorPack& pack, Input& in, http::Headers headers = {}) {

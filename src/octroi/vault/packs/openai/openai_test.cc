@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/pack_testing.h"
+
 namespace octroi::vault {
 namespace {
 
@@ -11,18 +13,9 @@ using ::testing::Not;
 using ::testing::Pair;
 using enum policy::AmountState;
 
-Input input(std::string path, std::string_view json) {
-  Input in;
-  in.method = "POST";
-  in.path = std::move(path);
-  in.body_kind = BodyKind::json;
-  in.document.emplace(*json::parse(json));
-  in.body = in.document->root().to_json();
-  return in;
-}
 Result<policy::Call> read(std::string path, std::string_view json, VendorSettings vendor = {}) {
   const auto pack = make_openai_pack(vendor);
-  const Input in = input(std::move(path), json);
+  const Input in = json_request(std::move(path), json);
   return pack->extract(pack->route("POST", in.path), in);
 }
 constexpr const char* kChat = "/v1/chat/completions";
@@ -146,7 +139,7 @@ TEST(OpenAi, RoutesAndTakes) {
   for (const char* path : {"/v1/files", "/v1/fine_tuning/jobs", "/v1/batches", "/v1/assistants",
                            "/v1/threads/t/runs", "/v1/organization/admin_api_keys"})
     EXPECT_EQ(pack->route("POST", path).name, "") << path;
-  Input in = input(kChat, R"({"model":"gpt-4o"})");
+  Input in = json_request(kChat, R"({"model":"gpt-4o"})");
   const Operation chat = pack->route("POST", kChat);
   EXPECT_TRUE(pack->takes(chat, in));
   in.body_kind = BodyKind::form;
@@ -170,7 +163,7 @@ TEST(OpenAi, StaysInItsOrganization) {
 TEST(OpenAi, ListensOnlyToWhatCosts) {
   const auto pack = make_openai_pack({});
   const auto listens = [&](std::string path, std::string_view body) {
-    const Input in = input(std::move(path), body);
+    const Input in = json_request(std::move(path), body);
     return pack->listen(pack->route("POST", in.path), in);
   };
   EXPECT_TRUE(

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/pack_testing.h"
 #include "octroi/vault/packs/resend/resend.h"
 
 namespace octroi::vault {
@@ -11,14 +12,7 @@ using ::testing::Each;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-Input mail(std::string_view json) {
-  Input in;
-  in.method = "POST";
-  in.path = "/emails";
-  in.body_kind = BodyKind::json;
-  in.document.emplace(*json::parse(json));
-  return in;
-}
+Input mail(std::string_view json) { return json_request("/emails", json); }
 
 std::string match(std::string_view json, std::string path = "/emails") {
   const auto pack = make_resend_pack();

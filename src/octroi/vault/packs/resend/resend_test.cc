@@ -2,17 +2,15 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/pack_testing.h"
+
 namespace octroi::vault {
 namespace {
 
 using ::testing::ElementsAre;
 
 Result<policy::Call> read(const VendorPack& pack, std::string path, std::string_view json) {
-  Input in;
-  in.method = "POST";
-  in.path = std::move(path);
-  in.body_kind = BodyKind::json;
-  in.document.emplace(*json::parse(json));
+  const Input in = json_request(std::move(path), json);
   return pack.extract(pack.route("POST", in.path), in);
 }
 

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/pack_testing.h"
 #include "octroi/vault/packs/stripe/stripe.h"
 #include "octroi/vault/questions.h"
 
@@ -31,12 +32,9 @@ struct Asked {
   Operation operation;
 
   Asked(std::string_view tool, std::string_view arguments) {
-    in.method = "POST";
-    in.path = "/";
-    in.body_kind = BodyKind::json;
-    in.document.emplace(
-        *json::parse(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":")" +
-                     std::string(tool) + R"(","arguments":)" + std::string(arguments) + "}}"));
+    in = json_request("/", R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":")" +
+                               std::string(tool) + R"(","arguments":)" + std::string(arguments) +
+                               "}}");
     operation = pack->name(pack->route("POST", "/"), {}, in).value_or(Operation{});
   }
   [[nodiscard]] Result<policy::Call> call() const { return pack->extract(operation, in); }

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/pack_testing.h"
 #include "octroi/vault/packs/stripe/stripe.h"
 
 namespace octroi::vault {
@@ -11,18 +12,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-Input input(std::string method, std::string path, std::string form) {
-  Input in;
-  in.method = std::move(method);
-  in.path = std::move(path);
-  if (!form.empty()) {
-    in.body_kind = BodyKind::form;
-    in.form = *Form::parse(form);
-    in.body = in.form.text();
-  }
-  return in;
-}
 
 struct LookUpRow {
   const char* name;
@@ -38,7 +27,7 @@ TEST_P(LookUps, SayWhatTheRequestDoesNot) {
   const LookUpRow& row = GetParam();
   const auto pack = make_stripe_pack();
   const VendorQuestions& ask = *pack->questions();
-  const Input in = input("POST", row.path, row.form);
+  const Input in = form_request("POST", row.path, row.form);
   const Operation operation = pack->route("POST", in.path);
   auto call = pack->extract(operation, in);
   ASSERT_TRUE(call) << call.error().message();
@@ -102,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(StripeQuestions, AnotherObjectIsNoAnswer) {
   const auto pack = make_stripe_pack();
-  const Input in = input("POST", "/v1/refunds", "charge=ch_1");
+  const Input in = form_request("POST", "/v1/refunds", "charge=ch_1");
   const Operation operation = pack->route("POST", in.path);
   auto call = *pack->extract(operation, in);
   const auto doc = json::parse(R"({"id":"ch_2","amount":1,"amount_refunded":0,"currency":"usd"})");
@@ -113,17 +102,17 @@ TEST(StripeQuestions, AnotherObjectIsNoAnswer) {
 TEST(StripeQuestions, WhatIsListedBearsItsCall) {
   const auto pack = make_stripe_pack();
   const VendorQuestions& ask = *pack->questions();
-  Input in = input("POST", "/v1/charges", "amount=100&currency=usd");
+  Input in = form_request("POST", "/v1/charges", "amount=100&currency=usd");
   ask.mark(pack->route("POST", in.path), in, "idem_7");
   EXPECT_EQ(in.form.fields().back(), std::pair(std::string(stripe::kMark), std::string("idem_7")));
   EXPECT_EQ(in.body, in.form.text());
   EXPECT_EQ(*Form::parse(in.body)->value("amount"), "100");
 
-  Input capture = input("POST", "/v1/charges/ch_1/capture", "amount=100");
+  Input capture = form_request("POST", "/v1/charges/ch_1/capture", "amount=100");
   ask.mark(pack->route("POST", capture.path), capture, "idem_7");
   EXPECT_EQ(capture.body, "amount=100");
 
-  Input refund = input("POST", "/v1/charges/ch_1/refund", "");
+  Input refund = form_request("POST", "/v1/charges/ch_1/refund", "");
   ask.mark(pack->route("POST", refund.path), refund, "idem_8");
   EXPECT_THAT(refund.body, HasSubstr("idem_8"));
   EXPECT_EQ(refund.content_type, "application/x-www-form-urlencoded");
@@ -132,7 +121,7 @@ TEST(StripeQuestions, WhatIsListedBearsItsCall) {
 TEST(StripeQuestions, AMarkIsNotForAgents) {
   const auto pack = make_stripe_pack();
   for (const char* form : {"metadata[octroi_call]=x", "metadata[octroi_call][y]=x", "metadata="}) {
-    const Input in = input("POST", "/v1/charges/ch_1", form);
+    const Input in = form_request("POST", "/v1/charges/ch_1", form);
     EXPECT_FALSE(pack->extract(pack->route("POST", in.path), in)) << form;
   }
 }

@@ -7,22 +7,12 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/pack_testing.h"
+
 namespace octroi::vault {
 namespace {
 
 using ::testing::ElementsAre;
-
-Input input(std::string method, std::string path, std::string form) {
-  Input in;
-  in.method = std::move(method);
-  in.path = std::move(path);
-  if (!form.empty()) {
-    in.body_kind = BodyKind::form;
-    in.form = *Form::parse(form);
-    in.body = in.form.text();
-  }
-  return in;
-}
 
 struct RouteRow {
   const char* name;
@@ -85,7 +75,7 @@ struct AmountRow {
 class Amounts : public ::testing::TestWithParam<AmountRow> {};
 TEST_P(Amounts, AreKnownOrSaidToBeUnknown) {
   const auto pack = make_stripe_pack();
-  const Input in = input("POST", GetParam().path, GetParam().form);
+  const Input in = form_request("POST", GetParam().path, GetParam().form);
   const auto call = pack->extract(pack->route("POST", in.path), in);
   ASSERT_TRUE(call) << call.error().message();
   EXPECT_EQ(call->amount, GetParam().state);
@@ -157,13 +147,10 @@ TEST(Stripe, EveryPublishedWriteIsKnownOrRefusedForAReason) {
 
 TEST(Stripe, ReadsVersionTwo) {
   const auto pack = make_stripe_pack();
-  Input in;
-  in.method = "POST";
-  in.path = "/v2/money_management/outbound_payments";
-  in.body_kind = BodyKind::json;
-  in.document.emplace(*json::parse(
+  Input in = json_request(
+      "/v2/money_management/outbound_payments",
       R"({"from":{"financial_account":"fa_1","currency":"usd"},"to":{"recipient":"acct_1"},
-          "amount":{"value":1250,"currency":"usd"}})"));
+          "amount":{"value":1250,"currency":"usd"}})");
   const Operation operation = pack->route("POST", in.path);
   EXPECT_EQ(operation.direction, payout);
   EXPECT_TRUE(pack->takes(operation, in));
@@ -193,7 +180,7 @@ TEST(Stripe, AConfirmationThatAllowsMoreDoesNotGoOnWithWhatWasCounted) {
   const auto pack = make_stripe_pack();
   const std::string path = "/v1/payment_intents/pi_1/confirm";
   const auto begun = [&](const char* form) {
-    const Input in = input("POST", path, form);
+    const Input in = form_request("POST", path, form);
     return pack->continues(pack->route("POST", path), in);
   };
   EXPECT_EQ(begun(""), "pi_1");
@@ -203,7 +190,7 @@ TEST(Stripe, AConfirmationThatAllowsMoreDoesNotGoOnWithWhatWasCounted) {
 TEST(Stripe, SeesMoneyThatMovesAside) {
   const auto pack = make_stripe_pack();
   const auto amount = [&](std::string method, std::string path, std::string form) {
-    const Input in = input(method, std::move(path), std::move(form));
+    const Input in = form_request(method, std::move(path), std::move(form));
     return pack->extract(pack->route(method, in.path), in)->amount;
   };
   EXPECT_EQ(amount("POST", "/v1/customers", "email=a@b.c"), none);
@@ -216,7 +203,7 @@ TEST(Stripe, SeesMoneyThatMovesAside) {
 TEST(Stripe, SaysWhoIsTouched) {
   const auto pack = make_stripe_pack();
   const auto of = [&](std::string method, std::string path, std::string form) {
-    const Input in = input(method, std::move(path), std::move(form));
+    const Input in = form_request(method, std::move(path), std::move(form));
     return *pack->extract(pack->route(method, in.path), in);
   };
   EXPECT_THAT(of("POST", "/v1/charges", "amount=1&currency=usd&customer=cus_1").customers,
@@ -230,13 +217,13 @@ TEST(Stripe, SaysWhoIsTouched) {
 
 TEST(Stripe, RefusesWhatCanBeReadInTwoWays) {
   const auto pack = make_stripe_pack();
-  Input in = input("POST", "/v1/charges", "amount=1&currency=usd");
+  Input in = form_request("POST", "/v1/charges", "amount=1&currency=usd");
   in.query = *Form::parse("amount=2");
   EXPECT_FALSE(pack->extract(pack->route("POST", in.path), in));
   for (const char* form : {"amount=01&currency=usd", "amount=-1&currency=usd",
                            "amount=1.0&currency=usd", "amount=1&currency=us", "amount[]=1",
                            "amount=1&currency=usd&key=pk", "amount=1&_method=GET"}) {
-    const Input bad = input("POST", "/v1/charges", form);
+    const Input bad = form_request("POST", "/v1/charges", form);
     EXPECT_FALSE(pack->extract(pack->route("POST", bad.path), bad)) << form;
   }
   http::Headers headers;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/pack_testing.h"
 #include "octroi/vault/packs/twilio/twilio.h"
 
 namespace octroi::vault {
@@ -13,13 +14,9 @@ using ::testing::SizeIs;
 
 constexpr std::string_view kSid = "SM00000000000000000000000000000001";
 
-Input message(std::string form) {
-  Input in;
-  in.method = "POST";
-  in.path = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
-  in.body_kind = BodyKind::form;
-  in.form = *Form::parse(form);
-  return in;
+Input message(std::string_view form) {
+  return form_request(
+      "POST", "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json", form);
 }
 
 TEST(TwilioQuestions, PricesAreRoundedUp) {

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "octroi/vault/pack_testing.h"
+
 namespace octroi::vault {
 namespace {
 
@@ -15,13 +17,9 @@ ledger::VaultKey shown() {
   key.pair_id = "ACffffffffffffffffffffffffffffffff";
   return key;
 }
-Input input(std::string path, std::string form) {
-  Input in;
-  in.method = "POST";
-  in.path = "/2010-04-01/Accounts/" + shown().pair_id + std::move(path);
-  in.body_kind = BodyKind::form;
-  in.form = *Form::parse(form, make_twilio_pack()->form_rules());
-  return in;
+Input input(const std::string& path, std::string_view form) {
+  return form_request("POST", "/2010-04-01/Accounts/" + shown().pair_id + path, form,
+                      make_twilio_pack()->form_rules());
 }
 
 TEST(Twilio, EstimatesAMessageByCountryAndLength) {
