@@ -405,6 +405,16 @@ TelemetrySettings telemetry(const Value& v) {
   out.metrics = metrics != "off";
   out.metrics_public = metrics == "public";
   out.access_log = v.at("access_log").str();
+  if (v.at("otlp").has_value()) out.otlp = v.at("otlp").url().shown();
+  for (const auto& [name, header] : v.at("otlp_headers").children) {
+    out.otlp_headers.emplace_back(name,
+                                  header.secret ? header.secret : std::make_shared<const Secret>());
+  }
+  out.otlp_ca_pem = pem(v.at("otlp_ca"));
+  out.otlp_sample = parse_share(v.at("otlp_sample").str()).value_or(0);
+  out.otlp_interval = v.at("otlp_interval").duration();
+  out.otlp_service = v.at("otlp_service").str();
+  out.propagate = v.at("propagate").flag();
   return out;
 }
 

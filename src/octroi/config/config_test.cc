@@ -465,6 +465,18 @@ TEST(Units, sizes) {
   }
 }
 
+TEST(Units, shares) {
+  EXPECT_EQ(parse_share("100%").value(), 1'000'000U);
+  EXPECT_EQ(parse_share("5%").value(), 50'000U);
+  EXPECT_EQ(parse_share("0.1%").value(), 1'000U);
+  EXPECT_EQ(parse_share("0.0001%").value(), 1U);
+  EXPECT_EQ(parse_share("12.3456%").value(), 123'456U);
+  EXPECT_EQ(parse_share("0%").value(), 0U);
+  for (const char* bad : {"", "%", "5", "0.05", "-5%", "5 %", "5%%", "101%", "100.1%", "1000%",
+                          ".5%", "5.%", "5.00001%", "5,5%", "5x%", "5.x%", "99999999999%"})
+    EXPECT_FALSE(parse_share(bad)) << bad;
+}
+
 TEST(Units, urls) {
   const Url u = parse_url("HTTPS://user:pw@[2001:DB8::1]:8443/a/b").value();
   EXPECT_EQ(u.scheme, "https");

@@ -1226,6 +1226,50 @@ class CrossCheck {
       c_.warn(metrics, "telemetry.metrics", "has no effect without the admin section",
               "add admin: {}");
     }
+    otlp(root_.at("telemetry"));
+  }
+
+  void otlp(const Value& t) {
+    const Value& sample = t.at("otlp_sample");
+    if (const auto share = parse_share(sample.str()); !share && sample.valid)
+      c_.error(sample, "telemetry.otlp_sample", std::string(share.error().message()),
+               "the share of requests that are recorded, of those that nobody decided about");
+    const Value& url = t.at("otlp");
+    if (!url.has_value()) {
+      for (const std::string_view key : {"otlp_headers", "otlp_ca", "otlp_sample"}) {
+        if (t.at(key).given)
+          c_.warn(t.at(key), fmt::format("telemetry.{}", key), "has no effect without otlp",
+                  "set telemetry.otlp to the collector's URL, or remove it");
+      }
+      return;
+    }
+    if (!url.url().userinfo.empty())
+      c_.error(url, "telemetry.otlp", "holds a user name or password",
+               "send it as a header: otlp_headers: { Authorization: \"Basic ${env://NAME}\" }");
+    otlp_headers(t.at("otlp_headers"), url.url());
+  }
+
+  void otlp_headers(const Value& headers, const Url& url) {
+    constexpr std::array<std::string_view, 6> kOurs{
+        "content-type", "content-length", "host", "transfer-encoding", "connection", "expect"};
+    const auto address = net::IpAddress::parse(url.host);
+    const bool clear =
+        url.scheme == "http" && url.host != "localhost" && (!address || !address->is_loopback());
+    for (const auto& [name, value] : headers.children) {
+      const std::string where = "telemetry.otlp_headers." + name;
+      if (!is_token(name)) {
+        c_.error(value, where, "is not a header name", "use letters, digits and dashes");
+      } else if (std::find(kOurs.begin(), kOurs.end(), lower(name)) != kOurs.end()) {
+        c_.error(value, where, "is set by octroi itself", "remove it");
+      }
+      if (!looks_like_credential(name)) continue;
+      if (value.valid && value.reference.empty())
+        c_.report(production_ ? Severity::error : Severity::warning, value, where,
+                  "looks like a credential written into the file",
+                  "refer to it: \"Bearer ${env://NAME}\"");
+      if (clear)
+        c_.warn(value, where, "crosses the network in clear text", "use https for telemetry.otlp");
+    }
   }
 
   const Value& root_;

@@ -63,8 +63,14 @@ struct SharedSettings {
 struct TelemetrySettings {
   bool metrics = true;
   bool metrics_public = false;
-  std::string otlp;
   std::string access_log = "stdout";  // "stdout", "off" or a file
+  std::string otlp;                   // the collector's URL; empty: none
+  std::vector<std::pair<std::string, std::shared_ptr<const Secret>>> otlp_headers;
+  std::string otlp_ca_pem;                // empty: the system's store
+  std::uint32_t otlp_sample = 1'000'000;  // of a million requests
+  Millis otlp_interval{60'000};
+  std::string otlp_service = "octroi";
+  bool propagate = false;  // traces to vendors
 };
 
 /// `octroi price-server`.

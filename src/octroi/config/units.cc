@@ -122,6 +122,29 @@ std::string format_size(std::uint64_t bytes) {
   return fmt::format("{}B", bytes);
 }
 
+Result<std::uint32_t> parse_share(std::string_view text) {
+  const auto bad = [] {
+    return fail(Errc::bad_unit, "is not a share; write it as 5%, 0.1% or 100%");
+  };
+  if (!text.ends_with('%')) return bad();
+  text.remove_suffix(1);
+  std::uint32_t whole = 0;
+  std::size_t digits = 0;
+  for (; !text.empty() && is_digit(text.front()) && digits < 3; text.remove_prefix(1), ++digits)
+    whole = whole * 10 + static_cast<std::uint32_t>(text.front() - '0');
+  std::uint32_t parts = 0;  // of a percent, in ten thousandths
+  if (digits > 0 && text.starts_with('.')) {
+    text.remove_prefix(1);
+    if (text.empty() || text.size() > 4) return bad();
+    std::uint32_t weight = 1'000;
+    for (; !text.empty() && is_digit(text.front()); text.remove_prefix(1), weight /= 10)
+      parts += static_cast<std::uint32_t>(text.front() - '0') * weight;
+  }
+  const std::uint32_t share = whole * 10'000 + parts;
+  if (digits == 0 || !text.empty() || share > 1'000'000) return bad();
+  return share;
+}
+
 std::uint16_t Url::port_or_default() const {
   if (port != 0) return port;
   if (scheme == "http") return 80;

@@ -25,6 +25,9 @@ namespace octroi::config {
 /// In the largest unit that holds it exactly, binary ones first: "64KiB", "1000B".
 [[nodiscard]] std::string format_size(std::uint64_t bytes);
 
+/// "5%", "0.1%", "100%", with at most four digits behind the point; in millionths.
+[[nodiscard]] Result<std::uint32_t> parse_share(std::string_view text);
+
 /// A URL of a server: scheme, host, port and path; no query and no fragment.
 struct Url {
   std::string scheme;      // lower case

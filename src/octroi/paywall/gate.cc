@@ -59,6 +59,7 @@ void Gate::publish(std::shared_ptr<const l402::RevocationSet> revoked) {
 Task<void> Gate::handle(http::Exchange& exchange) {
   Visit visit(exchange, door_);
   visit.started = shared_.clock.now();
+  visit.trace = begin_trace(shared_.tracer, visit.request().headers);
   visit.client = identify(exchange.peer().address, exchange.peer().tls, visit.request().headers,
                           visit.snapshot().settings.trusted_proxies);
   const auto given = visit.request().headers.get("X-Request-Id");
@@ -334,6 +335,7 @@ void Gate::finish(Visit& visit) {
   const auto micros = (shared_.clock.now() - visit.started).count() * 1000;
   visit.metrics().requests(visit.outcome).add();
   visit.metrics().latency.observe_micros(micros);
+  if (visit.trace) visit.end_trace();
   if (shared_.access == nullptr) return;
   AccessRecord record;
   record.when = visit.started;

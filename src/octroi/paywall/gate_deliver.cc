@@ -274,10 +274,13 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   if (grant != nullptr) passage.meter = meter_for(visit, *grant);
   if (passage.meter || visit.report) SessionMeter::prepare(visit.request());
 
+  std::unique_ptr<Span> hop;
+  if (visit.trace) hop = visit.begin_hop();
   auto options = relay_options(passage);
   const auto result = co_await http::relay(
       visit.exchange, upstreams_.client_for(visit.service->settings), std::move(options));
   attempt_of(visit).ended(result);
+  if (hop) visit.end_hop(std::move(hop), result);
   if (grant != nullptr && grant->use != Use::token) co_await bill(passage, result);
   if (visit.report) {
     co_await finish_report(visit, visit.report->ended(result.state, fate_of(visit, result)));

@@ -4,7 +4,7 @@
 // The parts, in the order of a request: gate.cc (the story), gate_body.cc (bodies that are read
 // ahead), gate_rates.cc (what is counted before anything is paid), gate_prices.cc (sources of
 // prices and their accounts), gate_deliver.cc (the way to the upstream and back), gate_offers.cc
-// (the 402).
+// (the 402), gate_trace.cc (what of it is traced).
 //
 // Thread  as gate.h.
 #pragma once
@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "octroi/base/trace.h"
 #include "octroi/paywall/gate.h"
 #include "octroi/paywall/l402_auth.h"
 #include "octroi/paywall/open_report.h"
@@ -87,6 +88,13 @@ struct Gate::Visit {
   std::string scheme;
   std::string intent;
   std::string challenge_id;
+  std::unique_ptr<RequestTrace> trace;  // null: it is not recorded
+
+  // gate_trace.cc, of requests that are recorded
+  /// Begins, and is named to the upstream.
+  [[nodiscard]] std::unique_ptr<Span> begin_hop() const;
+  void end_hop(std::unique_ptr<Span> hop, const http::RelayResult& result);
+  void end_trace();
 
   [[nodiscard]] RequestKind kind() const {
     if (grpc) return RequestKind::grpc;

@@ -18,6 +18,10 @@
 #include "octroi/paywall/session_bell.h"
 #include "octroi/paywall/session_returns.h"
 
+namespace octroi {
+class Tracer;
+}  // namespace octroi
+
 namespace octroi::paywall {
 
 /// Takes rows of challenges that were handed out; writes them soon, off the request path.
@@ -67,6 +71,7 @@ struct Shared {
   ledger::SharedState* state = nullptr;  // null: rates are counted in `rates`, by this process
   const Freshness* fresh = nullptr;      // null: nobody else changes the ledger
   UsageBell* usage = nullptr;            // null: reports wait for whoever looks for them
+  Tracer* tracer = nullptr;              // null: no request is traced
 };
 
 }  // namespace octroi::paywall
