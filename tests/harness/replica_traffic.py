@@ -125,9 +125,8 @@ class Draw:
 
     def check(self, upstream) -> dict[str, Any]:
         """Call it after finish(). Returns the session's row."""
-        server = self._servers[0]
-        row = web.request(f"{server.admin_url}/api/v1/sessions/{self._session.id}",
-                          headers={"Authorization": f"Bearer {server.admin_token}"}).json()
+        row = self._session.row(self._servers[0])
+        assert row
         deposits = self._deposit * (1 + self.topped_up)
         assert row["deposit_msat"] == deposits * 1000, f"{self.topped_up} top-ups, each once: {row}"
         spent = row["spent_msat"] // 1000

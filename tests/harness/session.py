@@ -56,12 +56,17 @@ class Session:
     def close(self) -> web.Response:
         return self.client.show(self.close_credential())
 
-    def spent_sat(self, server: Any = None) -> int:
-        """As the ledger has it now, read at `server` or at its own."""
+    def row(self, server: Any = None) -> dict[str, Any] | None:
+        """As the ledger has it now, read at `server` or at its own; None: it cannot be read there."""
         at = server or self.client.server
-        answer = web.request(f"{at.admin_url}/api/v1/sessions/{self.id}", headers={"Authorization": f"Bearer {at.admin_token}"})
-        assert answer.status == 200, answer.text
-        return -(-answer.json()["spent_msat"] // 1000)  # a refund is of whole satoshi
+        answer = web.request(f"{at.admin_url}/api/v1/sessions/{self.id}", timeout=30,
+                             headers={"Authorization": f"Bearer {at.admin_token}"})  # fmt: skip
+        return answer.json() if answer.status == 200 else None
+
+    def spent_sat(self, server: Any = None) -> int:
+        row = self.row(server)
+        assert row, "the session is not in the ledger"
+        return -(-row["spent_msat"] // 1000)  # a refund is of whole satoshi
 
     def comes_to(self, sat: int) -> None:
         """What an answer that was cut set aside and did not use is given back a moment later."""

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from harness import web
 from harness.process import environment, wait_for
 from harness.timing import best_of
 from harness.vault import REAL_STRIPE_KEY, Reply
@@ -124,12 +123,7 @@ def last_call_after_revoke(vault, capture) -> float:
     thread = threading.Thread(target=loop)
     thread.start()
     wait_for(lambda: len(arrived) > 20, 20, "calls under way")
-    admin = web.request(
-        f"http://127.0.0.1:{vault.admin_port}/api/v1/vault/keys/{key.id}/revoke", "POST",
-        {"Authorization": "Bearer " + (vault.directory / "admin.token").read_text()},
-    )
-    returned = time.monotonic()
-    assert admin.status == 200, admin.text
+    returned = vault.revoke_at_once(key)
     wait_for(lambda: statuses and statuses[-1] == 401, 20, "a refusal")
     seen = len(arrived)
     wait_for(lambda: statuses[-20:] == [401] * 20, 20, "refusals")

@@ -9,17 +9,17 @@ import http.server
 import json
 import threading
 import time
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 
 from harness import reach
 from harness.postgres import Postgres
+from harness.process import wait_for
 from harness.reach import tunnel
 from harness.serving import Server
 from harness.timing import best_of
 from harness.vault import REAL_STRIPE_KEY, Key, Vault
-from harness.web import request
 
 from .conftest import POLICY
 
@@ -58,33 +58,14 @@ class Loop:
         assert self.refused == [(401, "key_revoked")] * 3
 
 
-def revoke(vault: Vault, key: Key) -> float:
-    """By the admin API, without a process of its own; when it returned."""
-    token = next((vault.directory).glob("admin.token")).read_text()
-    answer = request(
-        f"http://127.0.0.1:{vault.admin_port}/api/v1/vault/keys/{key.id}/revoke", "POST",
-        {"Authorization": f"Bearer {token}"},
-    )
-    returned = time.monotonic()
-    assert answer.status == 200, answer.text
-    return returned
-
-
-def wait_until(condition: Callable[[], bool], what: str, limit: float = 60) -> None:
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
-
-
 def measure(vaults: list[Vault], capture: Any) -> float:
     """Milliseconds from the end of the revocation to the last request at the vendor."""
     key = vaults[0].issue("stripe", "bot")
     for vault in vaults[1:]:  # a key that was issued elsewhere is learnt within moments
-        wait_until(lambda v=vault: v.request("/stripe/v1/customers", key).status == 200, "the key is known")
+        wait_for(lambda v=vault: v.request("/stripe/v1/customers", key).status == 200, 60, "the key is known", pause=0.005)
     loops = [Loop(vault, key) for vault in vaults]
-    wait_until(lambda: all(loop.running() for loop in loops), "the loops run")
-    returned = revoke(vaults[0], key)
+    wait_for(lambda: all(loop.running() for loop in loops), 60, "the loops run", pause=0.005)
+    returned = vaults[0].revoke_at_once(key)
     for loop in loops:
         loop.end()
     return (max(call.at for call in capture.calls) - returned) * 1000
@@ -155,7 +136,7 @@ def test_streams_end_within_a_second(make_vault, ticker, record_property):
         got = 0
         while got < 50:
             got += len(answer.read1(64))
-        returned = revoke(vault, key)
+        returned = vault.revoke_at_once(key)
         with pytest.raises((http.client.IncompleteRead, OSError)):  # cut, never taken for a whole one
             while answer.read1(64):
                 pass
