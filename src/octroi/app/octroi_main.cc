@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "octroi/app/commands.h"
+#include "octroi/app/secret_sources.h"
 #include "octroi/app/version.h"
 #include "octroi/cli/command_line.h"
-#include "octroi/secrets/resolver.h"
 
 extern char**
     environ;  // NOLINT(readability-redundant-declaration): POSIX leaves the declaration to us
@@ -29,11 +29,12 @@ std::map<std::string, std::string> environment() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto resolver = octroi::secrets::local_resolver();
+  auto variables = environment();
+  auto resolver = octroi::app::all_secret_sources(variables);
   octroi::cli::Host host{.out = std::cout,
                          .err = std::cerr,
                          .out_is_terminal = ::isatty(STDOUT_FILENO) == 1,
-                         .env = environment(),
+                         .env = std::move(variables),
                          .resolve =
                              [&resolver](std::string_view reference) {
                                return resolver.fetch(reference).map(

@@ -106,7 +106,7 @@ shows what octroi understood, `octroi config fmt` tidies the file. A door is sta
 | on or off | `on`, `off`, `true`, `false` |
 | list | `[a, b]` or one `- item` a line; a single value stands for a list of one |
 | regular expression | RE2: no look-around, no back-references; time is linear |
-| secret reference | `env://NAME`, `file:///path`, `file:///path.json#key`, `cred://id` (systemd) |
+| secret reference | `env://NAME`, `file:///path`, `file:///path.json#key`, `cred://id` (systemd), `vault://mount/path#field`, `op://vault/item/field`, `exec:///program word`: see secrets.md |
 
 Any value may be a secret reference; it is then replaced when the file is read. A key that is not listed here, or that is given
 twice, is an error, and so are anchors, aliases and tags.

@@ -124,6 +124,8 @@ class Resolver {
       fix = fmt::format("set the environment variable {}", value.reference.substr(6));
     } else if (error.kind() == ErrorKind::not_found && value.reference.starts_with("file://")) {
       fix = "create the file, or correct its path";
+    } else if (error.kind() == ErrorKind::unavailable || error.kind() == ErrorKind::timeout) {
+      fix = "see that its source can be reached from here, and try again";
     }
     context_.error(value, path, std::string(error.message()), std::move(fix));
   }

@@ -20,6 +20,12 @@ ErrorInfo error_info(Errc e) {
       return {"secrets.no_field", ErrorKind::invalid};
     case Errc::bad_ring:
       return {"secrets.bad_ring", ErrorKind::invalid};
+    case Errc::too_large:
+      return {"secrets.too_large", ErrorKind::limit};
+    case Errc::unavailable:
+      return {"secrets.unavailable", ErrorKind::unavailable};
+    case Errc::timeout:
+      return {"secrets.timeout", ErrorKind::timeout};
     case Errc::unknown_operation:
       return {"secrets.unknown_operation", ErrorKind::not_found};
   }

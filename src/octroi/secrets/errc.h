@@ -16,6 +16,9 @@ enum class Errc : std::uint8_t {
   unreadable,         // it exists and cannot be read
   no_field,           // the JSON has no such text, or it is no JSON
   bad_ring,           // no key, a key twice, or one that is too short
+  too_large,          // more than any secret is
+  unavailable,        // whoever keeps it cannot be reached, or answers with an error
+  timeout,            // it did not answer in time
   unknown_operation,  // conformance: no such operation
 };
 ErrorInfo error_info(Errc e);

@@ -18,7 +18,8 @@ Result<Fetched> Resolver::fetch(std::string_view text) {
       providers_, [&](const auto& p) { return p->scheme() == reference.scheme; });
   if (provider == providers_.end()) {
     return fail(Errc::unsupported,
-                fmt::format("{} is not supported in this version: use env://, file:// or cred://",
+                fmt::format("{} is not supported in this version: use env://, file://, cred://, "
+                            "exec://, op:// or vault://",
                             prefix_of(reference.scheme)));
   }
   OCTROI_TRY(Fetched fetched, (*provider)->fetch(reference));

@@ -379,6 +379,9 @@ TEST(Errors, CodesAreStable) {
   EXPECT_EQ(error_info(Errc::unreadable).code, "secrets.unreadable");
   EXPECT_EQ(error_info(Errc::no_field).code, "secrets.no_field");
   EXPECT_EQ(error_info(Errc::bad_ring).code, "secrets.bad_ring");
+  EXPECT_EQ(error_info(Errc::too_large).code, "secrets.too_large");
+  EXPECT_EQ(error_info(Errc::unavailable).code, "secrets.unavailable");
+  EXPECT_EQ(error_info(Errc::timeout).code, "secrets.timeout");
   EXPECT_EQ(error_info(Errc::unknown_operation).code, "secrets.unknown_operation");
 }
 
