@@ -29,12 +29,14 @@ function el(name, attributes, ...children) {
   for (const [key, value] of Object.entries(attributes ?? {})) {
     if (value !== undefined && value !== null && value !== false) made.setAttribute(key, String(value));
   }
-  for (const child of children.flat()) {
-    if (child === undefined || child === null || child === "") continue;
+  for (const child of children.flat(Infinity)) {
+    if (child === undefined || child === null || child === false || child === "") continue;
     made.append(child instanceof Node ? child : document.createTextNode(shown(child)));
   }
   return made;
 }
+
+const counted = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
@@ -218,29 +220,36 @@ const setText = (element, text) => {
 const say = (text) => setText(byId("status"), shown(text));
 const complain = (text) => setText(byId("problem"), shown(text));
 
-/** Resolves to whether the question was answered with yes. */
+/** Resolves to whether the question was answered with yes. The focus goes back to what asked, or,
+ *  when that was redrawn meanwhile, to the heading. */
 function confirmed(title, text, yes) {
   const dialog = byId("confirm");
+  const asked = document.activeElement;
   byId("confirm-title").textContent = shown(title);
   byId("confirm-text").textContent = text.map(shown).join("\n");
   byId("confirm-yes").textContent = yes;
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    dialog.addEventListener("close", () => {
+      (asked?.isConnected ? asked : heading()).focus();
+      resolve(dialog.returnValue === "yes");
+    }, { once: true });
   });
 }
 
-/** Runs what somebody asked for, and says how it went. */
+/** Runs what somebody asked for, once at a time, and says how it went. The button is not disabled:
+ *  it would lose the focus. */
 async function act(pressed, work) {
-  pressed.disabled = true;
+  if (pressed.hasAttribute("aria-busy")) return;
+  pressed.setAttribute("aria-busy", "true");
   complain("");
   try {
     say(await work());
   } catch (error) {
     if (!refused(error)) complain(error.message);
   } finally {
-    pressed.disabled = false;
+    pressed.removeAttribute("aria-busy");
   }
   poll();
 }
@@ -460,7 +469,7 @@ function keyActions(key) {
 async function showApprovals(signal) {
   const state = byId("approvals-state").value;
   const { approvals } = await ask("approvals", { query: { state }, signal });
-  setText(byId("approvals-count"), approvals.length ? `${approvals.length} tickets` : "No tickets.");
+  setText(byId("approvals-count"), approvals.length ? counted(approvals.length, "ticket") : "No tickets.");
   fill(byId("approvals"), approvals, (t) => t.id, approvalCard);
 }
 
@@ -635,7 +644,7 @@ async function showOlder() {
   audit.rows.push(...page.rows);
   audit.next = page.next;
   drawAudit();
-  return `${page.rows.length} older rows.`;
+  return `${counted(page.rows.length, "older row")}.`;
 }
 
 const auditColumns = ["When", "What became of it", "Who", "What", "Money", "More"];
@@ -658,7 +667,7 @@ function auditRow(r) {
     [r.agent || r.key_name || "–", r.agent && r.key_name ? sub(r.key_name) : null, r.run ? sub(`run ${r.run}`) : null],
     [r.vendor ? `${r.vendor} ${r.operation ?? ""}` : r.operation ?? "", sub(`${r.method ?? ""} ${r.path ?? ""}`.trim())],
     [amountOf(r), r.settled_micro_usd === undefined ? null : sub(`${dollars(r.settled_micro_usd)} settled`),
-      r.reserved_micro_usd === undefined ? null : sub(`${dollars(r.reserved_micro_usd)} held`)],
+      r.settled_micro_usd === undefined && r.reserved_micro_usd !== undefined ? sub(`${dollars(r.reserved_micro_usd)} reserved`) : null],
     el("details", {}, el("summary", {}, "all of it"), facts(el("dl", { class: "facts" }), rest)),
   ]);
 }
@@ -675,7 +684,7 @@ async function exportAll() {
     parts.push(...pages);
   }
   save(parts, "octroi-audit.jsonl");
-  return `${rows} rows of ${writers.length} writers.`;
+  return `${counted(rows, "row")} of ${counted(writers.length, "writer")}.`;
 }
 
 const lines = (text) => text.split("\n").length - 1;
@@ -707,7 +716,7 @@ async function exportShown() {
     cursor = page.next;
   } while (cursor);
   save(parts, "octroi-audit-part.jsonl");
-  return `${parts.length} rows.`;
+  return `${counted(parts.length, "row")}.`;
 }
 
 function save(parts, name) {
@@ -839,7 +848,9 @@ async function tryToOpen(text, keep) {
   try {
     await open(text, keep);
   } catch (error) {
-    forget({ problem: error.status === 401 ? "The token is refused: it is not the one of admin.auth." : `${error.message}.` });
+    const wrong = error.status === 401;
+    forget({ problem: wrong ? "The token is refused: it is not the one of admin.auth." : `${error.message}.` });
+    if (keep && !wrong) sessionStorage.setItem(tokenName, text); // nothing was said against it
     byId("token").focus();
   }
 }
