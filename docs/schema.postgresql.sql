@@ -620,4 +620,34 @@ CREATE INDEX transactions_untold ON transactions (id) WHERE told = 0;
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
 VALUES (14, 'sales', '24a28e4c9b8ac8e6b54ff3d9d1a72869b87a9cc7ec276a773eb2ed4cdc7f37cd', 0);
 
+-- 015 credentials
+
+-- Real keys by version: one takes the place of another with both there for a while, so that it is
+-- tried before it is used, and there is a way back.
+
+CREATE TABLE vault_credential_versions (
+  vendor       TEXT   NOT NULL,
+  -- Drawn from vault_key_list, so never the same twice.
+  version      BIGINT NOT NULL,
+  state        TEXT   NOT NULL CHECK (state IN ('current', 'pending', 'previous')),
+  -- AES-256-GCM under a key that is not in this database.
+  sealed       TEXT   NOT NULL,
+  -- Whose it is, as the vendor said; empty: it did not.
+  account      TEXT   NOT NULL,
+  since        BIGINT NOT NULL,
+  -- When it goes; of the current one: never.
+  wipe_at      BIGINT,
+  verified_at  BIGINT,
+  PRIMARY KEY (vendor, version)
+);
+CREATE UNIQUE INDEX vault_credential_states ON vault_credential_versions (vendor, state);
+
+INSERT INTO vault_credential_versions (vendor, version, state, sealed, account, since)
+  SELECT c.vendor, l.version, 'current', c.sealed, '', c.updated_at
+  FROM vault_credentials c, vault_key_list l WHERE l.id = 1;
+DROP TABLE vault_credentials;
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (15, 'credentials', 'c12dd4e6811d995268e25a51c6b6e18451ebf97c09efcbfd788da1bd73dcc8c0', 0);
+
 COMMIT;

@@ -357,10 +357,20 @@ CREATE TABLE usage_reports (
   tail             BLOB   NOT NULL
 );
 
-CREATE TABLE vault_credentials (
-  vendor      TEXT   NOT NULL PRIMARY KEY,
-  sealed      TEXT   NOT NULL,
-  updated_at  BIGINT NOT NULL
+CREATE TABLE vault_credential_versions (
+  vendor       TEXT   NOT NULL,
+  -- Drawn from vault_key_list, so never the same twice.
+  version      BIGINT NOT NULL,
+  state        TEXT   NOT NULL CHECK (state IN ('current', 'pending', 'previous')),
+  -- AES-256-GCM under a key that is not in this database.
+  sealed       TEXT   NOT NULL,
+  -- Whose it is, as the vendor said; empty: it did not.
+  account      TEXT   NOT NULL,
+  since        BIGINT NOT NULL,
+  -- When it goes; of the current one: never.
+  wipe_at      BIGINT,
+  verified_at  BIGINT,
+  PRIMARY KEY (vendor, version)
 );
 
 CREATE TABLE vault_key_list (
@@ -467,5 +477,7 @@ CREATE INDEX transactions_untold ON transactions (id) WHERE told = 0;
 CREATE INDEX usage_reports_due ON usage_reports (due_at);
 
 CREATE INDEX usage_reports_subject ON usage_reports (subject);
+
+CREATE UNIQUE INDEX vault_credential_states ON vault_credential_versions (vendor, state);
 
 CREATE INDEX vault_keys_parent ON vault_keys (parent) WHERE parent <> '';

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 namespace octroi::ledger {
@@ -87,22 +88,135 @@ Task<Result<bool>> MemoryVaultKeys::rotate_vault_key(VaultKey fresh, std::string
   co_return true;
 }
 
+Credential* MemoryVaultKeys::credential(const std::string& vendor, CredentialState state) {
+  for (Credential& c : credentials_) {
+    if (c.vendor == vendor && c.state == state) return &c;
+  }
+  return nullptr;
+}
+
+void MemoryVaultKeys::wipe(const std::string& vendor, CredentialState state) {
+  std::erase_if(credentials_,
+                [&](const Credential& c) { return c.vendor == vendor && c.state == state; });
+}
+
 Task<Result<>> MemoryVaultKeys::put_credential(std::string vendor, std::string sealed_base64,
                                                UnixMillis now) {
-  std::ignore = now;
   const std::scoped_lock lock(mutex_);
   OCTROI_CO_CHECK(begin());
-  credentials_[std::move(vendor)] = std::move(sealed_base64);
-  ++list_.version;
+  std::erase_if(credentials_, [&](const Credential& c) { return c.vendor == vendor; });
+  Credential fresh;
+  fresh.vendor = std::move(vendor);
+  fresh.version = ++list_.version;
+  fresh.sealed = std::move(sealed_base64);
+  fresh.since = now;
+  credentials_.push_back(std::move(fresh));
   co_return Result<>{};
 }
 
 Task<Result<std::optional<std::string>>> MemoryVaultKeys::find_credential(std::string vendor) {
   const std::scoped_lock lock(mutex_);
   OCTROI_CO_CHECK(begin());
-  const auto found = credentials_.find(vendor);
-  if (found == credentials_.end()) co_return std::optional<std::string>{};
-  co_return std::optional<std::string>(found->second);
+  const Credential* found = credential(vendor, CredentialState::current);
+  if (found == nullptr) co_return std::optional<std::string>{};
+  co_return std::optional<std::string>(found->sealed);
+}
+
+Task<Result<std::vector<Credential>>> MemoryVaultKeys::list_credentials() {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  std::vector<Credential> out = credentials_;
+  std::ranges::sort(out, [](const Credential& a, const Credential& b) {
+    return std::tie(a.vendor, a.version) < std::tie(b.vendor, b.version);
+  });
+  co_return out;
+}
+
+Task<Result<std::optional<std::int64_t>>> MemoryVaultKeys::stage_credential(
+    std::string vendor, std::string sealed_base64, UnixMillis now, UnixMillis until) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  if (credential(vendor, CredentialState::current) == nullptr)
+    co_return std::optional<std::int64_t>{};
+  wipe(vendor, CredentialState::pending);
+  Credential fresh;
+  fresh.vendor = std::move(vendor);
+  fresh.version = ++list_.version;
+  fresh.state = CredentialState::pending;
+  fresh.sealed = std::move(sealed_base64);
+  fresh.since = now;
+  fresh.until = until;
+  credentials_.push_back(std::move(fresh));
+  co_return std::optional<std::int64_t>(list_.version);
+}
+
+Task<Result<bool>> MemoryVaultKeys::switch_credential(CredentialSwitch wanted) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  const Credential* from = credential(wanted.vendor, CredentialState::current);
+  const Credential* to = credential(wanted.vendor, CredentialState::pending);
+  if (from == nullptr || to == nullptr || from->version != wanted.from || to->version != wanted.to)
+    co_return false;
+  wipe(wanted.vendor, CredentialState::previous);
+  if (wanted.keep_until) {
+    Credential* before = credential(wanted.vendor, CredentialState::current);
+    before->state = CredentialState::previous;
+    before->until = wanted.keep_until;
+  } else {
+    wipe(wanted.vendor, CredentialState::current);
+  }
+  Credential* now = credential(wanted.vendor, CredentialState::pending);
+  now->state = CredentialState::current;
+  now->account = std::move(wanted.account);
+  now->verified = wanted.verified;
+  now->since = wanted.now;
+  now->until = std::nullopt;
+  ++list_.version;
+  co_return true;
+}
+
+Task<Result<std::optional<std::int64_t>>> MemoryVaultKeys::roll_back_credential(std::string vendor,
+                                                                                std::int64_t from,
+                                                                                UnixMillis now) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  const Credential* const in_use = credential(vendor, CredentialState::current);
+  const Credential* const before = credential(vendor, CredentialState::previous);
+  if (in_use == nullptr || before == nullptr || in_use->version != from ||
+      before->until.value_or(now) <= now)
+    co_return std::optional<std::int64_t>{};
+  wipe(vendor, CredentialState::pending);
+  Credential* current = credential(vendor, CredentialState::current);
+  Credential* previous = credential(vendor, CredentialState::previous);
+  std::swap(current->until, previous->until);
+  std::swap(current->state, previous->state);
+  previous->since = now;
+  ++list_.version;
+  co_return std::optional<std::int64_t>(previous->version);
+}
+
+Task<Result<bool>> MemoryVaultKeys::drop_credential(std::string vendor, std::int64_t version) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  const Credential* pending = credential(vendor, CredentialState::pending);
+  if (pending == nullptr || pending->version != version) co_return false;
+  wipe(vendor, CredentialState::pending);
+  ++list_.version;
+  co_return true;
+}
+
+Task<Result<std::vector<Credential>>> MemoryVaultKeys::wipe_credentials(UnixMillis now) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  std::vector<Credential> over;
+  std::erase_if(credentials_, [&](Credential& c) {
+    if (!c.until || *c.until > now) return false;
+    over.push_back(std::move(c));
+    over.back().sealed.clear();
+    return true;
+  });
+  if (!over.empty()) ++list_.version;
+  co_return over;
 }
 
 }  // namespace octroi::ledger

@@ -3,8 +3,9 @@
 // Thread   any thread; one mutex.
 #pragma once
 
-#include <map>
 #include <mutex>
+#include <string>
+#include <vector>
 
 #include "octroi/ledger/vault_keys.h"
 
@@ -25,13 +26,26 @@ class MemoryVaultKeys final : public VaultKeys {
   Task<Result<>> put_credential(std::string vendor, std::string sealed_base64,
                                 UnixMillis now) override;
   Task<Result<std::optional<std::string>>> find_credential(std::string vendor) override;
+  Task<Result<std::vector<Credential>>> list_credentials() override;
+  Task<Result<std::optional<std::int64_t>>> stage_credential(std::string vendor,
+                                                             std::string sealed_base64,
+                                                             UnixMillis now,
+                                                             UnixMillis until) override;
+  Task<Result<bool>> switch_credential(CredentialSwitch wanted) override;
+  Task<Result<std::optional<std::int64_t>>> roll_back_credential(std::string vendor,
+                                                                 std::int64_t from,
+                                                                 UnixMillis now) override;
+  Task<Result<bool>> drop_credential(std::string vendor, std::int64_t version) override;
+  Task<Result<std::vector<Credential>>> wipe_credentials(UnixMillis now) override;
 
  private:
   [[nodiscard]] Result<> begin() const;
   mutable std::mutex mutex_;
   bool unavailable_ = false;
   VaultKeyList list_;
-  std::map<std::string, std::string> credentials_;
+  [[nodiscard]] Credential* credential(const std::string& vendor, CredentialState state);
+  void wipe(const std::string& vendor, CredentialState state);
+  std::vector<Credential> credentials_;
 };
 
 }  // namespace octroi::ledger

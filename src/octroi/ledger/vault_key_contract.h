@@ -299,6 +299,191 @@ TEST_P(VaultKeyContract, ACredentialIsReplaced) {
   EXPECT_EQ(sync(keys().find_credential("stripe")).value_or("x"), "two");
 }
 
+// --- real keys that take the place of one another
+
+using Versions = std::map<std::string, std::int64_t>;  // by "vendor/state"
+
+class CredentialContract : public VaultKeyContract {
+ protected:
+  std::vector<Credential> credentials() {
+    auto out = sync(keys().list_credentials());
+    EXPECT_TRUE(out) << out.error().message();
+    return out.value_or(std::vector<Credential>{});
+  }
+  Versions versions() {
+    Versions out;
+    for (const Credential& c : credentials())
+      out[c.vendor + "/" + std::string(to_string(c.state))] = c.version;
+    return out;
+  }
+  std::int64_t registered(const char* sealed = "A") {
+    EXPECT_TRUE(sync(keys().put_credential("stripe", sealed, kStart)));
+    return versions()["stripe/current"];
+  }
+  std::int64_t staged(const char* sealed = "B", Millis until = Millis(90)) {
+    const auto out =
+        sync(keys().stage_credential("stripe", sealed, kStart + Millis(1), kStart + until));
+    EXPECT_TRUE(out) << out.error().message();
+    return out && *out ? **out : -1;
+  }
+  bool switched(std::int64_t from, std::int64_t to,
+                std::optional<UnixMillis> keep_until = kStart + Millis(50)) {
+    const auto out = sync(keys().switch_credential(
+        {"stripe", from, to, "acct_1", kStart + Millis(2), kStart + Millis(3), keep_until}));
+    EXPECT_TRUE(out) << out.error().message();
+    return out.value_or(false);
+  }
+  std::optional<std::int64_t> back(std::int64_t from, Millis at = Millis(10)) {
+    const auto out = sync(keys().roll_back_credential("stripe", from, kStart + at));
+    EXPECT_TRUE(out) << out.error().message();
+    return out.value_or(std::optional<std::int64_t>{});
+  }
+  std::string in_use() {
+    return sync(keys().find_credential("stripe"))
+        .value_or(std::optional<std::string>{})
+        .value_or("none");
+  }
+};
+
+TEST_P(CredentialContract, WhatIsStagedIsNotUsed) {
+  EXPECT_EQ(staged(), -1);  // beside nothing
+  EXPECT_TRUE(credentials().empty());
+  const std::int64_t a = registered();
+  const std::int64_t b = staged();
+  EXPECT_NE(a, b);
+  EXPECT_EQ(in_use(), "A");
+  EXPECT_EQ(versions(), (Versions{{"stripe/current", a}, {"stripe/pending", b}}));
+  const Credential pending = credentials()[1];
+  EXPECT_EQ(pending.sealed, "B");
+  EXPECT_EQ(pending.until, kStart + Millis(90));
+  EXPECT_EQ(pending.verified, std::nullopt);
+}
+
+TEST_P(CredentialContract, ASwitchKeepsTheOneBeforeForAWhile) {
+  const std::int64_t a = registered();
+  const std::int64_t b = staged();
+  ASSERT_TRUE(switched(a, b));
+  EXPECT_EQ(in_use(), "B");
+  EXPECT_EQ(versions(), (Versions{{"stripe/current", b}, {"stripe/previous", a}}));
+  const auto now = credentials();
+  EXPECT_EQ(now[0].sealed, "A");
+  EXPECT_EQ(now[0].until, kStart + Millis(50));
+  EXPECT_EQ(now[1].account, "acct_1");
+  EXPECT_EQ(now[1].verified, kStart + Millis(2));
+  EXPECT_EQ(now[1].since, kStart + Millis(3));
+  EXPECT_EQ(now[1].until, std::nullopt);
+  // The third wipes the first.
+  const std::int64_t c = staged("C");
+  ASSERT_TRUE(switched(b, c));
+  EXPECT_EQ(versions(), (Versions{{"stripe/current", c}, {"stripe/previous", b}}));
+}
+
+TEST_P(CredentialContract, WithoutAnOverlapNothingIsKept) {
+  const std::int64_t a = registered();
+  const std::int64_t b = staged();
+  ASSERT_TRUE(switched(a, b, std::nullopt));
+  EXPECT_EQ(versions(), (Versions{{"stripe/current", b}}));
+  EXPECT_EQ(back(b), std::nullopt);
+  EXPECT_EQ(in_use(), "B");
+}
+
+TEST_P(CredentialContract, ASwitchWantsTheVersionsThatWereLookedAt) {
+  const std::int64_t a = registered();
+  const std::int64_t b = staged();
+  EXPECT_FALSE(switched(a + 1000, b));
+  EXPECT_FALSE(switched(a, b + 1000));
+  EXPECT_FALSE(switched(b, a));
+  const std::int64_t c = staged("C");  // somebody else's
+  EXPECT_FALSE(switched(a, b));
+  EXPECT_EQ(in_use(), "A");
+  EXPECT_EQ(versions(), (Versions{{"stripe/current", a}, {"stripe/pending", c}}));
+  EXPECT_EQ(credentials()[0].until, std::nullopt);
+  const std::int64_t again = registered("D");  // replaces whatever there was
+  EXPECT_FALSE(switched(a, c));
+  EXPECT_EQ(versions(), (Versions{{"stripe/current", again}}));
+  ASSERT_TRUE(sync(keys().put_credential("resend", "R", kStart)));
+  EXPECT_EQ(versions().size(), 2U);
+}
+
+TEST_P(CredentialContract, AWayBackAndForth) {
+  const std::int64_t a = registered();
+  EXPECT_EQ(back(a), std::nullopt);  // nothing was before
+  const std::int64_t b = staged();
+  ASSERT_TRUE(switched(a, b));
+  const std::int64_t c = staged("C");
+  EXPECT_EQ(back(a), std::nullopt);              // not in use any more
+  EXPECT_EQ(back(b, Millis(50)), std::nullopt);  // over
+  EXPECT_EQ(versions()["stripe/pending"], c);
+  EXPECT_EQ(back(b), a);
+  EXPECT_EQ(in_use(), "A");
+  EXPECT_EQ(versions(), (Versions{{"stripe/current", a}, {"stripe/previous", b}}));
+  EXPECT_EQ(credentials()[0].since, kStart + Millis(10));
+  EXPECT_EQ(credentials()[0].until, std::nullopt);
+  EXPECT_EQ(credentials()[1].until, kStart + Millis(50));  // as before
+  EXPECT_EQ(back(a), b);
+  EXPECT_EQ(in_use(), "B");
+}
+
+TEST_P(CredentialContract, WhatIsOverIsWiped) {
+  const auto wiped = [this](Millis at) {
+    const auto out = sync(keys().wipe_credentials(kStart + at));
+    EXPECT_TRUE(out) << out.error().message();
+    return out.value_or(std::vector<Credential>{});
+  };
+  const std::int64_t a = registered();
+  const std::int64_t b = staged();
+  ASSERT_TRUE(switched(a, b));
+  const std::int64_t c = staged("C");
+  const std::int64_t before = *sync(keys().vault_keys_version());
+  EXPECT_TRUE(wiped(Millis(49)).empty());
+  EXPECT_EQ(*sync(keys().vault_keys_version()), before);
+  const auto first = wiped(Millis(50));
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_EQ(first[0].version, a);
+  EXPECT_EQ(first[0].state, CredentialState::previous);
+  EXPECT_EQ(first[0].sealed, "");
+  EXPECT_TRUE(wiped(Millis(50)).empty());  // told once
+  EXPECT_GT(*sync(keys().vault_keys_version()), before);
+  EXPECT_EQ(back(b), std::nullopt);
+  ASSERT_EQ(wiped(Millis(90)).size(), 1U);
+  EXPECT_FALSE(switched(b, c));
+  EXPECT_EQ(versions(), (Versions{{"stripe/current", b}}));
+}
+
+TEST_P(CredentialContract, WhatIsPendingCanBeDropped) {
+  const std::int64_t a = registered();
+  const std::int64_t b = staged();
+  const auto drop = [this](std::int64_t version) {
+    return sync(keys().drop_credential("stripe", version)).value_or(false);
+  };
+  EXPECT_FALSE(drop(a));
+  EXPECT_TRUE(drop(b));
+  EXPECT_FALSE(drop(b));
+  EXPECT_EQ(versions(), (Versions{{"stripe/current", a}}));
+  EXPECT_NE(staged("B"), b);  // a version is one for ever
+}
+
+TEST_P(CredentialContract, OfManyAtOnceOneWins) {
+  const std::int64_t a = registered();
+  std::atomic<int> won{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      const std::int64_t mine = staged();
+      if (switched(a, mine)) ++won;
+    });
+  }
+  for (auto& t : threads) t.join();
+  EXPECT_LE(won.load(), 1);  // none, when each took the place of what another had staged
+  EXPECT_EQ(versions().count("stripe/current"), 1U);
+  if (won.load() == 0) {
+    EXPECT_EQ(in_use(), "A");
+    ASSERT_TRUE(switched(a, versions()["stripe/pending"]));
+  }
+  EXPECT_EQ(in_use(), "B");
+  EXPECT_EQ(versions()["stripe/previous"], a);
+}
+
 TEST_P(VaultKeyContract, ThreadsThatAddTheSameIdAgreeOnOne) {
   std::atomic<int> added{0};
   std::vector<std::thread> threads;

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "octroi/ledger/credentials.h"
 #include "octroi/ledger/store.h"
 
 namespace octroi::ledger {
@@ -74,14 +75,38 @@ class VaultKeys {
                                                                    VaultKeyState state,
                                                                    UnixMillis now) = 0;
   /// Adds `fresh`, ends the key `old` at `old_ends` at the latest, and puts the keys below `old`
-  /// below `fresh`, which has the state of `old`, in one step. False, and nothing written, when `old` is revoked or unknown, or
-  /// the new id is taken. Nothing is widened where `fresh` is no wider than `old`.
+  /// below `fresh`, which has the state of `old`, in one step. False, and nothing written, when
+  /// `old` is revoked or unknown, or the new id is taken. Nothing is widened where `fresh` is no
+  /// wider than `old`.
   virtual Task<Result<bool>> rotate_vault_key(VaultKey fresh, std::string old,
                                               UnixMillis old_ends) = 0;
-  /// A vendor's real key, sealed; replaces the one before.
+  // --- the real keys of vendors; credentials.h
+  /// A vendor's real key, sealed; replaces whatever there was.
   virtual Task<Result<>> put_credential(std::string vendor, std::string sealed_base64,
                                         UnixMillis now) = 0;
+  /// The current one.
   virtual Task<Result<std::optional<std::string>>> find_credential(std::string vendor) = 0;
+  /// All there are, by vendor and version.
+  virtual Task<Result<std::vector<Credential>>> list_credentials() = 0;
+  /// Puts a pending one beside the current one, in the place of an earlier pending one; its
+  /// version, or nothing when the vendor has no current one. It is wiped at `until`.
+  virtual Task<Result<std::optional<std::int64_t>>> stage_credential(std::string vendor,
+                                                                     std::string sealed_base64,
+                                                                     UnixMillis now,
+                                                                     UnixMillis until) = 0;
+  /// In one step. False, and nothing changed, when the current or the pending version is another
+  /// one. What was previous before goes.
+  virtual Task<Result<bool>> switch_credential(CredentialSwitch wanted) = 0;
+  /// The previous one becomes current and the current one, which must be `from`, previous until the
+  /// moment that was the other's; what is pending goes. The version that is current now; nothing,
+  /// and nothing changed, when `from` is not current or nothing previous is left at `now`.
+  virtual Task<Result<std::optional<std::int64_t>>> roll_back_credential(std::string vendor,
+                                                                         std::int64_t from,
+                                                                         UnixMillis now) = 0;
+  /// Wipes what is pending, when it is this version.
+  virtual Task<Result<bool>> drop_credential(std::string vendor, std::int64_t version) = 0;
+  /// Wipes what is over at `now`: each is told to one caller, without what was sealed.
+  virtual Task<Result<std::vector<Credential>>> wipe_credentials(UnixMillis now) = 0;
 };
 
 }  // namespace octroi::ledger

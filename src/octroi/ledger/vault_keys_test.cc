@@ -21,6 +21,11 @@ INSTANTIATE_TEST_SUITE_P(Memory, VaultKeyContract,
                              "memory", [] { return std::make_unique<MemoryFixture>(); }}),
                          store_name);
 
+INSTANTIATE_TEST_SUITE_P(Memory, CredentialContract,
+                         testing::Values(StoreUnderTest{
+                             "memory", [] { return std::make_unique<MemoryFixture>(); }}),
+                         store_name);
+
 TEST(MemoryVaultKeys, NothingHappensWhileItCannotBeWritten) {
   MemoryStore store;
   store.set_unavailable(true);

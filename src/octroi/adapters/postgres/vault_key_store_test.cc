@@ -11,6 +11,7 @@ const StoreUnderTest kPostgres{"postgres",
                                [] { return std::make_unique<postgres::PostgresFixture>(); }};
 
 INSTANTIATE_TEST_SUITE_P(Postgres, VaultKeyContract, testing::Values(kPostgres), store_name);
+INSTANTIATE_TEST_SUITE_P(Postgres, CredentialContract, testing::Values(kPostgres), store_name);
 
 }  // namespace
 }  // namespace octroi::ledger

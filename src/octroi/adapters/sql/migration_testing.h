@@ -82,6 +82,11 @@ inline Result<> populate_governance(Connection& db, std::int64_t version) {
              " 1, 2)",
              ByteView(hash)));
   OCTROI_CHECK(db.run("UPDATE vault_key_list SET version = 1"));
+  OCTROI_CHECK(version < 15 ? db.run("INSERT INTO vault_credentials (vendor, sealed, updated_at)"
+                                     " VALUES ('stripe', 'c2VhbGVk', 7)")
+                            : db.run("INSERT INTO vault_credential_versions (vendor, version,"
+                                     " state, sealed, account, since)"
+                                     " VALUES ('stripe', 1, 'current', 'c2VhbGVk', '', 7)"));
   if (version < 12) return {};
   OCTROI_CHECK(
       db.run("INSERT INTO approvals (id, request, body, key_id, vendor, operation, method, path,"
@@ -107,6 +112,14 @@ inline void expect_governance(ledger::Store& store, std::int64_t version) {
     EXPECT_EQ(keys->keys[0].agent, "helper");
     EXPECT_EQ(keys->keys[0].parent, "");
     EXPECT_FALSE(keys->keys[0].canary);
+  }
+  const auto credentials = sync(store.vault_keys()->list_credentials());
+  ASSERT_TRUE(credentials) << credentials.error().message();
+  ASSERT_EQ(credentials->size(), version >= 11 ? 1U : 0U);
+  if (version >= 11) {
+    EXPECT_EQ((*credentials)[0].sealed, "c2VhbGVk");
+    EXPECT_EQ((*credentials)[0].state, CredentialState::current);
+    EXPECT_EQ((*credentials)[0].since, UnixMillis{7});
   }
   const auto tickets = sync(store.approvals()->list_approvals(ApprovalState::pending, 10));
   ASSERT_TRUE(tickets) << tickets.error().message();

@@ -142,32 +142,14 @@ Result<bool> rotate_vault_key(Connection& db, const VaultKey& fresh, std::string
              old, old_ends.value));
   if (db.changes() == 0) return false;  // what was added is undone
   // Somebody may have paused it since the new one was made up.
-  OCTROI_CHECK(db.run("UPDATE vault_keys SET state = (SELECT o.state FROM vault_keys o"
-                      " WHERE o.id = ?2) WHERE id = ?1",
-                      std::string_view(fresh.id), old));
+  OCTROI_CHECK(
+      db.run("UPDATE vault_keys SET state = (SELECT o.state FROM vault_keys o"
+             " WHERE o.id = ?2) WHERE id = ?1",
+             std::string_view(fresh.id), old));
   OCTROI_CHECK(db.run("UPDATE vault_keys SET parent = ?1 WHERE parent = ?2 AND parent <> ''",
                       std::string_view(fresh.id), old));
   OCTROI_CHECK(all.keep());
   return true;
-}
-
-Result<> put_credential(Connection& db, std::string_view vendor, std::string_view sealed,
-                        UnixMillis now) {
-  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
-  OCTROI_CHECK(next_version(db));
-  OCTROI_CHECK(
-      db.run("INSERT INTO vault_credentials (vendor, sealed, updated_at)"
-             " VALUES (?, ?, ?) ON CONFLICT (vendor) DO UPDATE SET"
-             " sealed = excluded.sealed, updated_at = excluded.updated_at",
-             vendor, sealed, now.value));
-  return all.keep();
-}
-
-Result<std::optional<std::string>> find_credential(Connection& db, std::string_view vendor) {
-  OCTROI_TRY(Query q, db.query("SELECT sealed FROM vault_credentials WHERE vendor = ?", vendor));
-  OCTROI_TRY(const bool row, q.step());
-  if (!row) return std::optional<std::string>{};
-  return std::optional<std::string>(q.text(0));
 }
 
 }  // namespace octroi::sql

@@ -20,9 +20,4 @@ namespace octroi::sql {
     UnixMillis now);
 [[nodiscard]] Result<bool> rotate_vault_key(Connection& db, const ledger::VaultKey& fresh,
                                             std::string_view old, UnixMillis old_ends);
-[[nodiscard]] Result<> put_credential(Connection& db, std::string_view vendor,
-                                      std::string_view sealed, UnixMillis now);
-[[nodiscard]] Result<std::optional<std::string>> find_credential(Connection& db,
-                                                                 std::string_view vendor);
-
 }  // namespace octroi::sql

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "octroi/adapters/sql/credential_operations.h"
 #include "octroi/adapters/sql/store.h"
 #include "octroi/adapters/sql/vault_key_operations.h"
 
@@ -57,6 +58,46 @@ Task<Result<>> SqlVaultKeys::put_credential(std::string vendor, std::string seal
 Task<Result<std::optional<std::string>>> SqlVaultKeys::find_credential(std::string vendor) {
   return lanes_.reader().call<std::optional<std::string>>(
       0, [v = std::move(vendor)](Connection& db) { return sql::find_credential(db, v); });
+}
+
+Task<Result<std::vector<Credential>>> SqlVaultKeys::list_credentials() {
+  return lanes_.reader().call<std::vector<Credential>>(
+      0, [](Connection& db) { return sql::list_credentials(db); });
+}
+
+Task<Result<std::optional<std::int64_t>>> SqlVaultKeys::stage_credential(std::string vendor,
+                                                                         std::string sealed_base64,
+                                                                         UnixMillis now,
+                                                                         UnixMillis until) {
+  return lanes_.writer(kKey).call<std::optional<std::int64_t>>(
+      kKey, [v = std::move(vendor), s = std::move(sealed_base64), now, until](Connection& db) {
+        return sql::stage_credential(db, v, s, now, until);
+      });
+}
+
+Task<Result<bool>> SqlVaultKeys::switch_credential(CredentialSwitch wanted) {
+  return lanes_.writer(kKey).call<bool>(
+      kKey, [w = std::move(wanted)](Connection& db) { return sql::switch_credential(db, w); });
+}
+
+Task<Result<std::optional<std::int64_t>>> SqlVaultKeys::roll_back_credential(std::string vendor,
+                                                                             std::int64_t from,
+                                                                             UnixMillis now) {
+  return lanes_.writer(kKey).call<std::optional<std::int64_t>>(
+      kKey, [v = std::move(vendor), from, now](Connection& db) {
+        return sql::roll_back_credential(db, v, from, now);
+      });
+}
+
+Task<Result<bool>> SqlVaultKeys::drop_credential(std::string vendor, std::int64_t version) {
+  return lanes_.writer(kKey).call<bool>(kKey, [v = std::move(vendor), version](Connection& db) {
+    return sql::drop_credential(db, v, version);
+  });
+}
+
+Task<Result<std::vector<Credential>>> SqlVaultKeys::wipe_credentials(UnixMillis now) {
+  return lanes_.writer(kKey).call<std::vector<Credential>>(
+      kKey, [now](Connection& db) { return sql::wipe_credentials(db, now); });
 }
 
 }  // namespace octroi::sql

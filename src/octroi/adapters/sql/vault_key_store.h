@@ -29,6 +29,17 @@ class SqlVaultKeys final : public ledger::VaultKeys {
   Task<Result<>> put_credential(std::string vendor, std::string sealed_base64,
                                 UnixMillis now) override;
   Task<Result<std::optional<std::string>>> find_credential(std::string vendor) override;
+  Task<Result<std::vector<ledger::Credential>>> list_credentials() override;
+  Task<Result<std::optional<std::int64_t>>> stage_credential(std::string vendor,
+                                                             std::string sealed_base64,
+                                                             UnixMillis now,
+                                                             UnixMillis until) override;
+  Task<Result<bool>> switch_credential(ledger::CredentialSwitch wanted) override;
+  Task<Result<std::optional<std::int64_t>>> roll_back_credential(std::string vendor,
+                                                                 std::int64_t from,
+                                                                 UnixMillis now) override;
+  Task<Result<bool>> drop_credential(std::string vendor, std::int64_t version) override;
+  Task<Result<std::vector<ledger::Credential>>> wipe_credentials(UnixMillis now) override;
 
  private:
   Lanes& lanes_;

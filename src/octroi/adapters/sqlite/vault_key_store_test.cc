@@ -10,6 +10,7 @@ namespace {
 const StoreUnderTest kSqlite{"sqlite", [] { return std::make_unique<sqlite::SqliteFixture>(); }};
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, VaultKeyContract, testing::Values(kSqlite), store_name);
+INSTANTIATE_TEST_SUITE_P(Sqlite, CredentialContract, testing::Values(kSqlite), store_name);
 
 }  // namespace
 }  // namespace octroi::ledger
