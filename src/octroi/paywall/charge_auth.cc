@@ -206,29 +206,10 @@ Task<Result<Offer>> ChargeIntent::offer(const RequestContext& context) {
       request.network = std::string(lightning::to_string(*network));
     }
   }
-  const UnixMillis expires = std::min(challenges_.end_of(context), invoice.expires);
   auto encoded = mpp::lightning::format_charge_request(request);
-  if (!encoded) {
-    shared_.invoices.give_back(std::move(invoice));
-    co_return fail(std::move(encoded).error());
-  }
-  auto offer = challenges_.issue(context, Intent::charge, std::move(*encoded), expires);
-  if (!offer) {
-    shared_.invoices.give_back(std::move(invoice));
-    co_return fail(std::move(offer).error());
-  }
-  offer->hash = invoice.hash;
-  ledger::TransactionRecord row;
-  row.hash = invoice.hash;
-  row.service = context.service.settings.name.str();
-  row.scheme = ledger::Scheme::mpp_charge;
-  row.amount = to_msat(amount);
-  row.challenge_id = offer->challenge_id;
-  row.request_id = context.request_id;
-  row.created = context.now;
-  row.expires = expires;
-  shared_.transactions.handed_out(std::move(row));
-  co_return offer;
+  co_return challenges_.offer(
+      shared_, context, Intent::charge,
+      {std::move(invoice), std::move(encoded), to_msat(amount), ledger::Scheme::mpp_charge});
 }
 
 /// Nothing is asked of the node and nothing is written: there is no invoice.

@@ -81,6 +81,30 @@ Result<Offer> ChallengeMaker::issue(const RequestContext& context, Intent intent
   return offer;
 }
 
+Result<Offer> ChallengeMaker::offer(Shared& shared, const RequestContext& context, Intent intent,
+                                    Priced priced) const {
+  lightning::Invoice& invoice = priced.invoice;
+  const UnixMillis expires = std::min(end_of(context), invoice.expires);
+  Result<Offer> offer = priced.request ? issue(context, intent, *std::move(priced.request), expires)
+                                       : Result<Offer>(fail(std::move(priced.request).error()));
+  if (!offer) {
+    shared.invoices.give_back(std::move(invoice));
+    return offer;
+  }
+  offer->hash = invoice.hash;
+  ledger::TransactionRecord row;
+  row.hash = invoice.hash;
+  row.service = context.service.settings.name.str();
+  row.scheme = priced.scheme;
+  row.amount = priced.amount;
+  row.challenge_id = offer->challenge_id;
+  row.request_id = context.request_id;
+  row.created = context.now;
+  row.expires = expires;
+  shared.transactions.handed_out(std::move(row));
+  return offer;
+}
+
 std::optional<ChallengeMaker::Known> ChallengeMaker::recognise(const RequestContext& context,
                                                                Intent intent,
                                                                const mpp::Challenge& echoed) const {

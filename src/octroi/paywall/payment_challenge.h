@@ -18,6 +18,7 @@
 #include "octroi/mpp/challenge.h"
 #include "octroi/mpp/ids.h"
 #include "octroi/paywall/authenticator.h"
+#include "octroi/paywall/shared.h"
 
 namespace octroi::paywall {
 
@@ -29,6 +30,16 @@ class ChallengeMaker {
   /// The challenge over `request`, bound to the place that it is for.
   [[nodiscard]] Result<Offer> issue(const RequestContext& context, Intent intent,
                                     std::string request, UnixMillis expires) const;
+  /// The same over what is to be paid by an invoice, which stands in the books as handed out then.
+  /// On an error it has gone back.
+  struct Priced {
+    lightning::Invoice invoice;
+    Result<std::string> request;
+    Msat amount;
+    ledger::Scheme scheme;
+  };
+  [[nodiscard]] Result<Offer> offer(Shared& shared, const RequestContext& context, Intent intent,
+                                    Priced priced) const;
   /// The echoed challenge as we issued it here, put together again from what we know and not from
   /// what came back; nothing when we did not. `key` is the one of the ring that fits.
   struct Known {

@@ -272,26 +272,10 @@ Task<Result<Offer>> SessionIntent::offer(const RequestContext& context) {
   request.payment_hash = invoice.hash;
   request.deposit_amount = deposit;
   request.idle_timeout = std::chrono::ceil<Seconds>(settings.idle_timeout);
-  const UnixMillis expires = std::min(challenges_.end_of(context), invoice.expires);
   auto encoded = mpp::lightning::format_session_request(request);
-  Result<Offer> offer = fail(Errc::no_offer);
-  if (encoded) offer = challenges_.issue(context, Intent::session, std::move(*encoded), expires);
-  if (!offer) {
-    shared_.invoices.give_back(std::move(invoice));
-    co_return encoded ? std::move(offer) : Result<Offer>(fail(std::move(encoded).error()));
-  }
-  offer->hash = invoice.hash;
-  ledger::TransactionRecord row;
-  row.hash = invoice.hash;
-  row.service = context.service.settings.name.str();
-  row.scheme = ledger::Scheme::mpp_session;
-  row.amount = to_msat(deposit);
-  row.challenge_id = offer->challenge_id;
-  row.request_id = context.request_id;
-  row.created = context.now;
-  row.expires = expires;
-  shared_.transactions.handed_out(std::move(row));
-  co_return offer;
+  co_return challenges_.offer(
+      shared_, context, Intent::session,
+      {std::move(invoice), std::move(encoded), to_msat(deposit), ledger::Scheme::mpp_session});
 }
 
 }  // namespace octroi::paywall
