@@ -195,8 +195,8 @@ Task<void> print_ca(Call* call) {
     tell(call, authority.error());
   } else if (*authority == nullptr) {
     tell(call, Error(VaultKeyErrc::no_vault,
-                     "this vault has no authority: set vault.proxy.ca_file and vault.key_file, and "
-                     "leave vault.proxy.enabled on"));
+                     "this vault has no authority: set vault.proxy.ca_file and a key of sealing, "
+                     "and leave vault.proxy.enabled on"));
   } else {
     std::fputs((*authority)->certificate_pem().c_str(), stdout);
   }

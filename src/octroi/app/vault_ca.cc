@@ -29,9 +29,9 @@ Result<std::string> make_text(const CredentialSeal& seal, UnixMillis now) {
 Result<std::shared_ptr<const net::TlsAuthority>> open_vault_ca(const vault::VaultSettings& settings,
                                                                UnixMillis now) {
   const std::string& path = settings.proxy.ca_file;
-  if (!settings.proxy.enabled || path.empty() || settings.key_file.empty())
+  if (!settings.proxy.enabled || path.empty() || !has_seal(settings))
     return std::shared_ptr<const net::TlsAuthority>();
-  OCTROI_TRY(const auto seal, CredentialSeal::open(settings.key_file));
+  OCTROI_TRY(const auto seal, CredentialSeal::open(settings));
   OCTROI_TRY(std::string fresh, make_text(seal, now));
   OCTROI_TRY(const Secret text, load_or_create_secret_file(path, {64, 16 * 1024}, [&] {
                return Secret::take(std::move(fresh));
@@ -48,8 +48,10 @@ Result<std::shared_ptr<const net::TlsAuthority>> open_vault_ca(const vault::Vaul
   while (sealed.ends_with('\n')) sealed.remove_suffix(1);
   auto opened = seal.unseal(std::string(sealed), kSealedFor);
   if (!opened)
-    return fail(VaultKeyErrc::bad_key_file,
-                path + ": its key was sealed with another vault.key_file; copy that one, too");
+    return fail(
+        VaultKeyErrc::bad_key_file,
+        path +
+            ": its key was sealed with another key than the one of this vault; copy that one, too");
   auto authority = net::TlsAuthority::open(all.substr(0, key), *opened);
   if (!authority) return fail(std::move(authority).error().within(path));
   if ((*authority)->valid_until() - now < kWarnBefore)

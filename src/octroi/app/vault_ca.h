@@ -2,7 +2,7 @@
 // PEM, and its key, sealed like a registered credential.
 //
 // File     `vault.proxy.ca_file`, 0600, made on the first use. Replicas share one by copying it,
-//          with `vault.key_file`.
+//          with the vault's key of sealing.
 // Errors   VaultKeyErrc::bad_key_file; FileErrc.   Thread: blocking; not on a worker's loop.
 #pragma once
 

@@ -3,29 +3,11 @@
 #include <algorithm>
 
 #include "octroi/audit/journal.h"
-#include "octroi/base/file.h"
 #include "octroi/config/units.h"
-#include "octroi/crypto/hash.h"
 #include "octroi/json/writer.h"
 #include "octroi/vault/pack.h"
 
 namespace octroi::app {
-
-ErrorInfo error_info(VaultKeyErrc e) {
-  switch (e) {
-    case VaultKeyErrc::bad_request:
-      return {"vault.bad-request", ErrorKind::invalid};
-    case VaultKeyErrc::no_vault:
-      return {"vault.not-configured", ErrorKind::invalid};
-    case VaultKeyErrc::not_found:
-      return {"vault.no-such-key", ErrorKind::not_found};
-    case VaultKeyErrc::conflict:
-      return {"vault.conflict", ErrorKind::conflict};
-    case VaultKeyErrc::bad_key_file:
-      return {"vault.bad-key-file", ErrorKind::invalid};
-  }
-  return {"vault.unknown", ErrorKind::internal};
-}
 
 namespace {
 
@@ -80,16 +62,16 @@ void write_key(json::Writer& w, const ledger::VaultKey& k) {
   w.end_object();
 }
 
-/// What is told once.
 /// Keys that sign have a secret that is derived, not drawn.
-Result<> give_signing(vault::IssuedKey& issued, vault::KeyShape shape,
-                      const std::string& key_file) {
-  if (shape != vault::KeyShape::aws) return {};
-  OCTROI_TRY(const Secret master, signer_master(key_file));
-  issued.signing = vault::signer_secret(master, issued.record.id);
-  return {};
+Task<Result<>> give_signing(vault::IssuedKey* issued, vault::KeyShape shape, ledger::Store* store,
+                            const vault::VaultSettings* settings) {
+  if (shape != vault::KeyShape::aws) co_return Result<>{};
+  OCTROI_CO_TRY(const Secret master, co_await signer_master(*store, *settings));
+  issued->signing = vault::signer_secret(master, issued->record.id);
+  co_return Result<>{};
 }
 
+/// What is told once.
 std::string issued_json(const vault::IssuedKey& issued, vault::KeyShape shape,
                         std::string_view replaces) {
   const Secret text = issued.text(shape);
@@ -145,8 +127,6 @@ Task<Result<>> fit_below(ledger::VaultKeys* keys, KeyRequest* request) {
                    fmt::format("parent: keys stand at most {} below another", vault::kDeepest));
   co_return Result<>{};
 }
-
-std::string associated(const std::string& vendor) { return "octroi vault credential\n" + vendor; }
 
 }  // namespace
 
@@ -223,7 +203,7 @@ Task<Result<std::string>> issue_key(ledger::Store& store, const vault::VaultSett
   OCTROI_CO_TRY(const vault::KeyShape shape, shape_of(request.shape, *vendor));
 
   vault::IssuedKey issued = vault::issue_key(!request.test, system_random());
-  OCTROI_CO_CHECK(give_signing(issued, shape, settings.key_file));
+  OCTROI_CO_CHECK(co_await give_signing(&issued, shape, &store, &settings));
   ledger::VaultKey& k = issued.record;
   k.vendor = request.vendor;
   k.policy = request.policy;
@@ -287,7 +267,7 @@ Task<Result<std::string>> rotate_key(ledger::Store& store, const vault::VaultSet
   OCTROI_CO_TRY(const vault::KeyShape shape, shape_of(request.shape, *vendor));
 
   vault::IssuedKey issued = vault::issue_key(old->live, system_random());
-  OCTROI_CO_CHECK(give_signing(issued, shape, settings.key_file));
+  OCTROI_CO_CHECK(co_await give_signing(&issued, shape, &store, &settings));
   ledger::VaultKey fresh = *old;
   fresh.id = issued.record.id;
   fresh.pair_id = issued.record.pair_id;
@@ -345,56 +325,6 @@ std::string changed_json(const std::vector<std::string>& ids, ledger::VaultKeySt
   }
   w.field(at, to_rfc3339(now)).end_object();
   return std::move(w).take();
-}
-
-namespace {
-Result<Secret> read_key_file(const std::string& key_file) {
-  if (key_file.empty())
-    return fail(VaultKeyErrc::bad_key_file,
-                "vault.key_file: name the file of the key that credentials are sealed with");
-  OCTROI_TRY(const Secret text, load_or_create_secret_file(key_file, {64, 65}, [] {
-               const Secret raw = system_random().secret(crypto::kAeadKeySize);
-               return Secret::take(to_hex(raw.reveal()));
-             }));
-  std::string_view hex = text.reveal_text();
-  if (hex.ends_with('\n')) hex.remove_suffix(1);
-  auto raw = from_hex(hex);
-  if (!raw || raw->size() != crypto::kAeadKeySize)
-    return fail(VaultKeyErrc::bad_key_file, key_file + ": must hold 64 hexadecimal digits");
-  return Secret::take(std::move(*raw));
-}
-}  // namespace
-
-Result<CredentialSeal> CredentialSeal::open(const std::string& key_file) {
-  OCTROI_TRY(Secret raw, read_key_file(key_file));
-  OCTROI_TRY(auto key, crypto::AeadKey::from_secret(std::move(raw)));
-  return CredentialSeal(std::move(key));
-}
-
-Result<Secret> signer_master(const std::string& key_file) {
-  OCTROI_TRY(const Secret raw, read_key_file(key_file));
-  constexpr std::string_view kFor = "octroi vault keys that sign";
-  auto mac = crypto::hmac_sha256(raw.reveal(), as_bytes(kFor));
-  Secret out = Secret::take(Bytes(mac.begin(), mac.end()));
-  secure_wipe(mac.data(), mac.size());
-  return out;
-}
-
-Result<std::string> CredentialSeal::seal(const Secret& real, const std::string& vendor) const {
-  const std::string name = associated(vendor);
-  OCTROI_TRY(const Bytes sealed, key_.seal(real, as_bytes(name), system_random()));
-  return to_base64(sealed);
-}
-
-Result<Secret> CredentialSeal::unseal(const std::string& sealed, const std::string& vendor) const {
-  const std::string name = associated(vendor);
-  const auto raw = from_base64(sealed);
-  if (!raw) return fail(VaultKeyErrc::bad_key_file, "a sealed credential is damaged");
-  auto opened = key_.open(*raw, as_bytes(name));
-  if (!opened)
-    return fail(VaultKeyErrc::bad_key_file,
-                "the credential of " + vendor + " was sealed with another key file");
-  return opened;
 }
 
 Task<Result<>> audit_change(ledger::Store& store, std::string what, std::string key_id,

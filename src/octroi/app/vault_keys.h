@@ -8,8 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "octroi/app/vault_seal.h"
 #include "octroi/base/random.h"
-#include "octroi/crypto/aead.h"
 #include "octroi/json/value.h"
 #include "octroi/ledger/store.h"
 #include "octroi/ledger/vault_keys.h"
@@ -17,15 +17,6 @@
 #include "octroi/vault/settings.h"
 
 namespace octroi::app {
-
-enum class VaultKeyErrc : std::uint8_t {
-  bad_request,   // a field of a request that makes no sense; the message names it
-  no_vault,      // the configuration has no vault section, or the store keeps no keys
-  not_found,     // no such key
-  conflict,      // it is decided, used or over already
-  bad_key_file,  // the key file does not hold what it should
-};
-ErrorInfo error_info(VaultKeyErrc e);
 
 struct KeyRequest {
   std::string vendor, policy, name, server, agent, run;
@@ -59,21 +50,6 @@ Task<Result<std::string>> rotate_key(ledger::Store& store, const vault::VaultSet
 /// {"id","revoked_at"} of one key, {"ids",…} of several.
 [[nodiscard]] std::string changed_json(const std::vector<std::string>& ids,
                                        ledger::VaultKeyState state, UnixMillis now, bool one);
-
-/// Opens and seals credentials; the key file (64 hexadecimal digits, 0600) is made when missing.
-class CredentialSeal {
- public:
-  [[nodiscard]] static Result<CredentialSeal> open(const std::string& key_file);
-  [[nodiscard]] Result<std::string> seal(const Secret& real, const std::string& vendor) const;
-  [[nodiscard]] Result<Secret> unseal(const std::string& sealed, const std::string& vendor) const;
-
- private:
-  explicit CredentialSeal(crypto::AeadKey key) : key_(std::move(key)) {}
-  crypto::AeadKey key_;
-};
-
-/// What secrets of keys that sign are derived from, out of the same file.
-[[nodiscard]] Result<Secret> signer_master(const std::string& key_file);
 
 /// Writes what an administrator did into the audit.
 Task<Result<>> audit_change(ledger::Store& store, std::string what, std::string key_id,

@@ -187,6 +187,8 @@ vault::VendorSettings vendor(const std::string& name, const Value& v) {
   for (const auto& [model, price] : v.at("prices").children)
     out.prices.emplace(model, model_price(price));
   out.timeout = v.at("timeout").duration();
+  if (v.at("verify").given)
+    out.verify = vault::VerifySettings{v.at("verify.method").str(), v.at("verify.path").str()};
   return out;
 }
 
@@ -199,9 +201,37 @@ class VaultCheck {
     for (const auto& [name, v] : vault_.at("vendors").children) check_vendor(name, v);
     for (const auto& [name, v] : vault_.at("policies").children) check_policy(name, v);
     check_rates(vault_.at("rates.usd"));
+    check_seal();
   }
 
  private:
+  /// What credentials are sealed with is said once, and is long enough.
+  void check_seal() {
+    const Value* first = nullptr;
+    std::string name;
+    for (const char* key : {"key_file", "key", "key_passphrase"}) {
+      const Value& v = vault_.at(key);
+      if (!v.given) continue;
+      if (first != nullptr) {
+        c_.error(v, fmt::format("vault.{}", key),
+                 fmt::format("stands beside vault.{}, which names another key of sealing", name),
+                 "keep the one that registered credentials were sealed with");
+      }
+      first = &v;
+      name = key;
+    }
+    check_length("key", 32, "make one with `openssl rand -hex 32`");
+    check_length("key_passphrase", 12, "take several words");
+  }
+
+  void check_length(const std::string& key, std::size_t least, std::string fix) {
+    const Value& v = vault_.at(key);
+    if (!v.valid || v.secret == nullptr || v.secret->size() >= least) return;
+    c_.error(v, "vault." + key,
+             fmt::format("is {} bytes long; at least {} are needed", v.secret->size(), least),
+             std::move(fix));
+  }
+
   void check_vendor(const std::string& name, const Value& v) {
     const std::string path = "vault.vendors." + name;
     const std::string& auth = v.at("auth").str();
@@ -228,6 +258,8 @@ class VaultCheck {
                "give the vendor another name");
     }
     check_lists(path, v);
+    if (const Value& at = v.at("verify.path"); at.has_value() && !at.str().starts_with('/'))
+      c_.error(at, path + ".verify.path", "is not below upstream", "begin it with /");
     std::string pack = v.at("pack").str();
     if (pack.empty()) pack = has_pack(name) ? name : "generic";
     check_vendor_auth(path, v, pack, c_);
@@ -373,22 +405,33 @@ vault::VaultSettings vault_settings(const Value& root) {
   out.reconcile_every = v.at("reconcile.every").duration();
   out.reconcile_grace = v.at("reconcile.grace").duration();
   out.keep_spends = v.at("keep_spends").duration();
+  out.seal_key = v.at("key").secret;
+  out.seal_passphrase = v.at("key_passphrase").secret;
   const auto* store = std::get_if<Url>(&root.at("store").data);
-  if (out.key_file.empty() && store != nullptr && store->scheme == "sqlite")
-    out.key_file = (std::filesystem::path(store->path).parent_path() / "vault.key").string();
+  const std::filesystem::path beside_store =
+      store != nullptr && store->scheme == "sqlite"
+          ? std::filesystem::path(store->path).parent_path()
+          : std::filesystem::path();
+  const bool has_key = v.at("key").given || v.at("key_passphrase").given;
+  if (out.key_file.empty() && !has_key && !beside_store.empty())
+    out.key_file = (beside_store / "vault.key").string();
   out.approvals.wait = v.at("approvals.wait").duration();
   out.approvals.expires = v.at("approvals.expires").duration();
   if (v.at("webhook").given) {
     out.webhook.url = v.at("webhook.url").text;
     out.webhook.secret = v.at("webhook.secret").secret;
     out.webhook.allow_private = v.at("webhook.private").flag();
+    out.webhook.events = v.at("webhook.events").strings();
   }
   out.proxy.enabled = v.at("proxy.enabled").flag();
   out.proxy.tunnels_others = v.at("proxy.others").str() == "tunnel";
   out.proxy.ca_file = v.at("proxy.ca_file").str();
-  if (out.proxy.ca_file.empty() && !out.key_file.empty())
+  if (out.proxy.ca_file.empty() && !out.key_file.empty()) {
     out.proxy.ca_file =
         (std::filesystem::path(out.key_file).parent_path() / "vault-ca.pem").string();
+  } else if (out.proxy.ca_file.empty() && !beside_store.empty()) {
+    out.proxy.ca_file = (beside_store / "vault-ca.pem").string();
+  }
   if (v.at("rates").given) {
     out.rates_as_of = v.at("rates.as_of").time();
     out.rates_max_age = v.at("rates.max_age").duration();

@@ -239,6 +239,21 @@ std::vector<Field> vendor_fields() {
        .doc = "The MCP server of a vendor whose tools octroi knows (`pack: stripe`).",
        .derived = "`https://mcp.stripe.com` where `upstream` is Stripe's own API",
        .choices = {"https", "http"}},
+      {.key = "verify",
+       .type = Type::section,
+       .doc = "The question that `octroi vault rotate` tries a new key with, where the pack knows "
+              "none, or the key may not ask what the pack asks.",
+       .fields =
+           {{.key = "method",
+             .type = Type::choice,
+             .doc = "Its method.",
+             .fallback = "GET",
+             .choices = {"GET", "HEAD"}},
+            {.key = "path",
+             .type = Type::text,
+             .doc = "Its path below `upstream`: something harmless that every good key may read.",
+             .required = true}},
+       .optional = true},
   };
 }
 
@@ -385,7 +400,7 @@ Field proxy_field() {
                   .type = Type::path,
                   .doc = "The authority whose certificates answer for vendors' hosts; made on the "
                          "first use. `octroi vault ca` shows what clients have to trust.",
-                  .derived = "`vault-ca.pem` beside `key_file`",
+                  .derived = "`vault-ca.pem` beside `key_file` or the store",
                   .restart = true}},
   };
 }
@@ -423,6 +438,13 @@ Field webhook_field() {
                       .type = Type::secret,
                       .doc = "What signs each message (HMAC-SHA256).",
                       .required = true},
+                     {.key = "events",
+                      .type = Type::list,
+                      .doc = "What it is told: see vault.md.",
+                      .fallback = "approval.asked, alarm.canary, alarm.real_key",
+                      .choices = {"approval.asked", "alarm.canary", "alarm.real_key", "key.revoked",
+                                  "key.paused", "cap.reached", "spend.unknown"},
+                      .item = Type::choice},
                      {.key = "private",
                       .type = Type::boolean,
                       .doc = "Whether it may be an address of this machine or its network.",
@@ -471,6 +493,14 @@ Field vault_section() {
                   .type = Type::path,
                   .doc = "Key of what `octroi vault register` seals; made on the first use.",
                   .derived = "`vault.key` beside the store"},
+                 {.key = "key",
+                  .type = Type::secret,
+                  .doc = "The same key from elsewhere, instead of `key_file`: 32 bytes as hex or "
+                         "base64, or a text of at least 32 characters."},
+                 {.key = "key_passphrase",
+                  .type = Type::secret,
+                  .doc = "Instead of both: a passphrase of at least 12 characters, stretched with "
+                         "Argon2id."},
                  proxy_field(),
                  reconcile_field(),
                  {.key = "keep_spends",

@@ -92,6 +92,13 @@ struct DoorSettings {
   std::string endpoint = "/";  // its path
 };
 
+/// A harmless question that says whether a real key works, where the pack knows none or another one
+/// suits the key better.
+struct VerifySettings {
+  std::string method = "GET";  // or HEAD
+  std::string path;            // below `upstream`, with its query
+};
+
 /// What a language model costs: dollars for a million tokens of each kind.
 struct ModelPriceSettings {
   MicroUsd input;
@@ -123,6 +130,7 @@ struct VendorSettings {
   std::optional<DoorSettings> door;                  // the vendor's own MCP server
   Millis timeout{80'000};                            // of one call
   std::map<std::string, ModelPriceSettings> prices;  // of models, before those of the pack
+  std::optional<VerifySettings> verify;              // before the pack's own question
 };
 
 struct PolicySettings {
@@ -150,6 +158,7 @@ struct WebhookSettings {
   std::string url;                       // empty: nobody
   std::shared_ptr<const Secret> secret;  // signs what is sent
   bool allow_private = false;            // addresses of this machine and its network
+  std::vector<std::string> events;       // types of what is told
 };
 
 struct VaultSettings {
@@ -165,7 +174,10 @@ struct VaultSettings {
   Millis reconcile_grace{15 * 60'000};  // before what a vendor does not show is released
   Millis keep_spends = std::chrono::hours(24 * 400);  // what was settled or released
   std::shared_ptr<const Secret> signer_master;        // of keys that sign; null: there are none
-  std::string key_file;  // of 32 bytes, for sealed credentials; empty: beside the store
+  // What credentials are sealed with is one of these three.
+  std::string key_file;                           // of 32 bytes, made when missing
+  std::shared_ptr<const Secret> seal_key;         // 32 bytes in some form, or a longer text
+  std::shared_ptr<const Secret> seal_passphrase;  // is stretched
   ProxySettings proxy;
   ApprovalSettings approvals;
   WebhookSettings webhook;

@@ -1,0 +1,257 @@
+#include "octroi/app/vault_seal.h"
+
+#include <array>
+#include <charconv>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "octroi/base/file.h"
+#include "octroi/crypto/hash.h"
+#include "octroi/crypto/hkdf.h"
+
+namespace octroi::app {
+
+ErrorInfo error_info(VaultKeyErrc e) {
+  switch (e) {
+    case VaultKeyErrc::bad_request:
+      return {"vault.bad-request", ErrorKind::invalid};
+    case VaultKeyErrc::no_vault:
+      return {"vault.not-configured", ErrorKind::invalid};
+    case VaultKeyErrc::not_found:
+      return {"vault.no-such-key", ErrorKind::not_found};
+    case VaultKeyErrc::conflict:
+      return {"vault.conflict", ErrorKind::conflict};
+    case VaultKeyErrc::bad_key_file:
+      return {"vault.bad-key-file", ErrorKind::invalid};
+  }
+  return {"vault.unknown", ErrorKind::internal};
+}
+
+namespace {
+
+constexpr std::string_view kStretched = "argon2id:";
+// What a text from outside may make this process do.
+constexpr crypto::Argon2Cost kMostCost{.passes = 16, .memory_kib = 512 * 1024};
+
+std::string associated(const std::string& vendor) { return "octroi vault credential\n" + vendor; }
+
+/// The two ways in which a passphrase and a salt give a key.
+struct Stretch {
+  crypto::Argon2Cost cost = kSealCost;
+  Bytes salt;
+};
+
+/// Keys that passphrases have given in this process. It is the same few as long as it runs, and
+/// each takes half a second to find again.
+class StretchedKeys {
+ public:
+  Result<Secret> key(const Secret& passphrase, const Stretch& how) {
+    const std::string name = name_of(passphrase, how);
+    const std::lock_guard lock(guard_);
+    if (const auto it = known_.find(name); it != known_.end()) return it->second.clone();
+    OCTROI_TRY(Secret made, crypto::argon2id(passphrase, how.salt, how.cost));
+    if (known_.size() >= kMost) known_.clear();
+    known_.emplace(name, made.clone());
+    return made;
+  }
+  /// What to seal the next one with: one salt for all that a process seals.
+  Stretch current(const Secret& passphrase) {
+    const std::string name = name_of(passphrase, {});
+    const std::lock_guard lock(guard_);
+    if (current_ != name) {
+      const auto salt = system_random().bytes<crypto::kArgon2SaltSize>();
+      salt_.assign(salt.begin(), salt.end());
+      current_ = name;
+    }
+    return {kSealCost, salt_};
+  }
+
+ private:
+  static constexpr std::size_t kMost = 64;
+  static std::string name_of(const Secret& passphrase, const Stretch& how) {
+    const auto digest = crypto::hmac_sha256(passphrase.reveal(), how.salt);
+    return fmt::format("{} {} {}", how.cost.passes, how.cost.memory_kib, to_hex(digest));
+  }
+
+  std::mutex guard_;
+  std::map<std::string, Secret> known_;
+  std::string current_;
+  Bytes salt_;
+};
+
+StretchedKeys& stretched_keys() {
+  static StretchedKeys keys;
+  return keys;
+}
+
+std::optional<std::uint32_t> number(std::string_view text) {
+  std::uint32_t out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return out;
+}
+
+tl::unexpected<Error> damaged() {
+  return fail(VaultKeyErrc::bad_key_file, "a sealed credential is damaged");
+}
+
+/// "3:65536:<salt>:<sealed>"
+Result<std::pair<Stretch, std::string_view>> read_stretched(std::string_view text) {
+  std::vector<std::string_view> parts;
+  for (std::size_t colon = text.find(':'); colon != std::string_view::npos && parts.size() < 3;
+       colon = text.find(':')) {
+    parts.push_back(text.substr(0, colon));
+    text.remove_prefix(colon + 1);
+  }
+  if (parts.size() != 3) return damaged();
+  const auto passes = number(parts[0]);
+  const auto memory = number(parts[1]);
+  auto salt = from_base64(parts[2]);
+  const bool sane = passes && memory && *passes <= kMostCost.passes &&
+                    *memory <= kMostCost.memory_kib && salt &&
+                    salt->size() == crypto::kArgon2SaltSize;
+  if (!sane) return damaged();
+  return std::pair{Stretch{{*passes, *memory}, *std::move(salt)}, text};
+}
+
+Secret signer_of(const Secret& raw) {
+  constexpr std::string_view kFor = "octroi vault keys that sign";
+  auto mac = crypto::hmac_sha256(raw.reveal(), as_bytes(kFor));
+  Secret out{ByteView(mac)};
+  secure_wipe(mac.data(), mac.size());
+  return out;
+}
+
+Result<Secret> open_with(const crypto::AeadKey& key, std::string_view sealed,
+                         const std::string& vendor) {
+  const auto raw = from_base64(sealed);
+  if (!raw) return damaged();
+  const std::string name = associated(vendor);
+  auto opened = key.open(*raw, as_bytes(name));
+  if (opened) return opened;
+  return fail(VaultKeyErrc::bad_key_file,
+              "the credential of " + vendor +
+                  " was sealed with another key: vault.key_file, "
+                  "vault.key or vault.key_passphrase is not what it was");
+}
+
+}  // namespace
+
+bool has_seal(const vault::VaultSettings& settings) {
+  return !settings.key_file.empty() || settings.seal_key != nullptr ||
+         settings.seal_passphrase != nullptr;
+}
+
+Result<CredentialSeal> CredentialSeal::of_bytes(Secret raw) {
+  CredentialSeal out;
+  out.signer_ = std::make_shared<const Secret>(signer_of(raw));
+  OCTROI_TRY(out.key_, crypto::AeadKey::from_secret(std::move(raw)));
+  return out;
+}
+
+Result<CredentialSeal> CredentialSeal::of_file(const std::string& path, bool make) {
+  OCTROI_TRY(const Secret text,
+             make ? load_or_create_secret_file(path, {64, 65},
+                                               [] {
+                                                 const Secret raw =
+                                                     system_random().secret(crypto::kAeadKeySize);
+                                                 return Secret::take(to_hex(raw.reveal()));
+                                               })
+                  : read_secret_file(path, 65));
+  std::string_view hex = text.reveal_text();
+  if (hex.ends_with('\n')) hex.remove_suffix(1);
+  auto raw = from_hex(hex);
+  if (!raw || raw->size() != crypto::kAeadKeySize)
+    return fail(VaultKeyErrc::bad_key_file, path + ": must hold 64 hexadecimal digits");
+  return of_bytes(Secret::take(std::move(*raw)));
+}
+
+Result<CredentialSeal> CredentialSeal::of_key(const Secret& text) {
+  const std::string_view written = text.reveal_text();
+  std::array readings{from_hex(written), from_base64_any(written)};
+  for (auto& raw : readings) {
+    if (!raw) continue;
+    const bool whole = raw->size() == crypto::kAeadKeySize;
+    Secret bytes = Secret::take(std::move(*raw));
+    if (whole) return of_bytes(std::move(bytes));
+  }
+  if (text.size() < kLeastKeyText)
+    return fail(VaultKeyErrc::bad_key_file,
+                fmt::format("vault.key: needs 32 bytes as hex or base64, or a text of at least {} "
+                            "characters",
+                            kLeastKeyText));
+  constexpr std::string_view kFor = "octroi vault key of sealing";
+  OCTROI_TRY(Secret raw, crypto::hkdf_sha256(text, {}, as_bytes(kFor), crypto::kAeadKeySize));
+  return of_bytes(std::move(raw));
+}
+
+Result<CredentialSeal> CredentialSeal::of_passphrase(std::shared_ptr<const Secret> text) {
+  if (text->size() < kLeastPassphrase)
+    return fail(
+        VaultKeyErrc::bad_key_file,
+        fmt::format("vault.key_passphrase: needs at least {} characters", kLeastPassphrase));
+  CredentialSeal out;
+  out.passphrase_ = std::move(text);
+  return out;
+}
+
+Result<CredentialSeal> CredentialSeal::open(const vault::VaultSettings& settings) {
+  if (settings.seal_passphrase != nullptr) return of_passphrase(settings.seal_passphrase);
+  if (settings.seal_key != nullptr) return of_key(*settings.seal_key);
+  if (settings.key_file.empty())
+    return fail(VaultKeyErrc::bad_key_file,
+                "vault.key_file: name the file of the key that credentials are sealed with, or "
+                "write vault.key or vault.key_passphrase");
+  return of_file(settings.key_file, /*make=*/true);
+}
+
+Result<std::string> CredentialSeal::seal(const Secret& real, const std::string& vendor) const {
+  const std::string name = associated(vendor);
+  if (key_) {
+    OCTROI_TRY(const Bytes sealed, key_->seal(real, as_bytes(name), system_random()));
+    return to_base64(sealed);
+  }
+  const Stretch how = stretched_keys().current(*passphrase_);
+  OCTROI_TRY(Secret raw, stretched_keys().key(*passphrase_, how));
+  OCTROI_TRY(const auto key, crypto::AeadKey::from_secret(std::move(raw)));
+  OCTROI_TRY(const Bytes sealed, key.seal(real, as_bytes(name), system_random()));
+  return fmt::format("{}{}:{}:{}:{}", kStretched, how.cost.passes, how.cost.memory_kib,
+                     to_base64(how.salt), to_base64(sealed));
+}
+
+Result<Secret> CredentialSeal::unseal(const std::string& sealed, const std::string& vendor) const {
+  const bool stretched = sealed.starts_with(kStretched);
+  if (stretched != (passphrase_ != nullptr)) {
+    return fail(VaultKeyErrc::bad_key_file,
+                fmt::format("the credential of {} was sealed with {}", vendor,
+                            stretched ? "a passphrase: write vault.key_passphrase"
+                                      : "a key, not with vault.key_passphrase"));
+  }
+  if (!stretched) return open_with(*key_, sealed, vendor);
+  OCTROI_TRY(const auto read, read_stretched(std::string_view(sealed).substr(kStretched.size())));
+  OCTROI_TRY(Secret raw, stretched_keys().key(*passphrase_, read.first));
+  OCTROI_TRY(const auto key, crypto::AeadKey::from_secret(std::move(raw)));
+  return open_with(key, read.second, vendor);
+}
+
+Task<Result<Secret>> signer_master(ledger::Store& store, const vault::VaultSettings& settings) {
+  OCTROI_CO_TRY(const auto seal, CredentialSeal::open(settings));
+  OCTROI_CO_TRY(const auto kept, co_await store.get_value(kSignerValue));
+  if (kept && !kept->empty()) co_return seal.unseal(*kept, kSignerFor);
+  if (seal.signer_ != nullptr) co_return seal.signer_->clone();
+  // Under a passphrase each text has a salt of its own, so the master is drawn, and kept.
+  OCTROI_CO_TRY(const std::string drawn,
+                seal.seal(system_random().secret(crypto::kAeadKeySize), kSignerFor));
+  OCTROI_CO_TRY(const Secret first,
+                co_await store.get_or_put_secret(kSignerValue, Secret(std::string_view(drawn))));
+  co_return seal.unseal(std::string(first.reveal_text()), kSignerFor);
+}
+
+Result<Secret> signer_master(const std::string& key_file) {
+  OCTROI_TRY(const auto seal, CredentialSeal::open(key_file));
+  return seal.signer_->clone();
+}
+
+}  // namespace octroi::app

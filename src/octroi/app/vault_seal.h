@@ -1,0 +1,84 @@
+// octroi/app/vault_seal.h: seals what the vault keeps: registered real keys, its authority's key,
+// and what the secrets of keys that sign are derived from.
+//
+// Key      one of `vault.key_file` (64 hexadecimal digits, 0600, made when missing), `vault.key`
+// (32
+//          bytes as hex or base64, which are the key, or a longer text, which HKDF makes one of)
+//          and `vault.key_passphrase` (Argon2id).
+// Text     base64 of what octroi/crypto/aead.h makes; under a passphrase behind
+//          "argon2id:<passes>:<KiB>:<salt in base64>:", so that each says how it is opened, on any
+//          replica, also after the costs have changed.
+// Errors   VaultKeyErrc::bad_key_file; FileErrc.
+// Thread   any; a passphrase takes up to a second a salt, once in a process: not a worker's loop.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "octroi/base/secret.h"
+#include "octroi/crypto/aead.h"
+#include "octroi/crypto/kdf.h"
+#include "octroi/ledger/store.h"
+#include "octroi/vault/settings.h"
+
+namespace octroi::app {
+
+enum class VaultKeyErrc : std::uint8_t {
+  bad_request,   // a field of a request that makes no sense; the message names it
+  no_vault,      // the configuration has no vault section, or the store keeps no keys
+  not_found,     // no such key
+  conflict,      // it is decided, used or over already
+  bad_key_file,  // the key of sealing is not what it should be, or another one
+};
+ErrorInfo error_info(VaultKeyErrc e);
+
+/// What a passphrase is stretched with: half a second and 64 MiB, which small machines have as
+/// well.
+inline constexpr crypto::Argon2Cost kSealCost{.passes = 3, .memory_kib = 64 * 1024};
+inline constexpr std::size_t kLeastKeyText = 32;
+inline constexpr std::size_t kLeastPassphrase = 12;
+
+/// Whether the settings name a key of sealing.
+[[nodiscard]] bool has_seal(const vault::VaultSettings& settings);
+
+class CredentialSeal {
+ public:
+  /// Reads the key, or makes its file.
+  [[nodiscard]] static Result<CredentialSeal> open(const vault::VaultSettings& settings);
+  [[nodiscard]] static Result<CredentialSeal> open(const std::string& key_file) {
+    return of_file(key_file, /*make=*/true);
+  }
+  [[nodiscard]] static Result<CredentialSeal> of_key(const Secret& text);
+  [[nodiscard]] static Result<CredentialSeal> of_passphrase(std::shared_ptr<const Secret> text);
+  /// `make`: whether a missing file is made.
+  [[nodiscard]] static Result<CredentialSeal> of_file(const std::string& path, bool make);
+
+  /// `vendor` is authenticated: what was sealed for one opens for no other.
+  [[nodiscard]] Result<std::string> seal(const Secret& real, const std::string& vendor) const;
+  [[nodiscard]] Result<Secret> unseal(const std::string& sealed, const std::string& vendor) const;
+
+ private:
+  friend Result<Secret> signer_master(const std::string& key_file);
+  friend Task<Result<Secret>> signer_master(ledger::Store& store,
+                                            const vault::VaultSettings& settings);
+  CredentialSeal() = default;
+  static Result<CredentialSeal> of_bytes(Secret raw);
+
+  std::optional<crypto::AeadKey> key_;        // or
+  std::shared_ptr<const Secret> passphrase_;  // this
+  std::shared_ptr<const Secret> signer_;      // what a key's own signer master is
+};
+
+/// What secrets of keys that sign are derived from: the same as long as the store lives, also after
+/// `octroi vault rekey`.
+[[nodiscard]] Task<Result<Secret>> signer_master(ledger::Store& store,
+                                                 const vault::VaultSettings& settings);
+
+[[nodiscard]] Result<Secret> signer_master(const std::string& key_file);
+
+/// In the store, sealed for kSignerFor, where the key of sealing alone does not tell it.
+inline constexpr const char* kSignerValue = "vault.signer_master";
+inline constexpr const char* kSignerFor = "\nsigner";
+
+}  // namespace octroi::app
