@@ -76,6 +76,7 @@ Result<> Runtime::run(std::function<Task<void>(const Addresses&)> ready) {
   usage_.reset();
   lightning_.reset();
   replicas_.reset();
+  if (telemetry_) telemetry_->stop(loaded_.config.shutdown_grace);
   return std::move(outcome_);
 }
 
@@ -147,6 +148,7 @@ Task<Result<>> Runtime::boot() {
   if (config.telemetry.access_log != "off" && !config.telemetry.access_log.empty()) {
     OCTROI_CO_TRY(access_, FileAccessLog::open(config.telemetry.access_log, metrics_));
   }
+  OCTROI_CO_TRY(telemetry_, Telemetry::start(config.telemetry, metrics_));
   OCTROI_CO_CHECK(start_refunds());
   OCTROI_CO_CHECK(start_usage());
   shared_ = std::make_unique<paywall::Shared>(paywall::Shared{
@@ -158,6 +160,7 @@ Task<Result<>> Runtime::boot() {
   shared_->state = replicas_->state();
   shared_->fresh = replicas_->fresh();
   shared_->usage = usage_.get();
+  shared_->tracer = tracer_of(telemetry_);
   OCTROI_CO_CHECK(start_workers());
   OCTROI_CO_CHECK(co_await start_vault());
   OCTROI_CO_CHECK(co_await start_admin());

@@ -18,6 +18,7 @@
 #include "octroi/app/price_sources.h"
 #include "octroi/app/replicas.h"
 #include "octroi/app/service_desk.h"
+#include "octroi/app/telemetry.h"
 #include "octroi/app/transaction_writer.h"
 #include "octroi/app/upstreams.h"
 #include "octroi/app/vault_door.h"
@@ -119,6 +120,7 @@ class Runtime {
   paywall::RateLimiter rates_;
   std::unique_ptr<TransactionWriter> transactions_;
   std::unique_ptr<FileAccessLog> access_;
+  std::unique_ptr<Telemetry> telemetry_;       // null: there is no collector
   std::unique_ptr<paywall::Refunds> refunds_;  // also while no service sells sessions any more
   PriceSources prices_{loop_, metrics_};       // of the control loop
   std::unique_ptr<paywall::UsageDesk> usage_;  // also while no service is metered any more

@@ -279,8 +279,8 @@ Task<void> Gate::deliver(Visit& visit, Authenticator* authenticator, const Grant
   auto options = relay_options(passage);
   const auto result = co_await http::relay(
       visit.exchange, upstreams_.client_for(visit.service->settings), std::move(options));
+  if (hop) visit.end_hop(std::move(hop), result);  // while it is known which address it was
   attempt_of(visit).ended(result);
-  if (hop) visit.end_hop(std::move(hop), result);
   if (grant != nullptr && grant->use != Use::token) co_await bill(passage, result);
   if (visit.report) {
     co_await finish_report(visit, visit.report->ended(result.state, fate_of(visit, result)));
