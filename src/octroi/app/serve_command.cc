@@ -3,11 +3,11 @@
 #include <cstdio>
 
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "octroi/app/commands.h"
 #include "octroi/app/context.h"
+#include "octroi/app/hardening.h"
 #include "octroi/app/runtime.h"
 #include "octroi/app/signals.h"
 #include "octroi/app/vault_server.h"
@@ -67,11 +67,12 @@ int serve_command(const Common& common, const ServeOptions& options) {
                  options.only.c_str());
     return kUsage;
   }
-  ::prctl(PR_SET_DUMPABLE, 0);
+  harden_process();
   ::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
   auto loaded = load_config(common);
   if (!loaded) return kUsage;
+  tell_of_unlocked_secrets();
   const std::string file = loaded->config.file;
   if (options.only == "paywall") loaded->config.vault.reset();
   const bool vault_alone =

@@ -1,6 +1,7 @@
 #include "octroi/base/secret.h"
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -9,6 +10,8 @@
 #include <utility>
 
 #include <sys/mman.h>
+
+#include "octroi/base/secret_memory.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -35,6 +38,11 @@ namespace {
 
 [[noreturn]] void out_of_memory() { throw std::bad_alloc(); }
 
+std::atomic<bool>& some_unlocked() {
+  static std::atomic<bool> flag{false};
+  return flag;
+}
+
 #ifdef OCTROI_SECRETS_ON_HEAP
 
 std::uint8_t* allocate(std::size_t size) {
@@ -51,7 +59,7 @@ std::uint8_t* map_guarded(std::size_t size) {
   if (pages == MAP_FAILED) out_of_memory();
   // Both are best effort: RLIMIT_MEMLOCK may be small, and a secret that can be swapped is still
   // better than a program that does not start.
-  (void)mlock(pages, size);
+  if (mlock(pages, size) != 0) some_unlocked().store(true);
   (void)madvise(pages, size, MADV_DONTDUMP);
   return static_cast<std::uint8_t*>(pages);
 }
@@ -130,6 +138,8 @@ void release(std::uint8_t* block, std::size_t size) noexcept {
 #endif
 
 }  // namespace
+
+bool secrets_are_locked() noexcept { return !some_unlocked().load(); }
 
 Secret::Secret(ByteView bytes) : size_(bytes.size()) {
   if (size_ == 0) return;

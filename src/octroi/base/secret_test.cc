@@ -1,11 +1,13 @@
 #include "octroi/base/secret.h"
 
+#include <fstream>
 #include <thread>
 #include <type_traits>
 
 #include <gtest/gtest.h>
 
 #include "octroi/base/random.h"
+#include "octroi/base/secret_memory.h"
 
 namespace octroi {
 namespace {
@@ -110,6 +112,26 @@ TEST(Secret, ManyThreadsMakeAndDropThem) {
     });
   }
   for (auto& thread : threads) thread.join();
+}
+
+TEST(Secret, PagesAreLockedUnlessTheSystemRefuses) {
+  const Secret small{std::string_view("0123456789")};
+  const Secret large{std::string(100'000, 'x')};
+  std::ifstream status("/proc/self/status");
+  long locked_kib = -1;
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmLck:")) locked_kib = std::stol(line.substr(6));
+  }
+  ASSERT_GE(locked_kib, 0);
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  return;  // they lie on the heap, where the sanitizer sees their bounds
+#endif
+#if __has_feature(thread_sanitizer)
+  return;  // it makes mlock do nothing
+#endif
+#endif
+  if (secrets_are_locked()) EXPECT_GE(locked_kib, 100);
 }
 
 TEST(Random, SystemBytesDiffer) {
