@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "octroi/base/log.h"
+#include "octroi/base/percent.h"
 
 namespace octroi {
 
@@ -250,22 +251,6 @@ std::string upper_hex(ByteView bytes) {
   return out;
 }
 
-std::string percent_encoded(std::string_view text) {
-  static constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    if (is_alnum(c) || c == '-' || c == '_' || c == '.' || c == '~') {
-      out += c;
-      continue;
-    }
-    const auto byte = static_cast<std::uint8_t>(c);
-    out += '%';
-    out += kDigits[byte >> 4];
-    out += kDigits[byte & 15];
-  }
-  return out;
-}
-
 /// The characters of base64 that depend on nothing but the secret when `before` other bytes stand
 /// in front of it, as a user name does in Basic credentials.
 std::string base64_core(ByteView secret, std::size_t before, bool url) {
@@ -336,7 +321,7 @@ void Redactor::add_text(std::string_view secret) {
   const ByteView bytes = as_bytes(secret);
   const std::unique_lock lock(impl_->mutex);
   impl_->insert(std::string(secret));
-  impl_->insert(percent_encoded(secret));
+  impl_->insert(percent_encoded(secret, is_unreserved));
   impl_->insert(to_hex(bytes));
   impl_->insert(upper_hex(bytes));
   impl_->insert(to_base64(bytes));

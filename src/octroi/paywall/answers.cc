@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "octroi/base/percent.h"
 #include "octroi/json/writer.h"
 
 namespace octroi::paywall {
@@ -69,22 +70,9 @@ bool plain(std::string_view raw, std::string_view judged) { return raw == judged
 
 /// Encodes what may not stand in a path; the judged path is decoded text.
 std::string encode_path(std::string_view path) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  static constexpr std::string_view kSafe = "-._~!$&'()*+,;=:@/";
-  std::string out;
-  for (const char c : path) {
-    const auto u = static_cast<unsigned char>(c);
-    const bool safe = (u >= 'a' && u <= 'z') || (u >= 'A' && u <= 'Z') || (u >= '0' && u <= '9') ||
-                      kSafe.find(c) != std::string_view::npos;
-    if (safe) {
-      out.push_back(c);
-    } else {
-      out.push_back('%');
-      out.push_back(kHex[u >> 4]);
-      out.push_back(kHex[u & 15]);
-    }
-  }
-  return out;
+  static constexpr std::string_view kSafe = "!$&'()*+,;=:@/";
+  return percent_encoded(
+      path, [](char c) { return is_unreserved(c) || kSafe.find(c) != std::string_view::npos; });
 }
 
 /// Whether decoding alone made the difference: then the client's spelling is kept, because

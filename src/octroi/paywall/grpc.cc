@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "octroi/base/percent.h"
+
 namespace octroi::paywall {
 
 bool is_grpc(const http::Headers& request) {
@@ -96,19 +98,7 @@ int grpc_status_of_reset(std::uint32_t code) {
 }
 
 std::string grpc_message(std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    if (u >= 0x20 && u < 0x7f && c != '%') {
-      out.push_back(c);
-    } else {
-      out.push_back('%');
-      out.push_back(kHex[u >> 4]);
-      out.push_back(kHex[u & 15]);
-    }
-  }
-  return out;
+  return percent_encoded(text, [](char c) { return c >= ' ' && c <= '~' && c != '%'; });
 }
 
 void to_grpc(http::ResponseHead& head, std::string_view message, std::optional<int> status) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "octroi/base/percent.h"
 #include "octroi/json/writer.h"
 #include "octroi/pricing/currency.h"
 
@@ -13,17 +14,8 @@ constexpr std::string_view kEnd = "\r\n";
 
 /// As a request line may have it: the path was decoded before.
 void append_path(std::string& out, std::string_view path) {
-  static constexpr std::string_view kDigits = "0123456789ABCDEF";
-  for (const char c : path) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte > 0x20 && byte < 0x7f && c != '%' && c != '?' && c != '#') {
-      out.push_back(c);
-      continue;
-    }
-    out.push_back('%');
-    out.push_back(kDigits[byte >> 4]);
-    out.push_back(kDigits[byte & 0xf]);
-  }
+  out += percent_encoded(
+      path, [](char c) { return c > ' ' && c <= '~' && c != '%' && c != '?' && c != '#'; });
 }
 
 /// Without what would end a line.

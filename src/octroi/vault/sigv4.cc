@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "octroi/base/bytes.h"
+#include "octroi/base/percent.h"
 #include "octroi/crypto/compare.h"
 
 namespace octroi::vault {
@@ -35,21 +36,8 @@ int hex_digit(char c) {
 
 /// Everything but unreserved characters as escapes; `keep` stays.
 std::string encoded(std::string_view text, std::string_view keep) {
-  static constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool unreserved = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-                            (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_' || c == '~';
-    if (unreserved || keep.find(c) != std::string_view::npos) {
-      out += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    out += '%';
-    out += kDigits[byte >> 4U];
-    out += kDigits[byte & 15U];
-  }
-  return out;
+  return percent_encoded(
+      text, [&](char c) { return is_unreserved(c) || keep.find(c) != std::string_view::npos; });
 }
 
 std::string decoded(std::string_view text, bool plus_is_space) {

@@ -6,6 +6,7 @@
 
 #include "octroi/base/file.h"
 #include "octroi/base/log.h"
+#include "octroi/base/percent.h"
 #include "octroi/json/value.h"
 #include "octroi/net/run_apart.h"
 
@@ -63,28 +64,9 @@ Result<> check_options(const Reference& reference) {
   return {};
 }
 
-/// One segment of a path as a URL has it.
-std::string encoded(std::string_view segment) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : segment) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.' || c == '~';
-    if (plain) {
-      out += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    out += '%';
-    out += kDigits[byte >> 4];
-    out += kDigits[byte & 15];
-  }
-  return out;
-}
-
 std::string encoded_path(const std::vector<std::string>& parts, std::size_t from, std::size_t to) {
   std::string out;
-  for (std::size_t i = from; i < to; ++i) out += "/" + encoded(parts[i]);
+  for (std::size_t i = from; i < to; ++i) out += "/" + percent_encoded(parts[i], is_unreserved);
   return out;
 }
 
