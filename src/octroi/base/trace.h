@@ -1,10 +1,11 @@
 // octroi/base/trace.h: what a request leaves behind for whoever asks where its time went: spans of
 // one trace, in the terms of OpenTelemetry, and the fields by which a trace crosses processes.
 //
-//   if (tracer != nullptr) trace = tracer->begin(traceparent, tracestate);   // null: not recorded
-//   if (trace) { auto out = trace->child(SpanKind::client, "GET"); …;
-//   trace->finish(std::move(out)); } if (trace) { trace->server().set("http.response.status_code",
-//   200); trace->end(); }
+//   auto trace = begin_trace(tracer, request.headers);    // null: it is not recorded
+//   auto out = trace->child(SpanKind::client, "GET");
+//   trace->finish(std::move(out));
+//   trace->server().set("http.response.status_code", 200);
+//   trace->end();
 //
 // Sampling  who comes with a valid traceparent has decided; of the others a share is recorded. What
 //           is not recorded costs no allocation.
