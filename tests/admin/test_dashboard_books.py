@@ -33,6 +33,7 @@ def test_caps_money_in_policies_and_services(make_doors, dashboard, payer):
     assert any(f"key:{key.id}" in r for r in tab.texts("#caps tbody tr"))
     assert tab.do("attributes", selector="#caps meter", name="aria-label")[0] == "18 percent used"
     assert "regtest" in tab.text("#server") and "sim" in tab.text("#server")
+    tab.sees("weather", "#revenue")
     (row,) = [r for r in tab.texts("#revenue tbody tr") if "weather" in r]
     assert "mpp_charge" in row and "10 sat" in row, row
     assert any("all services" in r and "10 sat" in r for r in tab.texts("#revenue tbody tr"))
