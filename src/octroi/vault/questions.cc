@@ -38,40 +38,48 @@ Result<VendorItem> VendorQuestions::read_object(const json::Value& /*answer*/) c
 namespace {
 
 /// The question with what opens the account: the real key, or the token that it was exchanged for.
-Result<http::Request> question(VendorClients& clients, const Vendor& vendor, const Secret& shown,
-                               std::string_view target) {
+Result<http::Request> request_of(VendorClients& clients, const Vendor& vendor, const Secret& shown,
+                                 const Question& asked) {
+  const std::string_view target = asked.target;
   const std::size_t mark = std::min(target.find('?'), target.size());
+  const bool elsewhere = !asked.host.empty();
   Input input;
-  input.method = "GET";
+  input.method = asked.method;
   input.path = target.substr(0, mark);
+  input.body = asked.body;
+  input.content_type = asked.content_type;
+  input.scope = asked.scope;
   OCTROI_TRY(input.query, Form::parse(target.substr(std::min(mark + 1, target.size())),
                                       {.max_fields = 64, .free_names = true}));
   http::RequestHead head;
   head.method = input.method;
+  if (!asked.content_type.empty()) head.headers.set("Content-Type", asked.content_type);
   const ledger::VaultKey nobody;
   const std::string nonce = to_hex(clients.randomness().bytes<16>());
   const VendorPack::Sending sending{head, input, shown, nobody, "", nonce};
   vendor.pack->prepare(sending);
-  head.target = vendor.settings.base_path + input.path;
+  head.target = (elsewhere ? std::string() : vendor.settings.base_path) + input.path;
   if (const std::string text = input.query.text(); !text.empty()) head.target += "?" + text;
-  vendor.pack->sign(sending, vendor.authority, clients.clock().now());
+  vendor.pack->sign(sending, elsewhere ? asked.host : vendor.authority, clients.clock().now());
 
   http::Request request;
+  request.method = input.method;
   request.url.scheme = vendor.settings.scheme;
-  request.url.host = vendor.settings.host;
+  request.url.host = elsewhere ? asked.host : vendor.settings.host;
   request.url.port = vendor.settings.port;
   request.url.target = head.target;
   request.headers = std::move(head.headers);
-  request.headers.set("Accept", "application/json");
+  request.headers.set("Accept", asked.accept);
   request.headers.set("Accept-Encoding", "identity");
+  request.body = std::move(input.body);
   request.protocol = vendor.origin.protocol;
   return request;
 }
 
 }  // namespace
 
-Task<Result<json::Document>> ask(VendorClients* clients, const Vendor* vendor, std::string target,
-                                 AskLimits limits) {
+Task<Result<http::Response>> ask_plainly(VendorClients* clients, const Vendor* vendor,
+                                         Question question, AskLimits limits) {
   const std::string& name = vendor->settings.name;
   if (vendor->real == nullptr)
     co_return fail(Errc::unavailable, fmt::format("{}: no real key is registered", name));
@@ -83,7 +91,7 @@ Task<Result<json::Document>> ask(VendorClients* clients, const Vendor* vendor, s
                                               &clients->randomness(), token ? token->number : 0));
     }
     OCTROI_CO_TRY(auto request,
-                  question(*clients, *vendor, token ? token->text : *vendor->real, target));
+                  request_of(*clients, *vendor, token ? token->text : *vendor->real, question));
     got = co_await clients->client_for(*vendor).fetch(std::move(request), limits.max_body,
                                                       limits.deadline);
     const bool again =
@@ -92,11 +100,20 @@ Task<Result<json::Document>> ask(VendorClients* clients, const Vendor* vendor, s
   }
   // Messages of the layers below may speak of the target, which can hold a key.
   if (!got) co_return fail(Errc::upstream_failed, fmt::format("{} cannot be asked now", name));
-  if (got->status != 200) {
+  co_return std::move(*got);
+}
+
+Task<Result<json::Document>> ask(VendorClients* clients, const Vendor* vendor, std::string target,
+                                 AskLimits limits) {
+  const std::string& name = vendor->settings.name;
+  Question question;
+  question.target = std::move(target);
+  OCTROI_CO_TRY(const auto got, co_await ask_plainly(clients, vendor, std::move(question), limits));
+  if (got.status != 200) {
     co_return fail(Errc::upstream_failed,
-                   fmt::format("{} answered a question with {}", name, got->status));
+                   fmt::format("{} answered a question with {}", name, got.status));
   }
-  auto doc = json::parse(got->body, {64, static_cast<std::size_t>(limits.max_body), false});
+  auto doc = json::parse(got.body, {64, static_cast<std::size_t>(limits.max_body), false});
   if (!doc)
     co_return fail(Errc::upstream_failed, fmt::format("{} answered a question with no JSON", name));
   co_return std::move(*doc);

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "octroi/http/client.h"
 #include "octroi/json/value.h"
 #include "octroi/vault/pack.h"
 
@@ -105,8 +106,22 @@ struct AskLimits {
   std::uint64_t max_body = 1U << 20;
   Millis deadline{10'000};
 };
-/// Asks with the real key, which goes nowhere else: no redirects. Anything but a 200 with JSON is
-/// Errc::upstream_failed; its message names the vendor and the status.
+/// A request of octroi's own.
+struct Question {
+  std::string method = "GET";
+  std::string target;     // below the base path
+  std::string host = {};  // another one of the vendor's than its API's; without a base path
+  std::string body = {};
+  std::string content_type = {};
+  std::string accept = "application/json";
+  Input::Scope scope = {};  // of one that is signed
+};
+/// Asks with the real key, which goes nowhere else: no redirects. An answer of any status; without
+/// one, Errc::upstream_failed, whose message names the vendor.
+Task<Result<http::Response>> ask_plainly(VendorClients* clients, const Vendor* vendor,
+                                         Question question, AskLimits limits);
+/// Asks for JSON. Anything but a 200 with JSON is Errc::upstream_failed; its message names the
+/// vendor and the status.
 Task<Result<json::Document>> ask(VendorClients* clients, const Vendor* vendor, std::string target,
                                  AskLimits limits);
 

@@ -159,11 +159,19 @@ bool Needles::same(char a, char wanted, Case letters) {
 }
 
 void Needles::add_pattern(std::string text, Case letters, std::size_t replacement) {
-  if (patterns_.size() == 64) return;  // as many as first_ can tell apart
-  const std::uint64_t bit = std::uint64_t{1} << patterns_.size();
+  // Two keys of one account have parts in common.
+  for (const Pattern& p : patterns_) {
+    if (p.letters == letters && p.text.reveal_text() == text) {
+      secure_wipe(text.data(), text.size());
+      return;
+    }
+  }
+  const auto number = static_cast<std::uint16_t>(patterns_.size());
   for (unsigned c = 0; c < 256; ++c) {
     const char byte = static_cast<char>(c);
-    if (same(byte, text[0], letters) || is_escape(byte)) first_[c] |= bit;
+    if (!same(byte, text[0], letters) && !is_escape(byte)) continue;
+    begins_[c] = true;
+    first_[c].push_back(number);
   }
   patterns_.push_back({Secret::take(std::move(text)), letters, replacement});
 }
@@ -231,10 +239,8 @@ Needles::Look Needles::match(const Pattern& p, std::string_view text, std::size_
 }
 
 Needles::Look Needles::look(std::string_view text, std::size_t at, bool whole) const {
-  std::uint64_t candidates = first_[static_cast<unsigned char>(text[at])];
   bool perhaps = false;
-  for (std::size_t i = 0; candidates != 0; ++i, candidates >>= 1U) {
-    if ((candidates & 1U) == 0) continue;
+  for (const std::uint16_t i : first_[static_cast<unsigned char>(text[at])]) {
     const Look look = match(patterns_[i], text, at, 0, whole);
     if (look.found == Look::Found::yes) return look;
     perhaps = perhaps || look.found == Look::Found::perhaps;

@@ -43,7 +43,7 @@ class Needles {
   };
   /// Where one may begin, from `at` on; the end when nowhere.
   [[nodiscard]] std::size_t next(std::string_view text, std::size_t at) const {
-    while (at < text.size() && first_[static_cast<unsigned char>(text[at])] == 0) ++at;
+    while (at < text.size() && !begins_[static_cast<unsigned char>(text[at])]) ++at;
     return at;
   }
   /// What begins at `at`. `whole`: nothing follows.
@@ -66,7 +66,8 @@ class Needles {
 
   std::vector<Pattern> patterns_;
   std::vector<std::string> replacements_;
-  std::array<std::uint64_t, 256> first_{};  // which patterns may begin with this byte
+  std::array<bool, 256> begins_{};                       // a pattern may begin with this byte
+  std::array<std::vector<std::uint16_t>, 256> first_{};  // and these do
 };
 
 /// Of a text that is there whole.

@@ -149,5 +149,16 @@ TEST(Scrub, CleansHeaders) {
   EXPECT_EQ(headers.size(), 2U);
 }
 
+TEST(Needles, AsManyAsThereAreAreFound) {
+  Needles needles;
+  const auto name = [](int i) { return "secret-Number-" + std::to_string(1000 + i); };
+  for (int i = 0; i < 40; ++i) needles.add(Secret(std::string_view(name(i))), "gone");
+  needles.add(Secret(std::string_view(name(0))), "twice");  // the first one counts
+  for (int i = 0; i < 40; ++i) {
+    EXPECT_EQ(scrub(needles, "<" + name(i) + ">"), "<gone>");
+    EXPECT_EQ(scrub(needles, to_hex(as_bytes(name(i)))), "gone");
+  }
+}
+
 }  // namespace
 }  // namespace octroi::vault

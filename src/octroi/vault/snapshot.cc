@@ -43,6 +43,7 @@ Result<Vendor> vendor_of(const VendorSettings& settings,
       out.tokens = TokenCell::of(grant->identity(*out.real));
     out.live = settings.live.value_or(out.pack->is_live(*out.real).value_or(true));
   }
+  out.key_check = make_key_check(settings);
   lead_to(out);
   return out;
 }
@@ -59,6 +60,7 @@ Vendor door_of(const Vendor& vendor, std::unique_ptr<VendorPack> pack) {
   out.settings.hosts.clear();
   out.pack = std::move(pack);
   out.real = vendor.real;
+  out.others = vendor.others;
   out.live = vendor.live;
   out.api = &vendor;
   lead_to(out);
@@ -82,13 +84,29 @@ Result<std::optional<policy::Rates>> rates_of(const VaultSettings& settings) {
   return std::optional<policy::Rates>(std::move(out));
 }
 
+void add_others(Vendor& vendor, OtherKeys others) {
+  vendor.others = std::move(others);
+  const TokenGrant* const grant = vendor.pack->grant();
+  if (grant == nullptr) return;
+  for (const auto& real : vendor.others.real)
+    vendor.other_tokens.push_back(TokenCell::of(grant->identity(*real)));
+}
+
 }  // namespace
 
+Result<Vendor> vendor_with(VendorSettings settings, std::shared_ptr<const Secret> real) {
+  settings.credential = std::move(real);
+  return vendor_of(settings, {});
+}
+
 Result<std::shared_ptr<const Snapshot>> Snapshot::build(
-    VaultSettings settings, std::map<std::string, std::shared_ptr<const Secret>> registered) {
+    VaultSettings settings, std::map<std::string, std::shared_ptr<const Secret>> registered,
+    std::map<std::string, OtherKeys> others) {
   auto out = std::make_shared<Snapshot>();
   for (const VendorSettings& v : settings.vendors) {
     OCTROI_TRY(auto vendor, vendor_of(v, registered));
+    if (const auto found = others.find(v.name); found != others.end() && v.credential == nullptr)
+      add_others(vendor, std::move(found->second));
     out->vendors.push_back(std::move(vendor));
   }
   // Now they stay where they are.

@@ -11,17 +11,29 @@
 
 #include "octroi/http/client.h"
 #include "octroi/policy/decide.h"
+#include "octroi/vault/key_check.h"
 #include "octroi/vault/pack.h"
 #include "octroi/vault/settings.h"
 #include "octroi/vault/tokens.h"
 
 namespace octroi::vault {
 
+/// The real keys of a vendor beside the one that calls are made with: one that is tried, and the
+/// one before, as long as there is a way back to it.
+struct OtherKeys {
+  std::vector<std::shared_ptr<const Secret>> real;
+  std::int64_t version = 0;  // of the one in use
+  bool lately = false;       // it took the place of another, which is still there
+};
+
 struct Vendor {
   VendorSettings settings;
   std::unique_ptr<VendorPack> pack;
   std::shared_ptr<const Secret> real;  // null: none was registered
   std::shared_ptr<TokenCell> tokens;   // of the real key; null: it is shown itself
+  OtherKeys others;                    // of which nothing may be shown either
+  std::vector<std::shared_ptr<TokenCell>> other_tokens;
+  std::shared_ptr<const KeyCheck> key_check;  // key_check.h; null: there is none
   bool live = true;
   http::Origin origin;
   std::string authority;        // Host of what is sent
@@ -31,6 +43,10 @@ struct Vendor {
   [[nodiscard]] const Vendor& asked() const { return api != nullptr ? *api : *this; }
 };
 
+/// A vendor as it would be with this real key, to be asked with it.
+[[nodiscard]] Result<Vendor> vendor_with(VendorSettings settings,
+                                         std::shared_ptr<const Secret> real);
+
 struct Snapshot {
   VaultSettings settings;
   std::vector<Vendor> vendors;
@@ -39,8 +55,10 @@ struct Snapshot {
   std::optional<policy::Rates> rates;
 
   /// `registered`: the real keys that were sealed, by vendor; the configuration's come first.
+  /// `others`: what was sealed beside them.
   [[nodiscard]] static Result<std::shared_ptr<const Snapshot>> build(
-      VaultSettings settings, std::map<std::string, std::shared_ptr<const Secret>> registered);
+      VaultSettings settings, std::map<std::string, std::shared_ptr<const Secret>> registered,
+      std::map<std::string, OtherKeys> others = {});
 
   [[nodiscard]] const Vendor* by_name(std::string_view name) const;
   /// By the first segment of a path.
