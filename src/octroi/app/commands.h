@@ -122,6 +122,8 @@ void add_store_commands(cli::CommandLine& line);
 void add_session_commands(cli::CommandLine& line);
 void add_vault_commands(cli::CommandLine& line);
 void add_vault_reconcile(cli::CommandLine& line);
+void add_vault_rekey(cli::CommandLine& line);
+void add_vault_rotation(cli::CommandLine& line);
 void add_run_commands(cli::CommandLine& line);
 void add_audit_commands(cli::CommandLine& line);
 /// All of them, with the words they take.

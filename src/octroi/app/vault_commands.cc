@@ -6,16 +6,13 @@
 #include <cstdio>
 #include <memory>
 
-#include <termios.h>
-#include <unistd.h>
-
 #include "octroi/app/approval_commands.h"
 #include "octroi/app/commands.h"
+#include "octroi/app/real_key.h"
 #include "octroi/app/server_state.h"
 #include "octroi/app/vault_keys.h"
 #include "octroi/app/vault_policies.h"
 #include "octroi/config/units.h"
-#include "octroi/vault/pack.h"
 
 namespace octroi::app {
 
@@ -23,8 +20,6 @@ using cli::Invocation;
 using cli::OptionSet;
 
 namespace {
-
-constexpr std::size_t kLongestCredential = 16 * 1024;
 
 Result<const vault::VaultSettings*> settings_of(const config::Config& config) {
   if (!config.vault) return fail(VaultKeyErrc::no_vault, "the configuration has no vault section");
@@ -180,36 +175,6 @@ Task<void> change(Call* call, Change wanted) {
 
 // --- vault register
 
-/// A private key as PEM has several lines.
-bool goes_on(const std::string& text) {
-  return text.starts_with("-----BEGIN ") && text.find("-----END ") == std::string::npos;
-}
-
-/// One line of standard input, or a PEM; on a terminal without showing it.
-Result<Secret> read_credential() {
-  termios before{};
-  const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::tcgetattr(STDIN_FILENO, &before) == 0;
-  if (terminal) {
-    std::fprintf(stderr, "real key: ");
-    termios quiet = before;
-    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-  }
-  std::string text;
-  char c = 0;
-  while (text.size() < kLongestCredential && ::read(STDIN_FILENO, &c, 1) == 1) {
-    if (c == '\n' && !goes_on(text)) break;
-    text += c;
-  }
-  if (terminal) {
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    std::fprintf(stderr, "\n");
-  }
-  if (text.ends_with('\r')) text.pop_back();
-  if (text.empty()) return fail(StateErrc::bad_argument, "no key came on standard input");
-  return Secret::take(std::move(text));
-}
-
 Task<Result<std::string>> register_in_store(const config::Config* config, std::string vendor,
                                             std::string sealed) {
   OCTROI_CO_TRY(auto store, open_keys(*config));
@@ -219,24 +184,8 @@ Task<Result<std::string>> register_in_store(const config::Config* config, std::s
   co_return "{\"vendor\":\"" + vendor + "\",\"registered\":true}";
 }
 
-Result<std::string> seal_for(const config::Config& config, const std::string& name,
-                             const Secret& real) {
-  OCTROI_TRY(const auto* settings, settings_of(config));
-  for (const auto& vendor : settings->vendors) {
-    if (vendor.name != name) continue;
-    if (vendor.credential != nullptr)
-      return fail(StateErrc::bad_argument,
-                  "vault.vendors." + name + ".credential names a key already; remove it first");
-    const auto pack = vault::make_pack(vendor);
-    if (pack != nullptr) OCTROI_CHECK(pack->check_credential(real));
-    OCTROI_TRY(const auto seal, CredentialSeal::open(settings->key_file));
-    return seal.seal(real, name);
-  }
-  return fail(StateErrc::bad_argument, "\"" + name + "\" is not one of vault.vendors");
-}
-
 Task<void> register_credential(Call* call, std::string vendor) {
-  auto real = read_credential();
+  auto real = read_real_key();
   if (!real) {
     tell(call, real.error());
     co_return;
@@ -475,6 +424,7 @@ void add_vault_commands(cli::CommandLine& line) {
              "Ends vault keys for good; when it returns, no further call is forwarded.",
              "octroi key revoke lAbc123xyz45");
   add_register(line);
+  add_vault_rotation(line);
   add_rotate(line);
   add_approval_commands(line);
   add_vault_reconcile(line);

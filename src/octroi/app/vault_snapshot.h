@@ -3,13 +3,17 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "octroi/ledger/store.h"
 #include "octroi/vault/snapshot.h"
 
 namespace octroi::app {
 
-Task<Result<std::shared_ptr<const vault::Snapshot>>> vault_snapshot(ledger::Store* store,
-                                                                    vault::VaultSettings settings);
+/// `next_wipe`: when the first of the registered keys that are not in use is over; may be null, and
+/// is not touched when this fails.
+Task<Result<std::shared_ptr<const vault::Snapshot>>> vault_snapshot(
+    ledger::Store* store, vault::VaultSettings settings,
+    std::optional<UnixMillis>* next_wipe = nullptr);
 
 }  // namespace octroi::app
