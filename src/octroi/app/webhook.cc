@@ -1,5 +1,6 @@
 #include "octroi/app/webhook.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -117,6 +118,8 @@ void Webhook::configure(vault::WebhookSettings settings) {
 
 void Webhook::send(std::string type, std::string data) {
   if (state_->client == nullptr) return;
+  const std::vector<std::string>& events = state_->settings.events;
+  if (std::find(events.begin(), events.end(), type) == events.end()) return;
   if (state_->under_way >= kMostAtOnce) {
     state_->count("dropped");
     OCTROI_LOG(error, kModule, "too many messages are under way; one was dropped",

@@ -31,7 +31,8 @@ class Webhook {
   Webhook& operator=(const Webhook&) = delete;
 
   void configure(vault::WebhookSettings settings);
-  /// Does not wait. `data` is a JSON object. Nothing happens without a configured address.
+  /// Does not wait. `data` is a JSON object. Nothing happens without a configured address, nor when
+  /// the type is not among those that it is to be told of.
   void send(std::string type, std::string data);
 
   static constexpr int kAttempts = 6;
