@@ -34,7 +34,7 @@ def test_a_registered_key_is_sealed_and_used(make_vault, capture, leaks):
     # With another key file it cannot be opened, and the server says so instead of starting.
     vault.stop()
     (vault.directory / "vault.key").write_text("00" * 32)
-    with pytest.raises(RuntimeError, match="sealed with another key file"):
+    with pytest.raises(RuntimeError, match="sealed with another key"):
         vault.start()
     leaks.exempt(vault.directory / "vault.key")
 

@@ -9,6 +9,7 @@ namespace octroi::admin {
 namespace {
 
 constexpr std::uint64_t kMaxBody = 64 * 1024;
+constexpr std::string_view kCredentials = "/credentials";
 
 enum class ApiErrc : std::uint8_t { no_resource, bad_parameter };
 ErrorInfo error_info(ApiErrc e) {
@@ -76,11 +77,8 @@ Task<Result<std::string>> VaultApi::answer(http::Exchange& exchange) {
     OCTROI_CO_TRY(std::string body, co_await http::read_all(exchange.body(), kMaxBody));
     co_return co_await actions_.reconcile(body.empty() ? "{}" : std::move(body));
   }
-  constexpr std::string_view kCredentials = "/credentials/";
-  if (path.starts_with(kCredentials) && changing) {
-    OCTROI_CO_TRY(std::string body, co_await http::read_all(exchange.body(), kMaxBody));
-    co_return co_await actions_.put_credential(path.substr(kCredentials.size()), std::move(body));
-  }
+  if (path == kCredentials || path.starts_with(std::string(kCredentials) + "/"))
+    co_return co_await answer_credentials(exchange, path.substr(kCredentials.size()));
   constexpr std::string_view kKeys = "/keys/";
   if (!path.starts_with(kKeys)) co_return nothing();
   path = path.substr(kKeys.size());
@@ -100,6 +98,27 @@ Task<Result<std::string>> VaultApi::answer(http::Exchange& exchange) {
   if (action == "/resume" && changing)
     co_return co_await actions_.change(std::move(filter), VaultKeyState::active);
   co_return nothing();
+}
+
+/// `path` is what follows kCredentials.
+Task<Result<std::string>> VaultApi::answer_credentials(http::Exchange& exchange, std::string path) {
+  const http::RequestHead& request = exchange.request();
+  const bool changing = request.method == "POST";
+  if (!path.empty()) path.erase(0, 1);
+  const std::size_t slash = std::min(path.find('/'), path.size());
+  const std::string vendor = path.substr(0, slash);
+  const std::string action = path.substr(slash);
+  if (action.empty() && (request.method == "GET" || request.method == "HEAD"))
+    co_return co_await actions_.real_keys.show(vendor);
+  if (changing && !vendor.empty() && action == "/rollback")
+    co_return co_await actions_.real_keys.roll_back(vendor);
+  const bool rotates = action == "/rotate";
+  if (changing && !vendor.empty() && (action.empty() || rotates)) {
+    OCTROI_CO_TRY(std::string body, co_await http::read_all(exchange.body(), kMaxBody));
+    if (rotates) co_return co_await actions_.real_keys.rotate(vendor, std::move(body));
+    co_return co_await actions_.put_credential(vendor, std::move(body));
+  }
+  co_return fail(ApiErrc::no_resource, "no such resource; see /api/v1/openapi.json");
 }
 
 }  // namespace octroi::admin

@@ -6,8 +6,12 @@
 //   POST /api/v1/vault/keys/{id}/revoke    also pause, resume; returns after every worker has it
 //   POST /api/v1/vault/keys/{id}/rotate    {"overlap","shape"} → {"id","key","replaces"}, once
 //   POST /api/v1/vault/revoke              ?run= &agent= &policy= &vendor= or ?all=yes
-//   POST /api/v1/vault/credentials/{vendor}  a real key, sealed
-//   POST /api/v1/vault/reconcile           {"vendor","since","grace_ms","dry_run","all"}, each optional
+//   GET  /api/v1/vault/credentials         also /{vendor}: which real keys there are, never a key
+//   POST /api/v1/vault/credentials/{vendor}  a real key, sealed; replaces whatever there was
+//   POST /api/v1/vault/credentials/{vendor}/rotate    {"sealed","overlap","verify"}
+//   POST /api/v1/vault/credentials/{vendor}/rollback
+//   POST /api/v1/vault/reconcile           {"vendor","since","grace_ms","dry_run","all"}, each
+//   optional
 //
 // Thread  the control loop.
 #pragma once
@@ -24,6 +28,14 @@ namespace octroi::admin {
 
 inline constexpr std::string_view kVault = "/api/v1/vault";
 
+/// The real keys of vendors, by the vendor's name (empty: all): labels and times; a new one in the
+/// place of the one in use; and the way back. Each answers with the JSON to send.
+struct RealKeyActions {
+  std::function<Task<Result<std::string>>(std::string)> show;
+  std::function<Task<Result<std::string>>(std::string, std::string)> rotate;
+  std::function<Task<Result<std::string>>(std::string)> roll_back;
+};
+
 /// Each answers with the JSON to send. Empty: this server runs no vault door.
 struct VaultActions {
   std::function<Task<Result<std::string>>(std::string)> issue;
@@ -34,6 +46,7 @@ struct VaultActions {
   /// The id of a key, and {"overlap","shape"}: a new one, which replaces it.
   std::function<Task<Result<std::string>>(std::string, std::string)> rotate;
   GovernanceActions governance;
+  RealKeyActions real_keys;
 };
 
 class VaultApi {
@@ -44,6 +57,7 @@ class VaultApi {
 
  private:
   Task<Result<std::string>> answer(http::Exchange& exchange);
+  Task<Result<std::string>> answer_credentials(http::Exchange& exchange, std::string path);
   const VaultActions& actions_;
 };
 

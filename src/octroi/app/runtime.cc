@@ -174,6 +174,7 @@ Task<Result<>> Runtime::start_vault() {
       store_->journal() == nullptr)
     co_return fail(RuntimeErrc::unsupported, "store: keeps no vault keys");
   vault_ = std::make_unique<VaultDoor>(loop_, *store_, metrics_);
+  vault_->trace_with(tracer_of(telemetry_));
   OCTROI_CO_TRY(addresses_.vault, co_await vault_->start(loaded_.config));
   co_return Result<>{};
 }

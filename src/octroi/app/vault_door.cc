@@ -41,8 +41,11 @@ VaultDoor::VaultDoor(net::Loop& loop, ledger::Store& store, MetricRegistry& metr
       shared_{*store.spends(), *store.journal(), metrics, system_clock(), system_random()},
       webhook_(loop, metrics),
       book_(std::make_shared<const vault::KeyBook>(ledger::VaultKeyList{})),
-      reconcile_(loop, store, metrics) {
+      reconcile_(loop, store, metrics),
+      own_clients_(loop) {
   start_governance();
+  start_notices();
+  start_rotation();
   struct Pause {
     static Task<void> run(VaultDoor* self, std::string id) {
       const ledger::VaultKey* key = self->book_->by_id(id);
@@ -50,7 +53,7 @@ VaultDoor::VaultDoor(net::Loop& loop, ledger::Store& store, MetricRegistry& metr
       OCTROI_LOG(warn, kModule, "a brake paused a key", {{"key", id}});
       ledger::VaultKeyFilter which;
       which.id = std::move(id);
-      auto paused = co_await self->change(std::move(which), ledger::VaultKeyState::paused);
+      auto paused = co_await self->change(std::move(which), ledger::VaultKeyState::paused, "brake");
       if (!paused)
         OCTROI_LOG(error, kModule, "a key could not be paused",
                    {{"error", paused.error().message()}});
@@ -72,7 +75,7 @@ VaultDoor::~VaultDoor() = default;
 Task<Result<std::shared_ptr<const vault::Snapshot>>> VaultDoor::make_snapshot(
     vault::VaultSettings settings) {
   OCTROI_CO_TRY(auto in_force, co_await policies_in_force(store_, std::move(settings)));
-  auto made = co_await vault_snapshot(&store_, in_force.settings);
+  auto made = co_await vault_snapshot(&store_, in_force.settings, &next_wipe_);
   if (made) {
     in_force_ = std::move(in_force.settings);
     policies_version_ = in_force.list_version;
@@ -83,6 +86,7 @@ Task<Result<std::shared_ptr<const vault::Snapshot>>> VaultDoor::make_snapshot(
 
 Task<Result<std::vector<net::Endpoint>>> VaultDoor::start(const config::Config& config) {
   settings_ = *config.vault;
+  shared_.propagate = config.telemetry.propagate;
   OCTROI_CO_TRY(snapshot_, co_await make_snapshot(settings_));
   OCTROI_CO_TRY(auto keys, co_await store_.vault_keys()->list_vault_keys());
   book_ = std::make_shared<const vault::KeyBook>(std::move(keys));
@@ -100,6 +104,8 @@ Task<Result<std::vector<net::Endpoint>>> VaultDoor::start(const config::Config& 
 
 Task<Result<>> VaultDoor::reload(const config::Config& config) {
   if (!config.vault) co_return Result<>{};  // takes a restart
+  co_await turn_.acquire();
+  const Semaphore::Permit turn(turn_);
   OCTROI_CO_TRY(auto snapshot, co_await make_snapshot(*config.vault));
   settings_ = *config.vault;
   snapshot_ = std::move(snapshot);
@@ -153,17 +159,9 @@ Task<void> VaultDoor::watch_keys() {
     const Millis asked = loop_.now();
     auto version = co_await store_.vault_keys()->vault_keys_version();
     bool good = version.has_value();
-    if (good && *version != book_->version()) {
-      good = (co_await spread_keys()).has_value();
-      // A credential may be what changed.
-      if (good) {
-        auto snapshot = co_await make_snapshot(settings_);
-        if (snapshot) {
-          snapshot_ = std::move(*snapshot);
-          for (auto& worker : workers_) worker->publish(snapshot_);
-        }
-      }
-    }
+    const bool changed = good && *version != book_->version();
+    if (changed) good = (co_await spread_keys()).has_value();
+    if (good) co_await look_at_real_keys(changed);
     if (good) confirmed = asked;
     set_stale(loop_.now() - confirmed > kStaleAfter);
     if (good) co_await look_at_governance();
@@ -187,6 +185,7 @@ Task<void> VaultDoor::mind_money() {
     if (report && (report->orphaned > 0 || report->assumed > 0)) {
       OCTROI_LOG(warn, kModule, "reservations without an outcome",
                  {{"orphaned", report->orphaned}, {"assumed", report->assumed}});
+      told_of_sweep(report->orphaned);
     }
   }
 }
@@ -218,6 +217,7 @@ admin::VaultActions VaultDoor::actions() {
     return rotate(std::move(id), std::move(request));
   };
   out.governance = governance();
+  out.real_keys = real_keys();
   struct Compare {
     static Task<Result<std::string>> run(VaultDoor* self, std::string body) {
       OCTROI_CO_TRY(const auto doc, json::parse(body));
@@ -252,7 +252,7 @@ Task<Result<std::string>> VaultDoor::issue(std::string request) {
 }
 
 Task<Result<std::string>> VaultDoor::change(ledger::VaultKeyFilter which,
-                                            ledger::VaultKeyState state) {
+                                            ledger::VaultKeyState state, std::string by) {
   const UnixMillis now = system_clock().now();
   const bool one = !which.id.empty();
   const std::string id = which.id;
@@ -266,6 +266,7 @@ Task<Result<std::string>> VaultDoor::change(ledger::VaultKeyFilter which,
       co_return fail(VaultKeyErrc::bad_request, "this key was revoked, which is final");
     co_return changed_json({id}, state, key->changed, true);
   }
+  told_of_change(ids, state, by);
   // After it took effect: a revocation does not wait for a journal that is full.
   for (const std::string& changed : ids) {
     auto told =
@@ -280,14 +281,12 @@ Task<Result<std::string>> VaultDoor::put_credential(std::string vendor, std::str
   const bool known = std::any_of(settings_.vendors.begin(), settings_.vendors.end(),
                                  [&](const auto& v) { return v.name == vendor; });
   if (!known) co_return fail(VaultKeyErrc::bad_request, "this vendor is not one of vault.vendors");
-  OCTROI_CO_TRY(const auto seal, CredentialSeal::open(settings_.key_file));
+  OCTROI_CO_TRY(const auto seal, CredentialSeal::open(settings_));
   OCTROI_CO_CHECK(seal.unseal(sealed, vendor));
   OCTROI_CO_CHECK(co_await audit_change(store_, "credential.register", "", vendor));
   OCTROI_CO_CHECK(co_await store_.vault_keys()->put_credential(vendor, std::move(sealed),
                                                                system_clock().now()));
-  OCTROI_CO_TRY(auto snapshot, co_await make_snapshot(settings_));
-  snapshot_ = std::move(snapshot);
-  for (auto& worker : workers_) worker->publish(snapshot_);
+  OCTROI_CO_CHECK(co_await spread_snapshot());
   co_return std::string("{\"vendor\":\"") + vendor + "\",\"registered\":true}";
 }
 

@@ -6,10 +6,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "octroi/admin/vault_api.h"
+#include "octroi/app/vault_clients.h"
 #include "octroi/app/vault_reconcile.h"
 #include "octroi/app/vault_worker.h"
 #include "octroi/app/webhook.h"
@@ -26,6 +30,8 @@ class VaultDoor {
  public:
   /// The store outlives it and keeps keys, spends and a journal.
   VaultDoor(net::Loop& loop, ledger::Store& store, MetricRegistry& metrics);
+  /// Before start(). The tracer outlives it; null: nothing is traced.
+  void trace_with(Tracer* tracer) { shared_.tracer = tracer; }
   ~VaultDoor();
   VaultDoor(const VaultDoor&) = delete;
   VaultDoor& operator=(const VaultDoor&) = delete;
@@ -52,18 +58,31 @@ class VaultDoor {
   Task<Result<>> spread_keys();
   Task<void> hand_out_book();
   Task<Result<std::string>> issue(std::string request);
-  Task<Result<std::string>> change(ledger::VaultKeyFilter which, ledger::VaultKeyState state);
+  Task<Result<std::string>> change(ledger::VaultKeyFilter which, ledger::VaultKeyState state,
+                                   std::string by = "admin");
+  /// What the webhook hears of calls and keys; vault_notices.cc.
+  void start_notices();
+  void told_of_change(const std::vector<std::string>& ids, ledger::VaultKeyState state,
+                      std::string_view by);
+  void told_of_sweep(std::int64_t orphaned);
   Task<Result<std::string>> rotate(std::string id, std::string request);
   /// What people decide; vault_governance.cc.
   [[nodiscard]] admin::GovernanceActions governance();
   void start_governance();
   Task<void> look_at_governance();
-  /// Policies of the store were changed: every worker judges by them when it returns.
-  Task<Result<>> spread_policies();
+  /// Policies or real keys of the store were changed: every worker has them when it returns.
+  Task<Result<>> spread_snapshot();
   Task<Result<std::string>> decide(std::string id, bool approved, std::string by);
   Task<Result<std::string>> policy_changed(Task<Result<std::string>> change);
   Task<void> told_of_alarm(std::string call, std::string key_id, std::string from);
   Task<Result<std::string>> put_credential(std::string vendor, std::string sealed);
+  /// Real keys that give way to new ones; vault_real_keys.cc.
+  void start_rotation();
+  [[nodiscard]] admin::RealKeyActions real_keys();
+  Task<Result<std::string>> rotate_real(std::string vendor, std::string request);
+  Task<Result<std::string>> roll_back_real(std::string vendor);
+  Task<void> told_of_refused_key(std::string vendor, std::int64_t version, std::string call);
+  Task<void> look_at_real_keys(bool changed);
   void set_stale(bool yes);
 
   net::Loop& loop_;
@@ -74,6 +93,7 @@ class VaultDoor {
   std::int64_t policies_version_ = 0;
   std::unique_ptr<vault::ApprovalDesk> desk_;
   Webhook webhook_;
+  vault::OncePerWindow windows_;  // caps that were told of
   Millis looked_at_policies_{0};
   Millis expired_tickets_{0};
   std::shared_ptr<const vault::Snapshot> snapshot_;
@@ -82,6 +102,11 @@ class VaultDoor {
   std::vector<std::unique_ptr<VaultWorker>> workers_;
   vault::UnsentHolds unsent_;
   VaultReconcile reconcile_;
+  VaultClients own_clients_;  // over which new real keys are tried
+  std::optional<UnixMillis> next_wipe_;
+  bool snapshot_due_ = false;
+  Millis snapshot_tried_{0};
+  std::set<std::pair<std::string, std::int64_t>> told_refused_;
   bool stale_ = false;
   Semaphore turn_{1};
 };

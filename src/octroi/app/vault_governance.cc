@@ -76,10 +76,10 @@ Task<void> VaultDoor::look_at_governance() {
     co_return;
   looked_at_policies_ = loop_.now();
   auto version = co_await store_.vault_policies()->policies_version();
-  if (version && *version != policies_version_) std::ignore = co_await spread_policies();
+  if (version && *version != policies_version_) std::ignore = co_await spread_snapshot();
 }
 
-Task<Result<>> VaultDoor::spread_policies() {
+Task<Result<>> VaultDoor::spread_snapshot() {
   co_await turn_.acquire();
   const Semaphore::Permit turn(turn_);
   OCTROI_CO_TRY(auto snapshot, co_await make_snapshot(settings_));
@@ -92,7 +92,7 @@ Task<Result<>> VaultDoor::spread_policies() {
 
 Task<Result<std::string>> VaultDoor::policy_changed(Task<Result<std::string>> change) {
   OCTROI_CO_TRY(auto answer, co_await std::move(change));
-  OCTROI_CO_CHECK(co_await spread_policies());
+  OCTROI_CO_CHECK(co_await spread_snapshot());
   co_return answer;
 }
 

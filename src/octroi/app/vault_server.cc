@@ -41,6 +41,7 @@ Result<> VaultServer::run() {
   admin_server_.reset();
   admin_.reset();
   door_.reset();
+  if (telemetry_) telemetry_->stop(loaded_.config.shutdown_grace);
   return std::move(outcome_);
 }
 
@@ -77,7 +78,9 @@ Task<Result<>> VaultServer::boot() {
   if (store_->vault_keys() == nullptr || store_->spends() == nullptr ||
       store_->journal() == nullptr)
     co_return fail(RuntimeErrc::unsupported, "store: keeps no vault keys");
+  OCTROI_CO_TRY(telemetry_, Telemetry::start(loaded_.config.telemetry, metrics_));
   door_ = std::make_unique<VaultDoor>(loop_, *store_, metrics_);
+  door_->trace_with(tracer_of(telemetry_));
   OCTROI_CO_TRY(const auto bound, co_await door_->start(loaded_.config));
   for (const auto& endpoint : bound)
     OCTROI_LOG(info, kModule, "vault listens", {{"address", endpoint.str()}});

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "octroi/admin/api.h"
+#include "octroi/app/telemetry.h"
 #include "octroi/app/vault_door.h"
 #include "octroi/config/load.h"
 #include "octroi/http/server.h"
@@ -40,6 +41,7 @@ class VaultServer {
   Loader reload_;
   net::Loop loop_;
   MetricRegistry metrics_;
+  std::unique_ptr<Telemetry> telemetry_;  // null: there is no collector
   std::unique_ptr<ledger::Store> store_;
   std::unique_ptr<VaultDoor> door_;
   std::unique_ptr<admin::Api> admin_;

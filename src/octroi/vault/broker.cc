@@ -52,15 +52,21 @@ Task<void> Broker::handle(http::Exchange& exchange, Via via) {
   Visit visit(*this, exchange);
   visit.via = std::move(via);
   visit.started = shared_.clock.now();
+  visit.trace = begin_trace(shared_.tracer, exchange.request().headers);
   visit.id = "call_" + to_hex(shared_.random.bytes<12>());
   auto passed = co_await pass(visit);
   if (!passed) co_await refuse(visit, std::move(passed).error());
+  if (visit.trace) visit.end_trace();
 }
 
 /// The whole story. An error is a denial that was not answered yet.
 Task<Result<>> Broker::pass(Visit& visit) {
   OCTROI_CO_CHECK(co_await admit(visit));
-  OCTROI_CO_CHECK(co_await reserve(visit));
+  std::unique_ptr<Span> step;
+  if (visit.trace) step = visit.trace->child(SpanKind::internal, "reserve");
+  auto reserved = co_await reserve(visit);
+  if (step) visit.trace->finish(std::move(step));
+  if (!reserved) co_return reserved;
   if (!visit.announced) OCTROI_CO_CHECK(co_await announce(visit));
   if (visit.vendor->tokens != nullptr) OCTROI_CO_CHECK(co_await get_token(visit));
   // Writing took time, in which the key may have been revoked: nothing was sent so far.
@@ -117,6 +123,7 @@ Task<void> Broker::refuse(Visit& visit, Error error) {
                                      : audit::Verdict::denied);
   } else if (visit.key == nullptr) {
     count(visit, audit::Verdict::denied);
+    visit.verdict = to_string(audit::Verdict::denied);
   }
   Refusal refusal = visit.pack().refusal_of(denial, visit.input);
   refusal.head.headers.add("X-Octroi-Call", visit.id);
@@ -127,6 +134,7 @@ Task<void> Broker::refuse(Visit& visit, Error error) {
   }
   if (code == Errc::no_key || code == Errc::unknown_key)
     refusal.head.headers.add("WWW-Authenticate", "Bearer realm=\"octroi vault\"");
+  visit.answered = refusal.head.status;
   std::ignore = co_await visit.exchange.respond(std::move(refusal.head), std::move(refusal.body));
 }
 

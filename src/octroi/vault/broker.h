@@ -28,9 +28,14 @@
 #include "octroi/vault/call_metrics.h"
 #include "octroi/vault/clients.h"
 #include "octroi/vault/keys.h"
+#include "octroi/vault/notices.h"
 #include "octroi/vault/request.h"
 #include "octroi/vault/scrub.h"
 #include "octroi/vault/snapshot.h"
+
+namespace octroi {
+class Tracer;
+}  // namespace octroi
 
 namespace octroi::http {
 struct RelayResult;
@@ -55,8 +60,18 @@ struct Shared {
   std::function<void(std::string id, UnixMillis reserved_at)> not_sent = {};
   /// Where calls wait for a human; null: whatever needs one is refused.
   ApprovalDesk* approvals = nullptr;
+  /// The vendor does not take the real key that lately took the place of another: its name, the
+  /// version, and the call. Does not wait. Any thread.
+  std::function<void(std::string vendor, std::int64_t version, std::string call)> real_key_refused =
+      {};
   /// A canary key was used: by this call, with this key, from there. Does not wait. Any thread.
   std::function<void(std::string call, std::string key_id, std::string from)> alarm = {};
+  /// What people want to hear of. Does not wait. Any thread.
+  std::function<void(Notice)> notice = {};
+  /// Null: no call is traced.
+  Tracer* tracer = nullptr;
+  /// Whether vendors get the fields by which traces travel.
+  bool propagate = false;
 };
 
 class Broker {
@@ -105,6 +120,8 @@ class Broker {
   [[nodiscard]] Result<> after_replay(Visit& visit, const ledger::SpendRecord& seen);
   Task<Result<>> announce(Visit& visit);
   [[nodiscard]] ledger::Reservation reservation_of(const Visit& visit) const;
+  [[nodiscard]] static Notice notice_of(const Visit& visit, Notice::Kind kind);
+  void tell_of_cap(const Visit& visit, const policy::Counted& cap, UnixMillis resets_at);
   [[nodiscard]] audit::Event intent_of(const Visit& visit) const;
   Task<void> undo(std::string id, UnixMillis reserved_at);
   Task<Result<>> get_token(Visit& visit);
@@ -121,7 +138,9 @@ class Broker {
   Task<void> refuse(Visit& visit, Error error);
   [[nodiscard]] audit::Event event_of(const Visit& visit, std::string_view kind) const;
   [[nodiscard]] std::shared_ptr<const Needles> needles_for(const Vendor& vendor,
-                                                           const ledger::VaultKey& key);
+                                                           const ledger::VaultKey& key,
+                                                           std::shared_ptr<const Snapshot> of);
+  void watch_for_refusal(const Visit& visit, int status, std::string_view body) const;
   void count(const Visit& visit, audit::Verdict verdict);
 
   Shared& shared_;
@@ -133,7 +152,8 @@ class Broker {
   std::shared_ptr<const KeyBook> book_;
   struct KeptNeedles {
     std::shared_ptr<const Needles> needles;
-    std::uint64_t tokens = 0;  // the version of those that it knows
+    std::shared_ptr<const Snapshot> of;  // the keys of an earlier one are others
+    std::uint64_t tokens = 0;            // the version of those that it knows
   };
   std::unordered_map<std::string, KeptNeedles> needles_;
   std::unordered_set<Visit*> visits_;

@@ -16,6 +16,9 @@ namespace {
 
 constexpr std::size_t kKeptAnswer = 256 * 1024;  // of an answer, to settle by
 
+/// Not for third parties, unless the configuration says so: who calls, and why, is in them.
+constexpr std::array<std::string_view, 3> kTraceFields = {"traceparent", "tracestate", "baggage"};
+
 /// Fields that are this hop's, name the agent, or would change what the answer is.
 constexpr std::array<std::string_view, 16> kNotForwarded = {
     "x-agent-run-id",   "accept-encoding",  "range",
@@ -40,22 +43,39 @@ audit::Verdict verdict_of(Outcome::State state) {
 }  // namespace
 
 std::shared_ptr<const Needles> Broker::needles_for(const Vendor& vendor,
-                                                   const ledger::VaultKey& key) {
+                                                   const ledger::VaultKey& key,
+                                                   std::shared_ptr<const Snapshot> of) {
   std::string name = vendor.settings.name;
   if (vendor.pack->hides_per_key()) name += "/" + key.id;
   KeptNeedles& kept = needles_[name];
-  const std::uint64_t version = vendor.tokens != nullptr ? vendor.tokens->version() : 0;
-  if (kept.needles == nullptr || kept.tokens != version) {
+  std::uint64_t version = vendor.tokens != nullptr ? vendor.tokens->version() : 0;
+  for (const auto& tokens : vendor.other_tokens) version += tokens->version();
+  if (kept.needles == nullptr || kept.of != of || kept.tokens != version) {
     auto made = std::make_shared<Needles>();
     for (auto& hidden : vendor.pack->hidden(*vendor.real, key))
       made->add(hidden.text, std::move(hidden.instead));
-    if (vendor.tokens != nullptr) {
-      for (const TokenPtr& token : vendor.tokens->known(shared_.clock.now()))
+    for (const auto& other : vendor.others.real) {
+      for (auto& hidden : vendor.pack->hidden(*other, key))
+        made->add(hidden.text, std::move(hidden.instead));
+    }
+    std::vector<std::shared_ptr<TokenCell>> cells = vendor.other_tokens;
+    if (vendor.tokens != nullptr) cells.push_back(vendor.tokens);
+    for (const auto& cell : cells) {
+      for (const TokenPtr& token : cell->known(shared_.clock.now()))
         made->add(token->text, "vault_redacted");
     }
-    kept = {std::move(made), version};
+    kept = {std::move(made), std::move(of), version};
   }
   return kept.needles;
+}
+
+/// A new real key that stops working is nothing to fall back from in silence: people should know.
+void Broker::watch_for_refusal(const Visit& visit, int status, std::string_view body) const {
+  const Vendor& vendor = *visit.vendor;
+  if (!vendor.others.lately || !shared_.real_key_refused) return;
+  const bool refused =
+      vendor.key_check != nullptr ? vendor.key_check->refuses(status, body) : status == 401;
+  if (refused) shared_.real_key_refused(vendor.settings.name, vendor.others.version, visit.id);
 }
 
 /// What the real key is exchanged for. Nothing of the call was sent when that fails, and what it
@@ -80,6 +100,10 @@ void Broker::swap(Visit& visit) {
   // Before anything is put in: a Connection field names what is taken out.
   http::strip_hop_by_hop(head.headers);
   for (const std::string_view name : kNotForwarded) head.headers.remove(name);
+  if (!shared_.propagate) {
+    for (const std::string_view name : kTraceFields) head.headers.remove(name);
+  }
+  if (visit.trace) visit.begin_hop();
   if (const VendorQuestions* questions = visit.vendor->pack->questions();
       questions != nullptr && !visit.reservation.empty())
     questions->mark(visit.operation, visit.input, visit.reservation);
@@ -118,7 +142,7 @@ Task<Result<>> Broker::forward(Visit& visit) {
 /// False: the vendor says that the token is bad, and the agent was told nothing so far.
 Task<Result<bool>> Broker::attempt(Visit& visit, bool may_renew) {
   const bool spends = visit.call.direction != policy::Direction::read;
-  auto needles = needles_for(*visit.vendor, *visit.key);
+  auto needles = needles_for(*visit.vendor, *visit.key, visit.snapshot);
   const auto reader = visit.vendor->pack->listen(visit.operation, visit.input);
   AnswerFilter filter(needles, kKeptAnswer, reader.get());
   const bool to_the_end = spends && (reader == nullptr || !reader->ends_with_agent());
@@ -135,6 +159,7 @@ Task<Result<bool>> Broker::attempt(Visit& visit, bool may_renew) {
   options.may_send = [this, &visit] { return check_still_open(visit); };
   const http::RelayResult result =
       co_await http::relay(guarded, clients_.client_for(*visit.vendor), std::move(options));
+  if (visit.hop) visit.end_hop(result);
   visit.revoked_timer.stop();
   visit.upstream_status = filter.status();
   if (filter.found() > 0) {
@@ -142,6 +167,7 @@ Task<Result<bool>> Broker::attempt(Visit& visit, bool may_renew) {
                {{"vendor", visit.vendor->settings.name}, {"call", visit.id}});
   }
   if (guarded.withheld() && !result.client_left) co_return false;
+  watch_for_refusal(visit, filter.status(), filter.body());
   if (visit.token != nullptr && filter.status() == 401)
     visit.vendor->tokens->doubt(visit.token->number, shared_.clock.now());
   if (result.state == http::RelayState::refused) {

@@ -148,7 +148,9 @@ Result<> Broker::check_first(Visit& visit) const {
   if (visit.key->canary) {
     visit.reason = "canary_used";
     shared_.metrics
-        .counter("octroi_vault_alarms_total", "Uses of canary keys.", {{"reason", visit.reason}})
+        .counter("octroi_vault_alarms_total",
+                 "Uses of canary keys, and real keys that vendors refuse.",
+                 {{"reason", visit.reason}})
         .add();
     if (shared_.alarm) shared_.alarm(visit.id, visit.key->id, from.str());
   }

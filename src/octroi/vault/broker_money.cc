@@ -114,12 +114,40 @@ Task<Result<>> Broker::reserve(Visit& visit) {
     const policy::Counted& cap = visit.decision.counted[*reserved->refused];
     if (cap.brake && cap.then == policy::BrakeAction::pause && shared_.pause_key)
       shared_.pause_key(visit.key->id);
+    if (!cap.brake && shared_.notice) tell_of_cap(visit, cap, reserved->resets_at);
   }
   if (reserved->state == ledger::ReserveState::over_cap && reserved->resets_at != ledger::kNoEnd)
     visit.resets_at = reserved->resets_at;
   visit.decision = policy::after_reserve(std::move(visit.decision), *reserved);
   visit.reason = std::string(policy::to_string(visit.decision.reason));
   co_return fail(code_of(visit.decision.reason), visit.decision.message);
+}
+
+Notice Broker::notice_of(const Visit& visit, Notice::Kind kind) {
+  Notice n;
+  n.kind = kind;
+  n.call = visit.id;
+  n.key_id = visit.key->id;
+  n.agent = visit.key->agent;
+  n.run = visit.call.run;
+  n.policy = visit.policy->name;
+  n.vendor = visit.call.vendor;
+  n.operation = visit.call.operation;
+  n.amount = visit.decision.amount;
+  return n;
+}
+
+void Broker::tell_of_cap(const Visit& visit, const policy::Counted& cap, UnixMillis resets_at) {
+  Notice n = notice_of(visit, Notice::Kind::cap_reached);
+  const bool dollars = cap.hold.unit == ledger::SpendUnit::micro_usd;
+  const auto limit = MicroUsd::from_raw(cap.limit);
+  n.limit = dollars && limit ? format(*limit)
+                             : fmt::format("{} call{}", cap.limit, cap.limit == 1 ? "" : "s");
+  n.period = std::string(policy::to_string(cap.period));
+  n.window =
+      fmt::format("{}/{}/{}", dollars ? "usd" : "calls", cap.hold.starts.value, cap.hold.scope);
+  if (resets_at != ledger::kNoEnd) n.resets_at = resets_at;
+  shared_.notice(std::move(n));
 }
 
 /// A retry of a call that was counted: the vendor gives the same answer again, or does it now.
@@ -268,6 +296,7 @@ void Broker::release(Visit& visit) {
 Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict) {
   audit::Event e = event_of(visit, audit::kCallOutcome);
   e.verdict = verdict;
+  visit.verdict = to_string(verdict);
   e.reason = visit.reason;
   if (visit.upstream_status != 0) e.upstream_status = visit.upstream_status;
   e.settled = visit.settled;
@@ -279,6 +308,8 @@ Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict) {
   change.now = shared_.clock.now();
   e.latency_ms = (change.now - visit.started).count();
   count(visit, verdict);
+  if (change.to == ledger::SpendChange::To::unknown && !visit.outcome.price_due && shared_.notice)
+    shared_.notice(notice_of(visit, Notice::Kind::spend_unknown));
   if (change.to == ledger::SpendChange::To::nothing) {
     auto written = co_await shared_.journal.append(std::move(e));
     if (!written) {

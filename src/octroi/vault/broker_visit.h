@@ -4,7 +4,7 @@
 // The parts, in the order of a call: broker.cc (the story, and saying no), broker_judge.cc (whose
 // key, which call, what the policy says), broker_approval.cc (waiting for a human),
 // broker_money.cc (what is held, what it cost, and the rows that tell it), broker_forward.cc (to
-// the vendor and back).
+// the vendor and back), broker_trace.cc (what of it is traced).
 //
 // Thread  as broker.h.
 #pragma once
@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "octroi/base/trace.h"
 #include "octroi/net/timer.h"
 #include "octroi/vault/broker.h"
 #include "octroi/vault/packs/generic/generic.h"
@@ -89,6 +90,15 @@ struct Broker::Visit {
   int upstream_status = 0;
   Outcome outcome;
   Cut revoked_timer;
+
+  // broker_trace.cc, of calls that are recorded
+  std::unique_ptr<RequestTrace> trace;  // null: it is not
+  std::unique_ptr<Span> hop;            // to the vendor
+  std::string_view verdict;             // as the audit has it
+  int answered = 0;                     // the status of our own answer
+  void begin_hop();
+  void end_hop(const http::RelayResult& result);
+  void end_trace();
 
   /// What is put in: the real key, or the token that it was exchanged for.
   [[nodiscard]] const Secret& shown() const {
