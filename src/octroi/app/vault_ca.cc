@@ -60,4 +60,24 @@ Result<std::shared_ptr<const net::TlsAuthority>> open_vault_ca(const vault::Vaul
   return authority;
 }
 
+Result<bool> reseal_vault_ca(const std::string& path, const CredentialSeal& from,
+                             const CredentialSeal& to) {
+  const auto text = read_secret_file(path, std::size_t{16} * 1024);
+  if (!text && text.error().kind() == ErrorKind::not_found) return false;
+  if (!text) return fail(text.error());
+  const std::string_view all = text->reveal_text();
+  const std::size_t at = all.find(kSealedKey);
+  if (at == std::string_view::npos)
+    return fail(VaultKeyErrc::bad_key_file, path + ": is no authority of octroi's");
+  std::string_view sealed = all.substr(at + kSealedKey.size());
+  while (sealed.ends_with('\n')) sealed.remove_suffix(1);
+  if (to.unseal(std::string(sealed), kSealedFor)) return false;
+  auto key = from.unseal(std::string(sealed), kSealedFor);
+  if (!key) return fail(std::move(key).error().within(path));
+  OCTROI_TRY(const std::string again, to.seal(*key, kSealedFor));
+  const std::string whole = std::string(all.substr(0, at)) + std::string(kSealedKey) + again + "\n";
+  OCTROI_CHECK(write_file_atomic(path, as_bytes(whole)));
+  return true;
+}
+
 }  // namespace octroi::app

@@ -8,6 +8,7 @@
 
 #include <memory>
 
+#include "octroi/app/vault_seal.h"
 #include "octroi/net/tls_authority.h"
 #include "octroi/vault/settings.h"
 
@@ -16,5 +17,9 @@ namespace octroi::app {
 /// Null when the configuration has no file for it or no proxy.
 [[nodiscard]] Result<std::shared_ptr<const net::TlsAuthority>> open_vault_ca(
     const vault::VaultSettings& settings, UnixMillis now);
+
+/// Seals its key anew, in one step. False: there is no file, or it is sealed so already.
+[[nodiscard]] Result<bool> reseal_vault_ca(const std::string& path, const CredentialSeal& from,
+                                           const CredentialSeal& to);
 
 }  // namespace octroi::app

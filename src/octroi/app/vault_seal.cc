@@ -10,6 +10,7 @@
 #include "octroi/base/file.h"
 #include "octroi/crypto/hash.h"
 #include "octroi/crypto/hkdf.h"
+#include "octroi/ledger/vault_keys.h"
 
 namespace octroi::app {
 
@@ -147,7 +148,8 @@ bool has_seal(const vault::VaultSettings& settings) {
 Result<CredentialSeal> CredentialSeal::of_bytes(Secret raw) {
   CredentialSeal out;
   out.signer_ = std::make_shared<const Secret>(signer_of(raw));
-  OCTROI_TRY(out.key_, crypto::AeadKey::from_secret(std::move(raw)));
+  OCTROI_TRY(auto key, crypto::AeadKey::from_secret(std::move(raw)));
+  out.key_ = std::make_shared<const crypto::AeadKey>(std::move(key));
   return out;
 }
 
@@ -237,15 +239,19 @@ Result<Secret> CredentialSeal::unseal(const std::string& sealed, const std::stri
 }
 
 Task<Result<Secret>> signer_master(ledger::Store& store, const vault::VaultSettings& settings) {
-  OCTROI_CO_TRY(const auto seal, CredentialSeal::open(settings));
-  OCTROI_CO_TRY(const auto kept, co_await store.get_value(kSignerValue));
-  if (kept && !kept->empty()) co_return seal.unseal(*kept, kSignerFor);
+  OCTROI_CO_TRY(auto seal, CredentialSeal::open(settings));
+  co_return co_await signer_master(store, std::move(seal));
+}
+
+Task<Result<Secret>> signer_master(ledger::Store& store, CredentialSeal seal) {
+  OCTROI_CO_TRY(const auto kept, co_await store.vault_keys()->find_credential(kSignerFor));
+  if (kept) co_return seal.unseal(*kept, kSignerFor);
   if (seal.signer_ != nullptr) co_return seal.signer_->clone();
   // Under a passphrase each text has a salt of its own, so the master is drawn, and kept.
   OCTROI_CO_TRY(const std::string drawn,
                 seal.seal(system_random().secret(crypto::kAeadKeySize), kSignerFor));
-  OCTROI_CO_TRY(const Secret first,
-                co_await store.get_or_put_secret(kSignerValue, Secret(std::string_view(drawn))));
+  OCTROI_CO_TRY(const Secret first, co_await store.get_or_put_secret(
+                                        "vault.signer_master", Secret(std::string_view(drawn))));
   co_return seal.unseal(std::string(first.reveal_text()), kSignerFor);
 }
 

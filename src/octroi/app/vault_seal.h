@@ -13,7 +13,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "octroi/base/secret.h"
@@ -60,25 +59,24 @@ class CredentialSeal {
 
  private:
   friend Result<Secret> signer_master(const std::string& key_file);
-  friend Task<Result<Secret>> signer_master(ledger::Store& store,
-                                            const vault::VaultSettings& settings);
+  friend Task<Result<Secret>> signer_master(ledger::Store& store, CredentialSeal seal);
   CredentialSeal() = default;
   static Result<CredentialSeal> of_bytes(Secret raw);
 
-  std::optional<crypto::AeadKey> key_;        // or
-  std::shared_ptr<const Secret> passphrase_;  // this
-  std::shared_ptr<const Secret> signer_;      // what a key's own signer master is
+  std::shared_ptr<const crypto::AeadKey> key_;  // or
+  std::shared_ptr<const Secret> passphrase_;    // this
+  std::shared_ptr<const Secret> signer_;        // what a key's own signer master is
 };
 
 /// What secrets of keys that sign are derived from: the same as long as the store lives, also after
 /// `octroi vault rekey`.
 [[nodiscard]] Task<Result<Secret>> signer_master(ledger::Store& store,
                                                  const vault::VaultSettings& settings);
-
+[[nodiscard]] Task<Result<Secret>> signer_master(ledger::Store& store, CredentialSeal seal);
 [[nodiscard]] Result<Secret> signer_master(const std::string& key_file);
 
-/// In the store, sealed for kSignerFor, where the key of sealing alone does not tell it.
-inline constexpr const char* kSignerValue = "vault.signer_master";
+/// Where it is kept once the key of sealing alone does not tell it: among the credentials, under a
+/// name that no vendor can have.
 inline constexpr const char* kSignerFor = "\nsigner";
 
 }  // namespace octroi::app

@@ -305,6 +305,7 @@ void add_commands(cli::CommandLine& line) {
   add_store_commands(line);
   add_session_commands(line);
   add_vault_commands(line);
+  add_vault_rekey(line);
   add_run_commands(line);
   add_audit_commands(line);
   add_token_commands(line);

@@ -49,4 +49,12 @@ struct CredentialSwitch {
   std::optional<UnixMillis> keep_until;  // the one before; empty: it is wiped in the same step
 };
 
+/// A credential under another key of sealing. Version 0: one that is not there yet, as current.
+struct Resealed {
+  std::string vendor;
+  std::int64_t version = 0;
+  std::string before;  // as it was sealed
+  std::string after;
+};
+
 }  // namespace octroi::ledger

@@ -219,4 +219,34 @@ Task<Result<std::vector<Credential>>> MemoryVaultKeys::wipe_credentials(UnixMill
   co_return over;
 }
 
+Task<Result<bool>> MemoryVaultKeys::reseal_credentials(std::vector<Resealed> all, UnixMillis now) {
+  const std::scoped_lock lock(mutex_);
+  OCTROI_CO_CHECK(begin());
+  std::vector<Credential> next = credentials_;
+  std::size_t named = 0;
+  for (Resealed& one : all) {
+    const auto it = std::ranges::find_if(next, [&](const Credential& c) {
+      return c.vendor == one.vendor &&
+             (one.version == 0 ? c.state == CredentialState::current : c.version == one.version);
+    });
+    if (one.version == 0) {
+      if (it != next.end()) co_return false;
+      Credential fresh;
+      fresh.vendor = std::move(one.vendor);
+      fresh.version = list_.version + 1;  // what the list's version becomes below
+      fresh.since = now;
+      fresh.sealed = std::move(one.after);
+      next.push_back(std::move(fresh));
+      continue;
+    }
+    if (it == next.end() || it->sealed != one.before) co_return false;
+    it->sealed = std::move(one.after);
+    ++named;
+  }
+  if (named != credentials_.size()) co_return false;
+  credentials_ = std::move(next);
+  ++list_.version;
+  co_return true;
+}
+
 }  // namespace octroi::ledger

@@ -37,6 +37,7 @@ class MemoryVaultKeys final : public VaultKeys {
                                                                  UnixMillis now) override;
   Task<Result<bool>> drop_credential(std::string vendor, std::int64_t version) override;
   Task<Result<std::vector<Credential>>> wipe_credentials(UnixMillis now) override;
+  Task<Result<bool>> reseal_credentials(std::vector<Resealed> all, UnixMillis now) override;
 
  private:
   [[nodiscard]] Result<> begin() const;

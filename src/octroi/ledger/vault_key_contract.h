@@ -484,6 +484,59 @@ TEST_P(CredentialContract, OfManyAtOnceOneWins) {
   EXPECT_EQ(versions()["stripe/previous"], a);
 }
 
+TEST_P(CredentialContract, AllAreSealedAnewOrNone) {
+  const std::int64_t a = registered();
+  const std::int64_t b = staged();
+  ASSERT_TRUE(sync(keys().put_credential("resend", "R", kStart)));
+  const std::int64_t r = versions()["resend/current"];
+  const auto resealed = [this](std::vector<Resealed> all) {
+    const auto out = sync(keys().reseal_credentials(std::move(all), kStart + Millis(5)));
+    EXPECT_TRUE(out) << out.error().message();
+    return out.value_or(false);
+  };
+  struct Row {
+    const char* name;
+    std::vector<Resealed> all;
+  };
+  const Row refused[] = {
+      {"nothing of what there is", {}},
+      {"one is left out", {{"stripe", a, "A", "A2"}, {"stripe", b, "B", "B2"}}},
+      {"one is not what it was",
+       {{"stripe", a, "A", "A2"}, {"stripe", b, "other", "B2"}, {"resend", r, "R", "R2"}}},
+      {"one is not there",
+       {{"stripe", a, "A", "A2"}, {"stripe", b, "B", "B2"}, {"resend", r + 9, "R", "R2"}}},
+      {"a new one that is there",
+       {{"stripe", a, "A", "A2"},
+        {"stripe", b, "B", "B2"},
+        {"resend", r, "R", "R2"},
+        {"resend", 0, "", "X"}}},
+  };
+  for (const Row& row : refused) {
+    SCOPED_TRACE(row.name);
+    EXPECT_FALSE(resealed(row.all));
+    for (const Credential& c : credentials()) EXPECT_EQ(c.sealed.size(), 1U);
+  }
+  const auto before = sync(keys().vault_keys_version()).value_or(0);
+  EXPECT_TRUE(resealed({{"stripe", a, "A", "A2"},
+                        {"stripe", b, "B", "B2"},
+                        {"resend", r, "R", "R"},
+                        {"\nsigner", 0, "", "S"}}));
+  EXPECT_GT(sync(keys().vault_keys_version()).value_or(0), before);
+  const auto now = credentials();
+  ASSERT_EQ(now.size(), 4U);
+  EXPECT_EQ(now[0].vendor, "\nsigner");
+  EXPECT_EQ(now[0].state, CredentialState::current);
+  EXPECT_EQ(now[0].sealed, "S");
+  EXPECT_EQ(now[1].sealed, "R");
+  EXPECT_EQ(now[2].sealed, "A2");
+  EXPECT_EQ(now[2].state, CredentialState::current);
+  EXPECT_EQ(now[3].sealed, "B2");
+  EXPECT_EQ(now[3].state, CredentialState::pending);
+  EXPECT_EQ(now[3].until, kStart + Millis(90));
+  // A number that a later one may not get again.
+  EXPECT_GT(staged("C"), now[0].version);
+}
+
 TEST_P(VaultKeyContract, ThreadsThatAddTheSameIdAgreeOnOne) {
   std::atomic<int> added{0};
   std::vector<std::thread> threads;

@@ -107,6 +107,9 @@ class VaultKeys {
   virtual Task<Result<bool>> drop_credential(std::string vendor, std::int64_t version) = 0;
   /// Wipes what is over at `now`: each is told to one caller, without what was sealed.
   virtual Task<Result<std::vector<Credential>>> wipe_credentials(UnixMillis now) = 0;
+  /// Seals everything anew in one step. False, and nothing changed, when these are not all there
+  /// are, or one of them is not what it was.
+  virtual Task<Result<bool>> reseal_credentials(std::vector<Resealed> all, UnixMillis now) = 0;
 };
 
 }  // namespace octroi::ledger

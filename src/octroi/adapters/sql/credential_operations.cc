@@ -212,4 +212,35 @@ Result<std::vector<Credential>> wipe_credentials(Connection& db, UnixMillis now)
   return over;
 }
 
+Result<bool> reseal_credentials(Connection& db, const std::vector<Resealed>& all, UnixMillis now) {
+  OCTROI_TRY(Savepoint whole, Savepoint::begin(db));
+  OCTROI_TRY(const std::int64_t version, next_version(db));
+  std::int64_t named = 0;
+  for (const Resealed& one : all) {
+    if (one.version != 0) {
+      OCTROI_CHECK(
+          db.run("UPDATE vault_credential_versions SET sealed = ?4 WHERE vendor = ?1 AND"
+                 " version = ?2 AND sealed = ?3",
+                 std::string_view(one.vendor), one.version, std::string_view(one.before),
+                 std::string_view(one.after)));
+      if (db.changes() == 0) return false;
+      ++named;
+      continue;
+    }
+    OCTROI_TRY(const auto there, find_credential(db, one.vendor));
+    if (there) return false;
+  }
+  {
+    OCTROI_TRY(Query q, db.query("SELECT COUNT(*) FROM vault_credential_versions"));
+    OCTROI_TRY(const bool row, q.step());
+    if (!row || q.integer(0) != named) return false;
+  }
+  for (const Resealed& one : all) {
+    if (one.version != 0) continue;
+    OCTROI_CHECK(insert(db, one.vendor, version, CredentialState::current, one.after, now, {}));
+  }
+  OCTROI_CHECK(whole.keep());
+  return true;
+}
+
 }  // namespace octroi::sql

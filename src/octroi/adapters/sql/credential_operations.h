@@ -34,4 +34,8 @@ namespace octroi::sql {
 [[nodiscard]] Result<std::vector<ledger::Credential>> wipe_credentials(Connection& db,
                                                                        UnixMillis now);
 
+[[nodiscard]] Result<bool> reseal_credentials(Connection& db,
+                                              const std::vector<ledger::Resealed>& all,
+                                              UnixMillis now);
+
 }  // namespace octroi::sql

@@ -100,4 +100,10 @@ Task<Result<std::vector<Credential>>> SqlVaultKeys::wipe_credentials(UnixMillis 
       kKey, [now](Connection& db) { return sql::wipe_credentials(db, now); });
 }
 
+Task<Result<bool>> SqlVaultKeys::reseal_credentials(std::vector<Resealed> all, UnixMillis now) {
+  return lanes_.writer(kKey).call<bool>(kKey, [a = std::move(all), now](Connection& db) {
+    return sql::reseal_credentials(db, a, now);
+  });
+}
+
 }  // namespace octroi::sql

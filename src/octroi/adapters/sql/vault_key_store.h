@@ -40,6 +40,7 @@ class SqlVaultKeys final : public ledger::VaultKeys {
                                                                  UnixMillis now) override;
   Task<Result<bool>> drop_credential(std::string vendor, std::int64_t version) override;
   Task<Result<std::vector<ledger::Credential>>> wipe_credentials(UnixMillis now) override;
+  Task<Result<bool>> reseal_credentials(std::vector<ledger::Resealed> all, UnixMillis now) override;
 
  private:
   Lanes& lanes_;
