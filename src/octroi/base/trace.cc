@@ -69,7 +69,8 @@ std::string_view trimmed(std::string_view text) noexcept {
 
 std::int64_t wall_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
+             std::chrono::system_clock::now() /* words: Clock has milliseconds */
+                 .time_since_epoch())
       .count();
 }
 std::int64_t steady_ns() {
