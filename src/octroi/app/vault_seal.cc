@@ -255,9 +255,4 @@ Task<Result<Secret>> signer_master(ledger::Store& store, CredentialSeal seal) {
   co_return seal.unseal(std::string(first.reveal_text()), kSignerFor);
 }
 
-Result<Secret> signer_master(const std::string& key_file) {
-  OCTROI_TRY(const auto seal, CredentialSeal::open(key_file));
-  return seal.signer_->clone();
-}
-
 }  // namespace octroi::app

@@ -45,9 +45,6 @@ class CredentialSeal {
  public:
   /// Reads the key, or makes its file.
   [[nodiscard]] static Result<CredentialSeal> open(const vault::VaultSettings& settings);
-  [[nodiscard]] static Result<CredentialSeal> open(const std::string& key_file) {
-    return of_file(key_file, /*make=*/true);
-  }
   [[nodiscard]] static Result<CredentialSeal> of_key(const Secret& text);
   [[nodiscard]] static Result<CredentialSeal> of_passphrase(std::shared_ptr<const Secret> text);
   /// `make`: whether a missing file is made.
@@ -58,7 +55,6 @@ class CredentialSeal {
   [[nodiscard]] Result<Secret> unseal(const std::string& sealed, const std::string& vendor) const;
 
  private:
-  friend Result<Secret> signer_master(const std::string& key_file);
   friend Task<Result<Secret>> signer_master(ledger::Store& store, CredentialSeal seal);
   CredentialSeal() = default;
   static Result<CredentialSeal> of_bytes(Secret raw);
@@ -73,7 +69,6 @@ class CredentialSeal {
 [[nodiscard]] Task<Result<Secret>> signer_master(ledger::Store& store,
                                                  const vault::VaultSettings& settings);
 [[nodiscard]] Task<Result<Secret>> signer_master(ledger::Store& store, CredentialSeal seal);
-[[nodiscard]] Result<Secret> signer_master(const std::string& key_file);
 
 /// Where it is kept once the key of sealing alone does not tell it: among the credentials, under a
 /// name that no vendor can have.
