@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Collection
 
 import pytest
 
@@ -37,12 +38,14 @@ def tool(name: str) -> Path:
     return program
 
 
-def conformance(config: Path, *server: object) -> tuple[int, set[str], str]:
+def conformance(config: Path, *server: object, only: Collection[str] = ()) -> tuple[int, set[str], str]:
     """How many cases there were, and those that failed."""
-    words = ["--mode", "server", "--conf", config, "--parallel", "8", "--max-servers", "4", "--", *server]
+    words = ["--mode", "server", "--conf", config, "--parallel", "8", "--max-servers", "4"]
+    for name in only:
+        words += ["--run", name]
     done = subprocess.run(
-        [str(tool("connectconformance")), *map(str, words)], capture_output=True, text=True, timeout=280,
-        env=environment(PYTHONDONTWRITEBYTECODE="1"), stdin=subprocess.DEVNULL,
+        [str(tool("connectconformance")), *map(str, words), "--", *map(str, server)], capture_output=True, text=True,
+        timeout=280, env=environment(PYTHONDONTWRITEBYTECODE="1"), stdin=subprocess.DEVNULL,
     )  # fmt: skip
     text = done.stdout + done.stderr
     total = re.search(r"Total cases: (\d+)", text)
@@ -58,8 +61,13 @@ def test_conformance_is_the_same_as_without_octroi(octroi_binary, workdir, suite
     config = workdir / "features.yaml"
     features = {"supportsTls": False, "supportsH2c": True, "supportsMessageReceiveLimit": True, **features}
     config.write_text(dump({"features": features}))
+    ours = sys.executable, WRAPPER, octroi_binary, workdir, tool(server)
     direct, direct_failed, _ = conformance(config, tool(server))
-    through, failed, text = conformance(config, sys.executable, WRAPPER, octroi_binary, workdir, tool(server))
+    through, failed, text = conformance(config, *ours)
     print(f"{suite}: {through} cases, {len(failed)} failed through octroi, {len(direct_failed)} without")
     assert through == direct and through > 300
-    assert failed == direct_failed, text[-6000:]
+    if only_ours := failed - direct_failed:
+        # Some fail once in thousands, on either side, when the machine is busy. Ours may not fail again.
+        print(text)
+        for _ in range(3):
+            assert not conformance(config, *ours, only=only_ours)[1], text[-6000:]
