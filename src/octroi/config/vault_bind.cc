@@ -408,10 +408,9 @@ vault::VaultSettings vault_settings(const Value& root) {
   out.seal_key = v.at("key").secret;
   out.seal_passphrase = v.at("key_passphrase").secret;
   const auto* store = std::get_if<Url>(&root.at("store").data);
-  const std::filesystem::path beside_store =
-      store != nullptr && store->scheme == "sqlite"
-          ? std::filesystem::path(store->path).parent_path()
-          : std::filesystem::path();
+  const std::filesystem::path beside_store = store != nullptr && store->scheme == "sqlite"
+                                                 ? std::filesystem::path(store->path).parent_path()
+                                                 : std::filesystem::path();
   const bool has_key = v.at("key").given || v.at("key_passphrase").given;
   if (out.key_file.empty() && !has_key && !beside_store.empty())
     out.key_file = (beside_store / "vault.key").string();
