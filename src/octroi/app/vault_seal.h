@@ -2,9 +2,8 @@
 // and what the secrets of keys that sign are derived from.
 //
 // Key      one of `vault.key_file` (64 hexadecimal digits, 0600, made when missing), `vault.key`
-// (32
-//          bytes as hex or base64, which are the key, or a longer text, which HKDF makes one of)
-//          and `vault.key_passphrase` (Argon2id).
+//          (32 bytes as hex or base64, which are the key, or a longer text, which HKDF makes one
+//          of) and `vault.key_passphrase` (Argon2id).
 // Text     base64 of what octroi/crypto/aead.h makes; under a passphrase behind
 //          "argon2id:<passes>:<KiB>:<salt in base64>:", so that each says how it is opened, on any
 //          replica, also after the costs have changed.
