@@ -19,6 +19,24 @@ const Words& counted_by() {
   return words;
 }
 
+Field direction_field() {
+  return {.key = "direction",
+          .type = Type::choice,
+          .doc = "What it does with money or in the world.",
+          .fallback = "write",
+          .choices = directions()};
+}
+Field currency_field(std::string_view doc) {
+  return {.key = "currency", .type = Type::text, .doc = doc, .fallback = "=USD"};
+}
+Field unit_field() {
+  return {.key = "unit",
+          .type = Type::choice,
+          .doc = "Whether the amount is `12.34` or `1234`.",
+          .fallback = "minor",
+          .choices = {"minor", "major"}};
+}
+
 std::vector<Field> operation_fields() {
   return {
       {.key = "name",
@@ -30,23 +48,12 @@ std::vector<Field> operation_fields() {
        .type = Type::text,
        .doc = "Its path below `upstream`; `*` is one segment, `**` the rest.",
        .required = true},
-      {.key = "direction",
-       .type = Type::choice,
-       .doc = "What it does with money or in the world.",
-       .fallback = "write",
-       .choices = directions()},
+      direction_field(),
       {.key = "amount",
        .type = Type::text,
        .doc = "Field that says how much: `order.total`, `amount`. Left out: it spends nothing."},
-      {.key = "currency",
-       .type = Type::text,
-       .doc = "Field that says in what, or `=USD` when it is always the same.",
-       .fallback = "=USD"},
-      {.key = "unit",
-       .type = Type::choice,
-       .doc = "Whether the amount is `12.34` or `1234`.",
-       .fallback = "minor",
-       .choices = {"minor", "major"}},
+      currency_field("Field that says in what, or `=USD` when it is always the same."),
+      unit_field(),
       {.key = "customer", .type = Type::text, .doc = "Field that says from whom."},
       {.key = "answer_amount",
        .type = Type::text,
@@ -77,15 +84,8 @@ std::vector<Field> list_fields() {
        .doc = "Field of the answer that holds them. Left out: the answer is the list."},
       {.key = "id", .type = Type::text, .doc = "Field that names one.", .fallback = "id"},
       {.key = "amount", .type = Type::text, .doc = "Field that says what it cost."},
-      {.key = "currency",
-       .type = Type::text,
-       .doc = "Field that says in what, or `=USD`.",
-       .fallback = "=USD"},
-      {.key = "unit",
-       .type = Type::choice,
-       .doc = "Whether the amount is `12.34` or `1234`.",
-       .fallback = "minor",
-       .choices = {"minor", "major"}},
+      currency_field("Field that says in what, or `=USD`."),
+      unit_field(),
       {.key = "mark", .type = Type::text, .doc = "Field with the `mark` of the operation."},
       {.key = "created", .type = Type::text, .doc = "Field that says when: RFC 3339 or seconds."},
       {.key = "next",
@@ -107,24 +107,13 @@ std::vector<Field> tool_fields() {
        .doc = "Its name, which is what policies call it; `get_*` is every tool that begins so and "
               "is not named itself.",
        .required = true},
-      {.key = "direction",
-       .type = Type::choice,
-       .doc = "What it does with money or in the world.",
-       .fallback = "write",
-       .choices = directions()},
+      direction_field(),
       {.key = "amount",
        .type = Type::text,
        .doc = "JSON Pointer into its arguments that says how much: `/order/total`. Left out: it "
               "spends nothing."},
-      {.key = "currency",
-       .type = Type::text,
-       .doc = "JSON Pointer that says in what, or `=USD` when it is always the same.",
-       .fallback = "=USD"},
-      {.key = "unit",
-       .type = Type::choice,
-       .doc = "Whether the amount is `12.34` or `1234`.",
-       .fallback = "minor",
-       .choices = {"minor", "major"}},
+      currency_field("JSON Pointer that says in what, or `=USD` when it is always the same."),
+      unit_field(),
       {.key = "customer", .type = Type::text, .doc = "JSON Pointer that says from whom."},
       {.key = "answer_amount",
        .type = Type::text,
