@@ -1,0 +1,23 @@
+// Whatever a server answers: a mount that is read can be asked below, and a secret that is read is
+// never empty.
+#include <cstdlib>
+
+#include "octroi/adapters/hashivault/kv_provider.h"
+#include "octroi/base/bytes.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace octroi;
+  static const auto reference = secrets::parse_reference("vault://kv/app#tls.key");
+  if (!reference) std::abort();
+  const Secret body{as_text(ByteView(data, size))};
+  if (const auto mount = hashivault::read_mount(body)) {
+    const bool sane = !mount->path.empty() && !mount->path.ends_with('/');
+    if (!sane || (mount->version != 1 && mount->version != 2)) std::abort();
+  }
+  for (const int version : {1, 2}) {
+    const hashivault::Mount mount{"kv", version};
+    const auto secret = hashivault::read_secret(body, mount, *reference);
+    if (secret && secret->value.size() == 0) std::abort();
+  }
+  return 0;
+}
