@@ -141,8 +141,10 @@ def test_signals_go_through(stripe_vault, tmp_path):
     key = vault.issue("stripe", "bot")
     ready = tmp_path / "ready"
     script = f"trap 'echo hup' HUP; trap 'echo term; exit 3' TERM; : > {ready}; while :; do sleep 0.05; done"
-    child = subprocess.Popen(words(vault, "--vault", key.text, "--", "sh", "-c", script),
-                             stdout=subprocess.PIPE, text=True, env=environment(), start_new_session=True)
+    # A shell cannot trap what is ignored as it starts, as SIGHUP is below nohup.
+    child = subprocess.Popen(words(vault, "--vault", key.text, "--", "sh", "-c", script), stdout=subprocess.PIPE,
+                             text=True, env=environment(), start_new_session=True,
+                             preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # fmt: skip
     try:
         wait_for(ready.exists, 30, "the program")
         child.send_signal(signal.SIGHUP)
