@@ -44,9 +44,7 @@ Result<bool> move_to(Connection& db, std::string_view vendor, std::int64_t versi
   return db.changes() > 0;
 }
 
-constexpr std::string_view kColumns =
-    "vendor, version, state, sealed, account, since, wipe_at, verified_at";
-
+/// vendor, version, state, sealed, account, since, wipe_at, verified_at
 Result<Credential> read(const Query& q) {
   Credential c;
   c.vendor = q.text(0);
@@ -93,8 +91,9 @@ Result<std::optional<std::string>> find_credential(Connection& db, std::string_v
 }
 
 Result<std::vector<Credential>> list_credentials(Connection& db) {
-  OCTROI_TRY(Query q, db.query("SELECT " + std::string(kColumns) +
-                               " FROM vault_credential_versions ORDER BY vendor, version"));
+  OCTROI_TRY(Query q,
+             db.query("SELECT vendor, version, state, sealed, account, since, wipe_at, verified_at"
+                      " FROM vault_credential_versions ORDER BY vendor, version"));
   return read_all(std::move(q));
 }
 
@@ -201,8 +200,8 @@ Result<std::vector<Credential>> wipe_credentials(Connection& db, UnixMillis now)
   std::vector<Credential> over;
   {
     OCTROI_TRY(Query q, db.query("DELETE FROM vault_credential_versions WHERE wipe_at <= ?"
-                                 " RETURNING " +
-                                     std::string(kColumns),
+                                 " RETURNING vendor, version, state, sealed, account, since,"
+                                 " wipe_at, verified_at",
                                  now.value));
     OCTROI_TRY(over, read_all(std::move(q)));
   }
