@@ -3,6 +3,8 @@ does the work."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import sys
 from typing import Any, Callable, Iterator
@@ -13,6 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
+from harness.aws_chunks import SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER, ChunkedClient, crc32
+from harness.reach import authority
 from harness.vault import Call, Key, Reply, Vault, Vendor
 
 from .test_run import run
@@ -134,6 +138,101 @@ def test_signatures_that_are_not_the_keys(vault, cloud):
     # The key as a bearer, where a signature is wanted.
     assert v.request("/aws/", key).status in (401, 403)
     assert len(cloud.calls) == 1
+
+
+def check_plain(call: Call, body: bytes) -> None:
+    """What S3 gets of a body that came in chunks: the bytes, signed by their hash, and no word of chunks."""
+    assert call.body == body
+    assert call.all("X-Amz-Content-Sha256") == [hashlib.sha256(body).hexdigest()]
+    for gone in ("Content-Encoding", "X-Amz-Decoded-Content-Length", "X-Amz-Trailer", "Transfer-Encoding"):
+        assert call.all(gone) == [], gone
+
+
+def chunked(v: Vault, key: Key, **more: Any) -> ChunkedClient:
+    return ChunkedClient(v.url + "/aws", key.whole["access_key_id"], key.whole["secret_access_key"], **more)
+
+
+@pytest.mark.parametrize("way", [SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER])
+def test_bodies_in_chunks(vault, cloud, way):
+    v, key = vault(fields=[{"field": "bucket", "one_of": ["mine"], "endpoints": ["s3.*"]}])
+    client(v, key, "s3").create_bucket(Bucket="mine")
+    c = chunked(v, key)
+    for n, body in enumerate((b"", b"x", bytes(range(256)) * 200)):
+        put = c.put(f"/mine/k{n}", body, way, content_type="text/plain", x_amz_acl="private")
+        assert put.status == 200, put.text
+        check_plain(cloud.calls[-1], body)
+        assert cloud.calls[-1].all("X-Amz-Checksum-Crc32") == ([] if way == SIGNED else [crc32(body)])
+        assert cloud.calls[-1].all("X-Amz-Acl") == ["private"]
+        assert client(v, key, "s3").get_object(Bucket="mine", Key=f"k{n}")["Body"].read() == body
+    refused = c.put("/other/k", b"x", way)
+    assert refused.status == 403 and "<Code>AccessDenied</Code>" in refused.text and "field_denied" in refused.text
+    for call in cloud.calls:
+        assert call.all("Authorization")[0].startswith("AWS4-HMAC-SHA256 Credential=AKIAREALREALREALREAL/")
+    assert len(cloud.calls) == 7
+
+
+def test_bodies_in_chunks_that_are_not_what_was_signed(vault, cloud):
+    """Refused whole, in AWS's words, and nothing is sent on."""
+    v, key = vault()
+    body = b"a" * 20_000
+    other = ChunkedClient(v.url + "/aws", key.whole["access_key_id"], "x" * 40)
+    late = chunked(v, key, at=1_400_000_000)
+    c = chunked(v, key)
+
+    def replaced(old: bytes, new: bytes, count: int = 1):
+        return lambda wire: wire.replace(old, new, count)
+
+    for status, refused in (
+        (403, other.put("/b/k", body)),
+        (403, late.put("/b/k", body)),
+        (403, c.put("/b/k", body, change=replaced(b"aaaa", b"aaab"))),
+        (403, c.put("/b/k", body, change=lambda wire: wire[:-10] + bytes([wire[-10] ^ 1]) + wire[-9:])),
+        (403, c.put("/b/k", body, SIGNED_TRAILER, change=replaced(crc32(body).encode(), crc32(b"").encode()))),
+        (400, c.put("/b/k", body, change=lambda wire: wire[:-2])),
+        (400, c.put("/b/k", body, change=lambda wire: wire[:9000])),
+        (400, c.put("/b/k", body, change=lambda wire: wire + b"0")),
+        (400, c.put("/b/k", body, change=lambda wire: body)),
+        (400, c.put("/b/k", body, UNSIGNED_TRAILER, change=lambda wire: b"1\r\nb\r\n" + wire)),
+        (400, c.put("/b/k", body, UNSIGNED_TRAILER, change=replaced(b"x-amz-checksum-crc32:", b"x-amz-acl:"))),
+        (415, c.put("/b/k", body, UNSIGNED_TRAILER, x_amz_trailer="x-amz-acl")),
+        (415, c.put("/b/k", body, content_encoding="aws-chunked,gzip")),
+        (415, c.put("/b/k", body, "STREAMING-AWS4-HMAC-SHA256-EVENTS")),
+    ):
+        assert refused.status == status, (status, refused.status, refused.text)
+        code = "InvalidClientTokenId" if status == 403 else "ValidationError"
+        assert f"<Code>{code}</Code>" in refused.text and refused.get("X-Amzn-ErrorType") == code
+    assert not cloud.calls
+    # The limit is that of the body as it comes.
+    refused = c.put("/b/k", b"a" * (1 << 20))
+    assert refused.status == 413 and "vault.max_body" in refused.text and not cloud.calls
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "SHA256"])
+def test_boto3_over_tls_sends_chunks_and_a_checksum_behind_them(make_vault, cloud, algorithm):
+    """Unmodified, by the proxy: what is a trailer to octroi is a field to S3."""
+    v = make_vault({"aws": (cloud, REAL, {"hosts": ["s3.amazonaws.com"]})},
+                   {"bot": {"vendor": "aws", "endpoints": ENDPOINTS}}, max_body="8 MiB").start()
+    key = v.issue("aws", "bot", "--shape", "vendor", test=False)
+    s3 = boto3.client(
+        "s3", region_name="us-east-1", verify=str(authority(v)),
+        aws_access_key_id=key.whole["access_key_id"], aws_secret_access_key=key.whole["secret_access_key"],
+        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, proxies={"https": v.url}),
+    )
+    ways = []
+    s3.meta.events.register("before-send.s3.*", lambda request, **_: ways.append(request.headers.get("X-Amz-Content-SHA256")))
+    s3.create_bucket(Bucket="tls")
+    for n, body in enumerate((b"", b"some bytes", b"long" * 500_000)):
+        s3.put_object(Bucket="tls", Key=f"k{n}", Body=io.BytesIO(body), ChecksumAlgorithm=algorithm)
+        assert ways[-1].decode() == UNSIGNED_TRAILER
+        check_plain(cloud.calls[-1], body)
+        assert len(cloud.calls[-1].all(f"X-Amz-Checksum-{algorithm}")) == 1
+        assert s3.get_object(Bucket="tls", Key=f"k{n}")["Body"].read() == body
+    made = s3.create_multipart_upload(Bucket="tls", Key="parts", ChecksumAlgorithm=algorithm)["UploadId"]
+    part = s3.upload_part(Bucket="tls", Key="parts", UploadId=made, PartNumber=1, Body=b"part", ChecksumAlgorithm=algorithm)
+    check_plain(cloud.calls[-1], b"part")
+    done = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    s3.complete_multipart_upload(Bucket="tls", Key="parts", UploadId=made, MultipartUpload=done)
+    assert s3.get_object(Bucket="tls", Key="parts")["Body"].read() == b"part"
 
 
 UNDER_RUN = """

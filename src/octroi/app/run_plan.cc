@@ -188,8 +188,6 @@ Result<> add_key(RunPlan& plan, const VaultShare& share, const VaultGrant& grant
     }
   }
   for (const std::string_view name : found->unset) plan.unset.emplace(name);
-  // Bodies in pieces with a checksum behind them, as SDKs prefer over TLS, are not taken.
-  if (found->shape == KeyShape::aws) plan.set["AWS_REQUEST_CHECKSUM_CALCULATION"] = "when_required";
   return {};
 }
 

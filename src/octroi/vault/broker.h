@@ -105,6 +105,7 @@ class Broker {
   [[nodiscard]] Result<> open_with(Visit& visit, const ledger::VaultKey* key, Address address,
                                    Form query);
   [[nodiscard]] Result<> check_signed(Visit& visit) const;
+  [[nodiscard]] static Result<> join_body(Visit& visit, const Secret& secret);
   [[nodiscard]] Result<> check_still_open(const Visit& visit) const;
   Task<Result<>> read_call(Visit& visit);
   Task<void> look_up(Visit& visit);

@@ -91,6 +91,7 @@ Result<> Broker::find_key(Visit& visit) {
   if (visit.signature) {
     for (const char* name : {"authorization", "proxy-authorization", "cookie", "x-api-key"})
       head.headers.remove(name);
+    if (visit.signature->chunks.is != Chunks::Is::none) remove_chunk_fields(head.headers);
     return open_with(visit, visit.book->by_signer(visit.signature->key_name), std::move(address),
                      std::move(query));
   }
@@ -179,10 +180,23 @@ Result<> Broker::check_signed(Visit& visit) const {
   const auto& master = visit.snapshot->settings.signer_master;
   if (!wants || master == nullptr)
     return fail(Errc::no_key, "show the vault key as Authorization: Bearer <key>");
-  OCTROI_CHECK(check_signature(*visit.signature, signer_secret(*master, visit.key->id),
-                               visit.body_hash, visit.started));
+  const Secret secret = signer_secret(*master, visit.key->id);
+  OCTROI_CHECK(check_signature(*visit.signature, secret, visit.body_hash, visit.started));
   visit.proven = true;
   visit.input.scope = {visit.signature->region, visit.signature->service};
+  return visit.signature->chunks.is == Chunks::Is::none ? Result<>() : join_body(visit, secret);
+}
+
+/// From here on the request is one with a plain body, and the checksum that followed it in front.
+Result<> Broker::join_body(Visit& visit, const Secret& secret) {
+  ChunkSigner signer = chunk_signer(*visit.signature, secret);
+  const Chunks& chunks = visit.signature->chunks;
+  OCTROI_TRY(JoinedBody joined, join_chunks(chunks, signer, visit.input.body));
+  visit.input.body = std::move(joined.body);
+  if (visit.input.body.empty()) visit.input.body_kind = BodyKind::none;
+  visit.body_hash = crypto::sha256(as_bytes(visit.input.body));
+  if (!chunks.trailer.empty())
+    visit.exchange.request().headers.set(chunks.trailer, joined.checksum);
   return {};
 }
 

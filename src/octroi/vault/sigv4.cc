@@ -126,13 +126,12 @@ std::string joined(const std::vector<std::string>& names) {
 
 std::string hex_of(const crypto::Sha256Digest& digest) { return to_hex(digest); }
 
-/// The signature of a canonical request, in hexadecimal.
-std::string signature_of(const Secret& secret, const SignedClaim& scope,
-                         std::string_view canonical) {
-  const std::string credential_scope =
-      fmt::format("{}/{}/{}/aws4_request", scope.date, scope.region, scope.service);
-  const std::string text = fmt::format("{}\n{}\n{}\n{}", kAlgorithm, scope.time, credential_scope,
-                                       hex_of(crypto::sha256(as_bytes(canonical))));
+std::string scope_text(const SignedClaim& claim) {
+  return fmt::format("{}/{}/{}/aws4_request", claim.date, claim.region, claim.service);
+}
+
+/// What the secret becomes for one day, region and service.
+crypto::HmacSha256Key scope_key(const Secret& secret, const SignedClaim& scope) {
   std::string first = "AWS4" + std::string(secret.reveal_text());
   crypto::Sha256Digest key = crypto::hmac_sha256(as_bytes(first), as_bytes(scope.date));
   secure_wipe(first.data(), first.size());
@@ -140,9 +139,17 @@ std::string signature_of(const Secret& secret, const SignedClaim& scope,
        {std::string_view(scope.region), std::string_view(scope.service),
         std::string_view("aws4_request")})
     key = crypto::hmac_sha256(key, as_bytes(step));
-  const auto signature = crypto::hmac_sha256(key, as_bytes(text));
+  crypto::HmacSha256Key out(key);
   secure_wipe(key.data(), key.size());
-  return hex_of(signature);
+  return out;
+}
+
+/// The signature of a canonical request, in hexadecimal.
+std::string signature_of(const Secret& secret, const SignedClaim& scope,
+                         std::string_view canonical) {
+  const std::string text = fmt::format("{}\n{}\n{}\n{}", kAlgorithm, scope.time, scope_text(scope),
+                                       hex_of(crypto::sha256(as_bytes(canonical))));
+  return hex_of(scope_key(secret, scope).mac(as_bytes(text)));
 }
 
 tl::unexpected<Error> bad(std::string_view why) {
@@ -247,11 +254,7 @@ Result<std::optional<SignedClaim>> read_signature(const http::RequestHead& head)
   if (!from_short_time(out.time)) return bad("has no date: send X-Amz-Date");
   if (!out.time.starts_with(out.date)) return bad("is of another day than its scope");
   out.body_hash = std::string(head.headers.get("x-amz-content-sha256").value_or(""));
-  if (out.body_hash.starts_with("STREAMING-")) {
-    return fail(Errc::unsupported_body,
-                "bodies that are signed in pieces are not taken: send the body whole (in boto3: "
-                "request_checksum_calculation=\"when_required\")");
-  }
+  OCTROI_TRY(out.chunks, read_chunk_fields(head.headers, out.service, out.body_hash));
   out.canonical =
       fmt::format("{}\n{}\n{}\n{}\n{}\n", head.method, canonical_uri(head.path(), out.service),
                   canonical_query(head.query(), false),
@@ -265,13 +268,18 @@ Result<> check_signature(const SignedClaim& claim, const Secret& secret,
   if (!at || *at > now + kSkew || *at < now - kSkew)
     return bad("is more than five minutes from now: set the clock");
   const std::string hash = hex_of(body);
-  if (!claim.body_hash.empty() && claim.body_hash != kUnsigned && claim.body_hash != hash)
-    return bad("is of another body");
+  const bool hashed = !claim.body_hash.empty() && claim.body_hash != kUnsigned &&
+                      claim.chunks.is == Chunks::Is::none;
+  if (hashed && claim.body_hash != hash) return bad("is of another body");
   const std::string expected = signature_of(
       secret, claim, claim.canonical + (claim.body_hash.empty() ? hash : claim.body_hash));
   if (!crypto::constant_time_equal(as_bytes(expected), as_bytes(claim.signature)))
     return fail(Errc::unknown_key, "the request's AWS signature is not of this vault key");
   return {};
+}
+
+ChunkSigner chunk_signer(const SignedClaim& claim, const Secret& secret) {
+  return {scope_key(secret, claim), claim.time, scope_text(claim), claim.signature};
 }
 
 void sign_request(http::RequestHead& head, std::string_view host, const crypto::Sha256Digest& body,
