@@ -224,6 +224,7 @@ def test_what_a_key_opens_is_told_to_who_has_it(stripe_vault, capture):
     path = "/.well-known/octroi/vault"
     assert vault.request(path).status == 401
     told = json.loads(vault.request(path, key).body)
+    assert told["id"] == key.id
     assert told["vendor"] == "stripe" and told["hosts"] == [STRIPE] or STRIPE in told["hosts"]
     assert told["ca"] == reach.authority(vault).read_text() and told["others"] == "refuse"
     vault.revoke(key)

@@ -136,6 +136,45 @@ def test_what_cannot_start(stripe_vault):
     assert unreachable.returncode == 4 and "octroi serve" in unreachable.stderr
 
 
+@pytest.mark.parametrize(
+    "vendors, variable",
+    [
+        (["stripe", "stripe"], "STRIPE_API_KEY"),
+        (["stripe", "stripe-eu"], "STRIPE_API_KEY"),
+        (["my-api", "my_api"], "MY_API_API_KEY"),
+    ],
+    ids=["one-vendor", "one-pack", "one-name"],
+)
+def test_two_keys_that_would_stand_in_one_variable(make_vault, capture, tmp_path, vendors, variable):
+    """The later would be the only one: nothing is started, and both are named."""
+    stripe = "my" not in vendors[0]
+    how = {"pack": "stripe"} if stripe else {"pack": "generic", "auth": "bearer"}
+    real = REAL_STRIPE_KEY if stripe else "the-real-key-of-my-api"
+    vault = make_vault(
+        {name: (capture, real, {**how, "hosts": []}) for name in vendors},
+        {name + "-bot": {"vendor": name, "endpoints": ["GET /v1/*"]} for name in vendors},
+    ).start()
+    keys = [vault.issue(name, name + "-bot", test=stripe) for name in vendors]
+    mark = tmp_path / "started"
+    flags = tuple(word for key in keys for word in ("--vault", key.text))
+    refused = run(vault, None, "touch", str(mark), flags=flags)
+    assert refused.returncode == 2 and not mark.exists(), refused.stderr
+    for key, vendor in zip(keys, vendors):
+        assert f"{key.id} (of {vendor})" in refused.stderr and key.text not in refused.stderr
+    assert variable in refused.stderr and "another `octroi run`" in refused.stderr
+    assert run(vault, keys[0], "touch", str(mark)).returncode == 0 and mark.exists()
+
+
+def test_keys_of_two_vendors_stand_side_by_side(make_vault, capture):
+    vault = make_vault(
+        {"stripe": (capture, REAL_STRIPE_KEY, {}), "resend": (capture, "re_TheRealKey0123456789", {})},
+        {"pay": {"vendor": "stripe", "endpoints": ["customers.*"]}, "mail": {"vendor": "resend", "endpoints": ["emails.*"]}},
+    ).start()
+    pay, mail = vault.issue("stripe", "pay"), vault.issue("resend", "mail", test=False)
+    got = child_environment(vault, pay, "--vault", mail.text)
+    assert got["STRIPE_API_BASE"] == vault.url + "/stripe" and got["RESEND_BASE_URL"] == vault.url + "/resend"
+
+
 def test_signals_go_through(stripe_vault, tmp_path):
     vault = stripe_vault()
     key = vault.issue("stripe", "bot")

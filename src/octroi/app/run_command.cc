@@ -130,6 +130,7 @@ Task<Result<VaultGrant>> ask_for(http::Client* client, std::string door, Secret 
   const json::Value root = doc->root();
   VaultGrant grant;
   grant.key = std::move(key);
+  grant.id = std::string(root.string("id").value_or(""));
   grant.vendor = std::string(root.string("vendor").value_or(""));
   grant.pack = std::string(root.string("pack").value_or(""));
   grant.hosts = texts_of(root, "hosts");
@@ -175,6 +176,8 @@ int run_command(const Invocation& call, const RunFlags& flags) {
   hold_signals();  // before the loop's threads are there
   const auto share = share_of(call, flags);
   if (!share) return tell_error(common, share.error(), exit_for(share.error()));
+  if (auto distinct = check_distinct(*share); !distinct)
+    return tell_error(common, distinct.error(), kUsage);
   const auto folder = RunFolder::make(call.host.env);
   if (!folder) return tell_error(common, folder.error(), kFailed);
   RunPlan plan;

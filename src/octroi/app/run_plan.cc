@@ -155,17 +155,34 @@ Result<std::string> dressed(const VaultGrant& grant, KeyShape shape) {
   return std::string(text.reveal_text());
 }
 
-Result<> add_key(RunPlan& plan, const VaultShare& share, const VaultGrant& grant) {
-  const std::string base = share.url + "/" + grant.vendor;
+/// Null: SDKs know no names for it.
+const Names* names_of(const VaultGrant& grant) {
   const auto found = std::find_if(known().begin(), known().end(),
                                   [&](const Names& n) { return n.pack == grant.pack; });
-  if (found == known().end()) {
-    std::string name = grant.vendor;
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-      return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c == '-' || c == '.' ? '_' : c;
-    });
-    plan.set[name + "_API_KEY"] = std::string(grant.key.reveal_text());
-    plan.set[name + "_BASE_URL"] = base;
+  return found == known().end() ? nullptr : &*found;
+}
+
+/// What the variables of a vendor begin with that SDKs know no names for.
+std::string prefix_of(const VaultGrant& grant) {
+  std::string name = grant.vendor;
+  std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c == '-' || c == '.' ? '_' : c;
+  });
+  return name;
+}
+
+/// The variable that holds the key, or its name.
+std::string key_variable(const VaultGrant& grant) {
+  const Names* const names = names_of(grant);
+  return names != nullptr ? std::string(names->keys.front()) : prefix_of(grant) + "_API_KEY";
+}
+
+Result<> add_key(RunPlan& plan, const VaultShare& share, const VaultGrant& grant) {
+  const std::string base = share.url + "/" + grant.vendor;
+  const Names* const found = names_of(grant);
+  if (found == nullptr) {
+    plan.set[key_variable(grant)] = std::string(grant.key.reveal_text());
+    plan.set[prefix_of(grant) + "_BASE_URL"] = base;
     return {};
   }
   OCTROI_TRY(const std::string key, dressed(grant, found->shape));
@@ -249,6 +266,21 @@ Result<std::string> RunFolder::write(const std::string& name, std::string_view c
   std::filesystem::create_directories(path.parent_path(), error);
   OCTROI_CHECK(write_file_atomic(path.string(), as_bytes(content)));
   return path.string();
+}
+
+Result<> check_distinct(const VaultShare& share) {
+  std::map<std::string, const VaultGrant*> seen;
+  for (const VaultGrant& grant : share.grants) {
+    const auto [at, is_new] = seen.emplace(key_variable(grant), &grant);
+    if (is_new) continue;
+    const VaultGrant& other = *at->second;
+    return fail(StateErrc::bad_argument,
+                fmt::format("--vault: the keys {} (of {}) and {} (of {}) would both be {}, and a "
+                            "program reads one: give one of them, and start another `octroi run` "
+                            "for the other",
+                            other.id, other.vendor, grant.id, grant.vendor, at->first));
+  }
+  return {};
 }
 
 Result<> add_vault(RunPlan& plan, const VaultShare& share, const RunFolder& folder,

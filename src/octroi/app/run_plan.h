@@ -43,7 +43,8 @@ class RunFolder {
 
 /// What the vault's door says that a key opens (`/.well-known/octroi/vault`).
 struct VaultGrant {
-  Secret key;  // as it was given
+  Secret key;      // as it was given
+  std::string id;  // its name, which is no secret
   std::string vendor, pack;
   std::vector<std::string> hosts;
   std::vector<std::string> unset;
@@ -56,7 +57,11 @@ struct VaultShare {
   std::vector<VaultGrant> grants;
 };
 
-/// Proxy, trust, base URLs and keys of the vault.
+/// Whether each key has variables of its own: one base URL and one key are all that a program reads
+/// for an SDK, and of two the later would stand there alone. StateErrc::bad_argument.
+[[nodiscard]] Result<> check_distinct(const VaultShare& share);
+
+/// Proxy, trust, base URLs and keys of the vault, of a share that is distinct.
 [[nodiscard]] Result<> add_vault(RunPlan& plan, const VaultShare& share, const RunFolder& folder,
                                  const Environment& ours);
 

@@ -363,7 +363,8 @@ Task<void> Front::tell(http::Exchange& exchange) {
     co_return;
   }
   json::Writer w;
-  w.begin_object().field("vendor", vendor->settings.name).field("pack", vendor->settings.pack);
+  w.begin_object().field("id", (**key).id);
+  w.field("vendor", vendor->settings.name).field("pack", vendor->settings.pack);
   w.field("mode", (**key).live ? "live" : "test");
   w.key("hosts").begin_array();
   for (const std::string& host : vendor->pack->hosts()) w.string(host);
