@@ -30,7 +30,8 @@ std::map<std::string, std::string> environment() {
 
 int main(int argc, char** argv) {
   auto variables = environment();
-  auto resolver = octroi::app::all_secret_sources(variables);
+  const auto server = octroi::app::vault_server(variables);
+  auto resolver = octroi::app::all_secret_sources(variables, server);
   octroi::cli::Host host{.out = std::cout,
                          .err = std::cerr,
                          .out_is_terminal = ::isatty(STDOUT_FILENO) == 1,

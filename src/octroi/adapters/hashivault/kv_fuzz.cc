@@ -1,5 +1,6 @@
-// Whatever a server answers: a mount that is read can be asked below, and a secret that is read is
-// never empty.
+// Whatever a server answers: a mount that is read can be asked below, a secret that is read is never
+// empty, and the token of a login can stand in a header.
+#include <algorithm>
 #include <cstdlib>
 
 #include "octroi/adapters/hashivault/kv_provider.h"
@@ -18,6 +19,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const hashivault::Mount mount{"kv", version};
     const auto secret = hashivault::read_secret(body, mount, *reference);
     if (secret && secret->value.size() == 0) std::abort();
+  }
+  if (const auto login = hashivault::read_login(body)) {
+    const auto token = login->token.reveal_text();
+    const bool word = std::ranges::all_of(token, [](char c) { return c > 0x20 && c < 0x7F; });
+    if (token.empty() || !word || login->lease < Seconds(0)) std::abort();
   }
   return 0;
 }

@@ -4,16 +4,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <future>
-#include <mutex>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "octroi/http/server.h"
+#include "octroi/adapters/hashivault/engine_testing.h"
 #include "octroi/net/run_apart.h"
-#include "octroi/net/tls_identity.h"
 
 namespace octroi::hashivault {
 namespace {
@@ -24,77 +20,6 @@ using secrets::Variables;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-
-constexpr const char* kToken = "hvs.right";
-
-/// What the tests change is read by the server's thread.
-struct Reply {
-  int status = 200;
-  std::string body;
-};
-
-class Engine {
- public:
-  explicit Engine(std::shared_ptr<const net::TlsServerContext> tls = nullptr) {
-    std::promise<std::uint16_t> port;
-    auto told = port.get_future();
-    thread_ = std::thread([this, tls = std::move(tls), &port] {
-      net::Loop loop;
-      http::ServerConfig config;
-      config.listen = net::Endpoint::parse("127.0.0.1:0").value();
-      config.tls = tls;
-      auto server =
-          http::listen(loop, std::move(config), [this](http::Exchange& x) { return answer(&x); });
-      loop_ = &loop;
-      loop.post([&] { port.set_value((*server)->local().port); });
-      loop.run();
-    });
-    port_ = told.get();
-  }
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
-  ~Engine() {
-    loop_->stop();
-    thread_.join();
-  }
-
-  void set(const std::string& target, Reply reply) {
-    const std::lock_guard lock(guard_);
-    replies_[target] = std::move(reply);
-  }
-  std::vector<std::string> asked() {
-    const std::lock_guard lock(guard_);
-    return std::exchange(asked_, {});
-  }
-  [[nodiscard]] std::string port() const { return std::to_string(port_); }
-
- private:
-  Reply reply_to(http::Exchange& x) {
-    const std::lock_guard lock(guard_);
-    const auto& request = x.request();
-    asked_.push_back(request.target +
-                     (request.headers.get("x-vault-namespace") ? " in a namespace" : ""));
-    if (request.headers.get("x-vault-token").value_or("") != kToken)
-      return {403, R"({"errors":["permission denied"]})"};
-    const auto it = replies_.find(request.target);
-    if (it == replies_.end()) return {404, R"({"errors":[]})"};
-    return it->second;
-  }
-  Task<void> answer(http::Exchange* x) {
-    Reply reply = reply_to(*x);
-    http::ResponseHead head;
-    head.status = reply.status;
-    if (reply.status == 307) head.headers.set("Location", "http://127.0.0.1:1/elsewhere");
-    std::ignore = co_await x->respond(std::move(head), std::move(reply.body));
-  }
-
-  std::mutex guard_;
-  std::map<std::string, Reply> replies_;
-  std::vector<std::string> asked_;
-  net::Loop* loop_ = nullptr;
-  std::uint16_t port_ = 0;
-  std::thread thread_;
-};
 
 constexpr const char* kAboutKv = R"({"data":{"path":"kv/","type":"kv","options":{"version":"2"}}})";
 constexpr const char* kAboutOld = R"({"data":{"path":"team/old/","type":"kv","options":null}})";
@@ -112,7 +37,7 @@ class Kv : public testing::Test {
   }
   Result<Fetched> fetch(const std::string& text, Millis timeout = Millis(30'000)) {
     OCTROI_TRY(const auto reference, secrets::parse_reference(text));
-    return KvProvider(variables_, timeout).fetch(reference);
+    return KvProvider(std::make_shared<Access>(variables_), timeout).fetch(reference);
   }
   std::string value(const std::string& text) {
     auto fetched = fetch(text);
@@ -272,14 +197,8 @@ TEST_F(Kv, OpenBaosNamesWinAndAPrefixOfPathsIsKept) {
 TEST_F(Kv, ASilentServerAndNoneAtAll) {
   variables_["VAULT_ADDR"] = "http://127.0.0.1:1";
   EXPECT_TRUE(fetch("vault://kv/app#password").error().is(Errc::unavailable));
-  // A listener that nobody accepts from: the connection stands, and nothing comes.
-  net::Loop loop;
-  http::ServerConfig config;
-  config.listen = net::Endpoint::parse("127.0.0.1:0").value();
-  auto server = http::listen(loop, std::move(config), [](http::Exchange&) -> Task<void> {
-                  co_return;
-                }).value();
-  variables_["VAULT_ADDR"] = "http://127.0.0.1:" + std::to_string(server->local().port);
+  const SilentServer silent;
+  variables_["VAULT_ADDR"] = silent.address();
   const auto got = fetch("vault://kv/app#password", Millis(200));
   ASSERT_FALSE(got);
   EXPECT_TRUE(got.error().is(Errc::timeout)) << got.error().message();
