@@ -13,7 +13,6 @@ from .conftest import Engine
 
 PASSPHRASE = "correct horse battery staple of the tests"
 TEXT = "a text that is long enough to be a key of sealing"
-AWS = "AKIAREALREALREALREAL:SecretOfTheRealKeyForTheTests0123456789AB"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -35,22 +34,17 @@ def serves(vault: Vault, capture: Vendor, signing: Any) -> None:
     assert again["state"] == "active"
 
 
-def test_from_a_file_to_a_passphrase_to_a_reference(store, make_vault, capture, engine: Engine, leaks, workdir):
-    for value in (PASSPHRASE, TEXT, REAL_STRIPE_KEY, AWS):
+def test_from_a_file_to_a_passphrase_to_a_reference(store, all_sealed, capture, engine: Engine, leaks, workdir):
+    for value in (PASSPHRASE, TEXT, REAL_STRIPE_KEY):
         leaks.register(value, "secret of the test")
-    engine.data["o"] = {"passphrase": PASSPHRASE, "text": TEXT, "aws": AWS}
+    engine.data["o"] = {"passphrase": PASSPHRASE, "text": TEXT}
     key_file = workdir / "old.key"
-    vault = make_vault(
-        {"stripe": (capture, None, {}), "aws": (capture, None, {"pack": "aws", "credential": "vault://kv/o#aws"})},
-        {"bot": {"vendor": "stripe", "endpoints": ["customers.*"]}, "ops": {"vendor": "aws", "endpoints": ["ses.SendEmail"]}},
-        key_file=str(key_file),
-    )
+    vault = all_sealed(key_file=str(key_file))
     leaks.exempt(key_file)
     if store:
         vault.config["store"] = store
     keys = vault.config["vault"]
     ca = vault.directory / "vault-ca.pem"
-    keys["proxy"] = {"ca_file": str(ca)}
     vault.start()
     vault.command("vault", "register", "stripe", stdin=REAL_STRIPE_KEY + "\n")
     signing = vault.command("key", "issue", "--vendor", "aws", "--policy", "ops", "--shape", "aws")

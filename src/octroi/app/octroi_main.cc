@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "octroi/adapters/hashivault/transit.h"
 #include "octroi/app/commands.h"
 #include "octroi/app/secret_sources.h"
 #include "octroi/app/version.h"
@@ -42,7 +43,12 @@ int main(int argc, char** argv) {
                                    [](auto fetched) { return std::move(fetched.value); });
                              },
                          .clock = &octroi::system_clock(),
-                         .version = std::string(octroi::app::kVersion)};
+                         .version = std::string(octroi::app::kVersion),
+                         .key_service =
+                             [&server](const std::string& name) {
+                               return std::make_shared<const octroi::hashivault::TransitKey>(server,
+                                                                                             name);
+                             }};
   octroi::cli::CommandLine line;
   octroi::cli::add_own_commands(line);
   octroi::app::add_commands(line);

@@ -1,5 +1,7 @@
 #include "octroi/app/vault_ca.h"
 
+#include <filesystem>
+
 #include "octroi/app/vault_keys.h"
 #include "octroi/base/file.h"
 #include "octroi/base/log.h"
@@ -13,6 +15,7 @@ namespace {
 const std::string kSealedFor = "\nauthority";
 constexpr std::string_view kEndOfCertificate = "-----END CERTIFICATE-----\n";
 constexpr std::string_view kSealedKey = "octroi-sealed-key: ";
+constexpr std::size_t kMostText = std::size_t{16} * 1024;
 constexpr Millis kLife = std::chrono::hours(24 * 365 * 5);
 constexpr Millis kWarnBefore = std::chrono::hours(24 * 60);
 
@@ -24,6 +27,17 @@ Result<std::string> make_text(const CredentialSeal& seal, UnixMillis now) {
   return made.certificate_pem + std::string(kSealedKey) + sealed + "\n";
 }
 
+/// Nothing is made, and nobody asked to seal it, where there is one already.
+Result<Secret> load_or_make(const std::string& path, const CredentialSeal& seal, UnixMillis now) {
+  std::string fresh;
+  std::error_code ec;
+  if (!std::filesystem::exists(path, ec)) {
+    OCTROI_TRY(fresh, make_text(seal, now));
+  }
+  return load_or_create_secret_file(path, {64, kMostText},
+                                    [&] { return Secret::take(std::move(fresh)); });
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const net::TlsAuthority>> open_vault_ca(const vault::VaultSettings& settings,
@@ -32,10 +46,7 @@ Result<std::shared_ptr<const net::TlsAuthority>> open_vault_ca(const vault::Vaul
   if (!settings.proxy.enabled || path.empty() || !has_seal(settings))
     return std::shared_ptr<const net::TlsAuthority>();
   OCTROI_TRY(const auto seal, CredentialSeal::open(settings));
-  OCTROI_TRY(std::string fresh, make_text(seal, now));
-  OCTROI_TRY(const Secret text, load_or_create_secret_file(path, {64, 16 * 1024}, [&] {
-               return Secret::take(std::move(fresh));
-             }));
+  OCTROI_TRY(const Secret text, load_or_make(path, seal, now));
   const std::string_view all = text.reveal_text();
   const std::size_t end = all.find(kEndOfCertificate);
   const std::size_t key = end == std::string_view::npos ? end : end + kEndOfCertificate.size();
@@ -62,7 +73,7 @@ Result<std::shared_ptr<const net::TlsAuthority>> open_vault_ca(const vault::Vaul
 
 Result<bool> reseal_vault_ca(const std::string& path, const CredentialSeal& from,
                              const CredentialSeal& to) {
-  const auto text = read_secret_file(path, std::size_t{16} * 1024);
+  const auto text = read_secret_file(path, kMostText);
   if (!text && text.error().kind() == ErrorKind::not_found) return false;
   if (!text) return fail(text.error());
   const std::string_view all = text->reveal_text();
@@ -71,7 +82,7 @@ Result<bool> reseal_vault_ca(const std::string& path, const CredentialSeal& from
     return fail(VaultKeyErrc::bad_key_file, path + ": is no authority of octroi's");
   std::string_view sealed = all.substr(at + kSealedKey.size());
   while (sealed.ends_with('\n')) sealed.remove_suffix(1);
-  if (to.unseal(std::string(sealed), kSealedFor)) return false;
+  if (to.keeps(std::string(sealed), kSealedFor)) return false;
   auto key = from.unseal(std::string(sealed), kSealedFor);
   if (!key) return fail(std::move(key).error().within(path));
   OCTROI_TRY(const std::string again, to.seal(*key, kSealedFor));

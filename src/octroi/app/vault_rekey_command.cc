@@ -16,7 +16,7 @@ namespace {
 
 /// What it was sealed with; one of them is given.
 struct Before {
-  std::string file, key, passphrase;
+  std::string file, key, passphrase, transit;
 };
 
 Result<std::shared_ptr<const Secret>> resolved(const Common& common, const std::string& reference) {
@@ -27,15 +27,20 @@ Result<std::shared_ptr<const Secret>> resolved(const Common& common, const std::
 
 Result<CredentialSeal> seal_of(const Common& common, const Before& before) {
   const int given = (before.file.empty() ? 0 : 1) + (before.key.empty() ? 0 : 1) +
-                    (before.passphrase.empty() ? 0 : 1);
+                    (before.passphrase.empty() ? 0 : 1) + (before.transit.empty() ? 0 : 1);
   if (given != 1) {
     return fail(StateErrc::bad_argument,
-                "name what it is sealed with now: --from-file, --from-key or --from-passphrase");
+                "name what it is sealed with now: --from-file, --from-key, --from-passphrase or "
+                "--from-transit");
   }
   if (!before.file.empty()) return CredentialSeal::of_file(before.file, /*make=*/false);
   if (!before.key.empty()) {
     OCTROI_TRY(const auto key, resolved(common, before.key));
     return CredentialSeal::of_key(*key);
+  }
+  if (!before.transit.empty()) {
+    const auto& ask = common.call.host.key_service;
+    return CredentialSeal::of_service(ask ? ask(before.transit) : nullptr);
   }
   OCTROI_TRY(auto passphrase, resolved(common, before.passphrase));
   return CredentialSeal::of_passphrase(std::move(passphrase));
@@ -52,7 +57,7 @@ Result<Plan> plan_of(const std::vector<ledger::Credential>& all, const Credentia
   Plan plan;
   for (const auto& c : all) {
     ledger::Resealed row{c.vendor, c.version, c.sealed, c.sealed};
-    if (!to.unseal(c.sealed, c.vendor)) {
+    if (!to.keeps(c.sealed, c.vendor)) {
       OCTROI_TRY(const Secret real, from.unseal(c.sealed, c.vendor));
       OCTROI_TRY(row.after, to.seal(real, c.vendor));
       ++plan.changed;
@@ -122,12 +127,14 @@ void add_vault_rekey(cli::CommandLine& line) {
       {.name = "vault rekey",
        .summary = "Seals all real keys again, under the key that the configuration names now.",
        .examples = {{"octroi vault rekey --from-file /var/lib/octroi/vault.key",
-                     "after vault.key or vault.key_passphrase was written"}},
+                     "after vault.key, vault.key_passphrase or vault.key_transit was written"}},
        .options =
            [before](cli::OptionSet& set) {
              set.option("--from-file", before->file, "The key file that it is sealed with now.");
              set.option("--from-key", before->key, "A reference to that key: env://OLD.");
              set.option("--from-passphrase", before->passphrase, "A reference to that passphrase.");
+             set.option("--from-transit", before->transit,
+                        "Mount and name of that key in a transit engine.");
            },
        .run =
            [before](const cli::Invocation& call) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "octroi/base/file.h"
+#include "octroi/base/log.h"
 #include "octroi/crypto/hash.h"
 #include "octroi/crypto/hkdf.h"
 #include "octroi/ledger/vault_keys.h"
@@ -33,6 +34,7 @@ ErrorInfo error_info(VaultKeyErrc e) {
 namespace {
 
 constexpr std::string_view kStretched = "argon2id:";
+constexpr std::string_view kWrapped = "transit:";
 // What a text from outside may make this process do.
 constexpr crypto::Argon2Cost kMostCost{.passes = 16, .memory_kib = 512 * 1024};
 
@@ -87,6 +89,84 @@ StretchedKeys& stretched_keys() {
   return keys;
 }
 
+/// A data key, and what a service made of it.
+struct DataKey {
+  std::string wrapped;
+  Secret key;
+};
+
+/// Data keys that this process has drawn, or had unwrapped: few, and each costs a call.
+class DataKeys {
+ public:
+  Result<Secret> unwrap(const secrets::KeyService& service, const std::string& wrapped) {
+    const std::string name = service.name() + " " + wrapped;
+    {
+      const std::lock_guard lock(guard_);
+      if (const auto it = known_.find(name); it != known_.end()) return it->second.clone();
+      if (failed_ && system_clock().now() < ask_again_ && service.name() == failed_at_)
+        return fail(*failed_);
+    }
+    auto key = service.unwrap(wrapped);
+    const std::lock_guard lock(guard_);
+    if (!key) return fail(remember(service.name(), key.error()));
+    failed_.reset();
+    redactor().add(*key);
+    if (known_.size() >= kMost) known_.clear();
+    known_.emplace(name, key->clone());
+    return key;
+  }
+  /// What to seal the next one with: one for all that a process seals.
+  Result<DataKey> current(const secrets::KeyService& service) {
+    {
+      const std::lock_guard lock(guard_);
+      if (current_ && current_for_ == service.name())
+        return DataKey{current_->wrapped, current_->key.clone()};
+    }
+    DataKey drawn;
+    drawn.key = system_random().secret(crypto::kAeadKeySize);
+    redactor().add(drawn.key);
+    OCTROI_TRY(drawn.wrapped, service.wrap(drawn.key));
+    const std::lock_guard lock(guard_);
+    known_.emplace(service.name() + " " + drawn.wrapped, drawn.key.clone());
+    current_ = DataKey{drawn.wrapped, drawn.key.clone()};
+    current_for_ = service.name();
+    return drawn;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 256;
+  static constexpr Millis kPause{10'000};
+
+  /// Who tries again every second must not wait for a silent service each time.
+  const Error& remember(const std::string& name, const Error& error) {
+    const bool passes =
+        error.kind() == ErrorKind::unavailable || error.kind() == ErrorKind::timeout;
+    if (!passes) return error;
+    failed_ = error;
+    failed_at_ = name;
+    ask_again_ = system_clock().now() + kPause;
+    return error;
+  }
+
+  std::mutex guard_;
+  std::map<std::string, Secret> known_;
+  std::optional<DataKey> current_;
+  std::string current_for_;
+  std::optional<Error> failed_;
+  std::string failed_at_;
+  UnixMillis ask_again_{};
+};
+
+DataKeys& data_keys() {
+  static DataKeys keys;
+  return keys;
+}
+
+/// "vault:v3": whose key, and which version of it.
+std::string_view version_of(std::string_view wrapped) {
+  return wrapped.substr(0, wrapped.rfind(':'));
+}
+
 std::optional<std::uint32_t> number(std::string_view text) {
   std::uint32_t out = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -96,6 +176,13 @@ std::optional<std::uint32_t> number(std::string_view text) {
 
 tl::unexpected<Error> damaged() {
   return fail(VaultKeyErrc::bad_key_file, "a sealed credential is damaged");
+}
+
+/// "vault:v1:<base64>:<sealed>"
+Result<std::pair<std::string, std::string_view>> read_wrapped(std::string_view text) {
+  const std::size_t colon = text.rfind(':');  // base64 has none
+  if (colon == std::string_view::npos || colon == 0) return damaged();
+  return std::pair{std::string(text.substr(0, colon)), text.substr(colon + 1)};
 }
 
 /// "3:65536:<salt>:<sealed>"
@@ -142,7 +229,7 @@ Result<Secret> open_with(const crypto::AeadKey& key, std::string_view sealed,
 
 bool has_seal(const vault::VaultSettings& settings) {
   return !settings.key_file.empty() || settings.seal_key != nullptr ||
-         settings.seal_passphrase != nullptr;
+         settings.seal_passphrase != nullptr || !settings.key_transit.empty();
 }
 
 Result<CredentialSeal> CredentialSeal::of_bytes(Secret raw) {
@@ -199,13 +286,23 @@ Result<CredentialSeal> CredentialSeal::of_passphrase(std::shared_ptr<const Secre
   return out;
 }
 
+Result<CredentialSeal> CredentialSeal::of_service(
+    std::shared_ptr<const secrets::KeyService> service) {
+  if (service == nullptr)
+    return fail(VaultKeyErrc::bad_key_file, "vault.key_transit: there is nobody to ask for it");
+  CredentialSeal out;
+  out.service_ = std::move(service);
+  return out;
+}
+
 Result<CredentialSeal> CredentialSeal::open(const vault::VaultSettings& settings) {
+  if (!settings.key_transit.empty()) return of_service(settings.seal_service);
   if (settings.seal_passphrase != nullptr) return of_passphrase(settings.seal_passphrase);
   if (settings.seal_key != nullptr) return of_key(*settings.seal_key);
   if (settings.key_file.empty())
     return fail(VaultKeyErrc::bad_key_file,
                 "vault.key_file: name the file of the key that credentials are sealed with, or "
-                "write vault.key or vault.key_passphrase");
+                "write vault.key, vault.key_passphrase or vault.key_transit");
   return of_file(settings.key_file, /*make=*/true);
 }
 
@@ -214,6 +311,12 @@ Result<std::string> CredentialSeal::seal(const Secret& real, const std::string& 
   if (key_) {
     OCTROI_TRY(const Bytes sealed, key_->seal(real, as_bytes(name), system_random()));
     return to_base64(sealed);
+  }
+  if (service_) {
+    OCTROI_TRY(DataKey with, data_keys().current(*service_));
+    OCTROI_TRY(const auto key, crypto::AeadKey::from_secret(std::move(with.key)));
+    OCTROI_TRY(const Bytes sealed, key.seal(real, as_bytes(name), system_random()));
+    return fmt::format("{}{}:{}", kWrapped, with.wrapped, to_base64(sealed));
   }
   const Stretch how = stretched_keys().current(*passphrase_);
   OCTROI_TRY(Secret raw, stretched_keys().key(*passphrase_, how));
@@ -224,18 +327,43 @@ Result<std::string> CredentialSeal::seal(const Secret& real, const std::string& 
 }
 
 Result<Secret> CredentialSeal::unseal(const std::string& sealed, const std::string& vendor) const {
-  const bool stretched = sealed.starts_with(kStretched);
-  if (stretched != (passphrase_ != nullptr)) {
-    return fail(VaultKeyErrc::bad_key_file,
-                fmt::format("the credential of {} was sealed with {}", vendor,
-                            stretched ? "a passphrase: write vault.key_passphrase"
-                                      : "a key, not with vault.key_passphrase"));
-  }
-  if (!stretched) return open_with(*key_, sealed, vendor);
-  OCTROI_TRY(const auto read, read_stretched(std::string_view(sealed).substr(kStretched.size())));
+  const std::string_view text = sealed;
+  const bool stretched = text.starts_with(kStretched);
+  const bool wrapped = text.starts_with(kWrapped);
+  if (stretched && passphrase_) return unseal_stretched(text.substr(kStretched.size()), vendor);
+  if (wrapped && service_) return unseal_wrapped(text.substr(kWrapped.size()), vendor);
+  if (!stretched && !wrapped && key_) return open_with(*key_, text, vendor);
+  const std::string_view with = stretched ? "a passphrase: write vault.key_passphrase"
+                                : wrapped ? "a key of a transit engine: write vault.key_transit"
+                                          : "a key: write vault.key_file or vault.key";
+  return fail(VaultKeyErrc::bad_key_file,
+              fmt::format("the credential of {} was sealed with {}", vendor, with));
+}
+
+Result<Secret> CredentialSeal::unseal_stretched(std::string_view text,
+                                                const std::string& vendor) const {
+  OCTROI_TRY(const auto read, read_stretched(text));
   OCTROI_TRY(Secret raw, stretched_keys().key(*passphrase_, read.first));
   OCTROI_TRY(const auto key, crypto::AeadKey::from_secret(std::move(raw)));
   return open_with(key, read.second, vendor);
+}
+
+Result<Secret> CredentialSeal::unseal_wrapped(std::string_view text,
+                                              const std::string& vendor) const {
+  OCTROI_TRY(const auto read, read_wrapped(text));
+  OCTROI_TRY(Secret raw, data_keys().unwrap(*service_, read.first));
+  if (raw.size() != crypto::kAeadKeySize)
+    return fail(VaultKeyErrc::bad_key_file, "what the transit key unwrapped is no key of octroi's");
+  OCTROI_TRY(const auto key, crypto::AeadKey::from_secret(std::move(raw)));
+  return open_with(key, read.second, vendor);
+}
+
+bool CredentialSeal::keeps(const std::string& sealed, const std::string& vendor) const {
+  if (!unseal(sealed, vendor)) return false;
+  if (!service_) return true;
+  const auto read = read_wrapped(std::string_view(sealed).substr(kWrapped.size()));
+  const auto newest = data_keys().current(*service_);
+  return read && newest && version_of(read->first) == version_of(newest->wrapped);
 }
 
 Task<Result<Secret>> signer_master(ledger::Store& store, const vault::VaultSettings& settings) {
@@ -247,7 +375,8 @@ Task<Result<Secret>> signer_master(ledger::Store& store, CredentialSeal seal) {
   OCTROI_CO_TRY(const auto kept, co_await store.vault_keys()->find_credential(kSignerFor));
   if (kept) co_return seal.unseal(*kept, kSignerFor);
   if (seal.signer_ != nullptr) co_return seal.signer_->clone();
-  // Under a passphrase each text has a salt of its own, so the master is drawn, and kept.
+  // Under a passphrase each text has a salt of its own, under a KMS any data key, so the master is
+  // drawn, and kept.
   OCTROI_CO_TRY(const std::string drawn,
                 seal.seal(system_random().secret(crypto::kAeadKeySize), kSignerFor));
   OCTROI_CO_TRY(const Secret first, co_await store.get_or_put_secret(

@@ -3,12 +3,16 @@
 //
 // Key      one of `vault.key_file` (64 hexadecimal digits, 0600, made when missing), `vault.key`
 //          (32 bytes as hex or base64, which are the key, or a longer text, which HKDF makes one
-//          of) and `vault.key_passphrase` (Argon2id).
+//          of), `vault.key_passphrase` (Argon2id) and `vault.key_transit` (a key that stays in a
+//          KMS, which wraps data keys of ours).
 // Text     base64 of what octroi/crypto/aead.h makes; under a passphrase behind
-//          "argon2id:<passes>:<KiB>:<salt in base64>:", so that each says how it is opened, on any
-//          replica, also after the costs have changed.
-// Errors   VaultKeyErrc::bad_key_file; FileErrc.
-// Thread   any; a passphrase takes up to a second a salt, once in a process: not a worker's loop.
+//          "argon2id:<passes>:<KiB>:<salt in base64>:", under a KMS behind
+//          "transit:<the wrapped data key>:", so that each says how it is opened, on any replica,
+//          also after the costs or the data key have changed.
+// Errors   VaultKeyErrc::bad_key_file; FileErrc; secrets::Errc of a KMS.
+// Thread   any; a passphrase takes up to a second a salt, and a KMS is asked for each data key,
+// some
+//          seconds at most, once in a process: not a worker's loop.
 #pragma once
 
 #include <memory>
@@ -18,6 +22,7 @@
 #include "octroi/crypto/aead.h"
 #include "octroi/crypto/kdf.h"
 #include "octroi/ledger/store.h"
+#include "octroi/secrets/key_service.h"
 #include "octroi/vault/settings.h"
 
 namespace octroi::app {
@@ -46,21 +51,33 @@ class CredentialSeal {
   [[nodiscard]] static Result<CredentialSeal> open(const vault::VaultSettings& settings);
   [[nodiscard]] static Result<CredentialSeal> of_key(const Secret& text);
   [[nodiscard]] static Result<CredentialSeal> of_passphrase(std::shared_ptr<const Secret> text);
+  [[nodiscard]] static Result<CredentialSeal> of_service(
+      std::shared_ptr<const secrets::KeyService> service);
   /// `make`: whether a missing file is made.
   [[nodiscard]] static Result<CredentialSeal> of_file(const std::string& path, bool make);
 
   /// `vendor` is authenticated: what was sealed for one opens for no other.
   [[nodiscard]] Result<std::string> seal(const Secret& real, const std::string& vendor) const;
   [[nodiscard]] Result<Secret> unseal(const std::string& sealed, const std::string& vendor) const;
+  /// Whether sealing it again would change nothing of worth: it opens, and the key that wraps its
+  /// data key has no newer version.
+  [[nodiscard]] bool keeps(const std::string& sealed, const std::string& vendor) const;
 
  private:
   friend Task<Result<Secret>> signer_master(ledger::Store& store, CredentialSeal seal);
   CredentialSeal() = default;
   static Result<CredentialSeal> of_bytes(Secret raw);
 
-  std::shared_ptr<const crypto::AeadKey> key_;  // or
-  std::shared_ptr<const Secret> passphrase_;    // this
-  std::shared_ptr<const Secret> signer_;        // what a key's own signer master is
+  [[nodiscard]] Result<Secret> unseal_stretched(std::string_view text,
+                                                const std::string& vendor) const;
+  [[nodiscard]] Result<Secret> unseal_wrapped(std::string_view text,
+                                              const std::string& vendor) const;
+
+  // One of these three:
+  std::shared_ptr<const crypto::AeadKey> key_;
+  std::shared_ptr<const Secret> passphrase_;
+  std::shared_ptr<const secrets::KeyService> service_;
+  std::shared_ptr<const Secret> signer_;  // what a key's own signer master is
 };
 
 /// What secrets of keys that sign are derived from: the same as long as the store lives, also after

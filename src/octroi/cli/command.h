@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <ostream>
 #include <string>
 #include <string_view>
@@ -23,6 +24,10 @@
 #include "octroi/base/clock.h"
 #include "octroi/cli/exit_code.h"
 #include "octroi/config/load.h"
+
+namespace octroi::secrets {
+class KeyService;
+}
 
 namespace octroi::cli {
 
@@ -35,6 +40,8 @@ struct Host {
   config::ResolveSecret resolve;
   const Clock* clock = nullptr;
   std::string version;
+  /// The key of this name in the KMS that the environment names; null where there is none.
+  std::function<std::shared_ptr<const secrets::KeyService>(const std::string& name)> key_service;
 };
 
 struct GlobalOptions {

@@ -45,7 +45,12 @@ config::LoadResult try_load_config(const Invocation& call, const std::string& fi
   options.stored = std::move(stored);
   if (secrets) options.resolve = call.host.resolve;
   if (!call.global.log_level.empty()) options.env["OCTROI_LOG__LEVEL"] = call.global.log_level;
-  return config::load_file(file, options);
+  auto loaded = config::load_file(file, options);
+  if (secrets && loaded && loaded->config.vault && call.host.key_service) {
+    vault::VaultSettings& vault = *loaded->config.vault;
+    if (!vault.key_transit.empty()) vault.seal_service = call.host.key_service(vault.key_transit);
+  }
+  return loaded;
 }
 
 std::optional<config::Loaded> load_config(const Invocation& call, bool secrets) {

@@ -209,7 +209,7 @@ class VaultCheck {
   void check_seal() {
     const Value* first = nullptr;
     std::string name;
-    for (const char* key : {"key_file", "key", "key_passphrase"}) {
+    for (const char* key : {"key_file", "key", "key_passphrase", "key_transit"}) {
       const Value& v = vault_.at(key);
       if (!v.given) continue;
       if (first != nullptr) {
@@ -222,6 +222,24 @@ class VaultCheck {
     }
     check_length("key", 32, "make one with `openssl rand -hex 32`");
     check_length("key_passphrase", 12, "take several words");
+    check_transit(vault_.at("key_transit"));
+  }
+
+  /// "transit/octroi", "team/transit/octroi": parts of a path, the last of which is the key.
+  void check_transit(const Value& v) {
+    if (!v.given || !v.valid) return;
+    int parts = 0;
+    bool sane = true;
+    for (std::string_view rest = v.str(); sane; ++parts) {
+      const std::size_t slash = rest.find('/');
+      const std::string_view part = rest.substr(0, slash);
+      sane = !part.empty() && part != "." && part != ".." && part.find(':') == part.npos;
+      if (slash == rest.npos) break;
+      rest.remove_prefix(slash + 1);
+    }
+    if (sane && parts > 0) return;
+    c_.error(v, "vault.key_transit", "does not name a mount and a key",
+             "write both with a slash between, such as transit/octroi");
   }
 
   void check_length(const std::string& key, std::size_t least, std::string fix) {
@@ -407,11 +425,13 @@ vault::VaultSettings vault_settings(const Value& root) {
   out.keep_spends = v.at("keep_spends").duration();
   out.seal_key = v.at("key").secret;
   out.seal_passphrase = v.at("key_passphrase").secret;
+  out.key_transit = v.at("key_transit").str();
   const auto* store = std::get_if<Url>(&root.at("store").data);
   const std::filesystem::path beside_store = store != nullptr && store->scheme == "sqlite"
                                                  ? std::filesystem::path(store->path).parent_path()
                                                  : std::filesystem::path();
-  const bool has_key = v.at("key").given || v.at("key_passphrase").given;
+  const bool has_key =
+      v.at("key").given || v.at("key_passphrase").given || v.at("key_transit").given;
   if (out.key_file.empty() && !has_key && !beside_store.empty())
     out.key_file = (beside_store / "vault.key").string();
   out.approvals.wait = v.at("approvals.wait").duration();

@@ -490,6 +490,11 @@ Field vault_section() {
                   .type = Type::secret,
                   .doc = "Instead of both: a passphrase of at least 12 characters, stretched with "
                          "Argon2id."},
+                 {.key = "key_transit",
+                  .type = Type::text,
+                  .doc = "Instead of all three: a key that never leaves HashiCorp Vault's transit "
+                         "engine, as `mount/name`. The server is asked as `vault://` references "
+                         "ask it."},
                  proxy_field(),
                  reconcile_field(),
                  {.key = "keep_spends",

@@ -15,6 +15,10 @@
 #include "octroi/money/money.h"
 #include "octroi/net/address.h"
 
+namespace octroi::secrets {
+class KeyService;
+}
+
 namespace octroi::vault {
 
 /// An operation of a vendor that has no pack of its own.
@@ -174,10 +178,12 @@ struct VaultSettings {
   Millis reconcile_grace{15 * 60'000};  // before what a vendor does not show is released
   Millis keep_spends = std::chrono::hours(24 * 400);  // what was settled or released
   std::shared_ptr<const Secret> signer_master;        // of keys that sign; null: there are none
-  // What credentials are sealed with is one of these three.
+  // What credentials are sealed with is one of these four.
   std::string key_file;                           // of 32 bytes, made when missing
   std::shared_ptr<const Secret> seal_key;         // 32 bytes in some form, or a longer text
   std::shared_ptr<const Secret> seal_passphrase;  // is stretched
+  std::string key_transit;                        // "mount/name", a key that stays where it is
+  std::shared_ptr<const secrets::KeyService> seal_service;  // that key; whoever loads sets it
   ProxySettings proxy;
   ApprovalSettings approvals;
   WebhookSettings webhook;

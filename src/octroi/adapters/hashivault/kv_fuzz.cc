@@ -1,9 +1,10 @@
-// Whatever a server answers: a mount that is read can be asked below, a secret that is read is never
-// empty, and the token of a login can stand in a header.
+// Whatever a server answers: a mount that is read can be asked below, a secret that is read is
+// never empty, the token of a login can stand in a header, and what was wrapped in a JSON text.
 #include <algorithm>
 #include <cstdlib>
 
 #include "octroi/adapters/hashivault/kv_provider.h"
+#include "octroi/adapters/hashivault/transit.h"
 #include "octroi/base/bytes.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -25,5 +26,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool word = std::ranges::all_of(token, [](char c) { return c > 0x20 && c < 0x7F; });
     if (token.empty() || !word || login->lease < Seconds(0)) std::abort();
   }
+  if (const auto wrapped = hashivault::read_wrapped(body)) {
+    if (!hashivault::is_wrapped(*wrapped) || wrapped->find('"') != std::string::npos) std::abort();
+  }
+  if (const auto key = hashivault::read_unwrapped(body); key && key->empty()) std::abort();
   return 0;
 }
