@@ -56,21 +56,12 @@ Task<void> BundleApi::list(http::Exchange& exchange) {
     co_await send_problem(exchange, 400, filter.error());
     co_return;
   }
-  auto rows = co_await bundles_->list_bundles(*filter);
-  if (!rows) {
-    co_await send_unavailable(exchange, std::move(rows).error());
-    co_return;
-  }
-  co_await send_json(exchange, bundles_json(*rows, filter->limit));
+  co_await send_told(exchange, co_await bundles_->list_bundles(*filter),
+                     [&](const auto& rows) { return bundles_json(rows, filter->limit); });
 }
 
 Task<void> BundleApi::totals(http::Exchange& exchange) {
-  auto sums = co_await bundles_->bundle_totals();
-  if (!sums) {
-    co_await send_unavailable(exchange, std::move(sums).error());
-    co_return;
-  }
-  co_await send_json(exchange, bundle_totals_json(*sums));
+  co_await send_told(exchange, co_await bundles_->bundle_totals(), bundle_totals_json);
 }
 
 Task<void> BundleApi::show(http::Exchange& exchange, std::string text) {
@@ -79,15 +70,8 @@ Task<void> BundleApi::show(http::Exchange& exchange, std::string text) {
     co_await send_problem(exchange, 400, kNotAnId);
     co_return;
   }
-  auto found = co_await bundles_->find_bundle(*id);
-  if (!found) {
-    co_await send_unavailable(exchange, std::move(found).error());
-  } else if (!*found) {
-    co_await send_problem(exchange, 404,
-                          "no counted token with this id was ever shown, or it has expired");
-  } else {
-    co_await send_json(exchange, bundle_json(**found));
-  }
+  co_await send_found(exchange, co_await bundles_->find_bundle(*id), bundle_json,
+                      "no counted token with this id was ever shown, or it has expired");
 }
 
 }  // namespace octroi::admin

@@ -91,32 +91,16 @@ Task<void> SessionApi::list(http::Exchange& exchange) {
     co_await send_problem(exchange, 400, filter.error());
     co_return;
   }
-  auto rows = co_await sessions_->list_sessions(*filter);
-  if (!rows) {
-    co_await send_unavailable(exchange, std::move(rows).error());
-    co_return;
-  }
-  co_await send_json(exchange, sessions_json(*rows, filter->limit));
+  co_await send_told(exchange, co_await sessions_->list_sessions(*filter),
+                     [&](const auto& rows) { return sessions_json(rows, filter->limit); });
 }
 
 Task<void> SessionApi::totals(http::Exchange& exchange) {
-  auto sums = co_await sessions_->session_totals();
-  if (!sums) {
-    co_await send_unavailable(exchange, std::move(sums).error());
-    co_return;
-  }
-  co_await send_json(exchange, session_totals_json(*sums));
+  co_await send_told(exchange, co_await sessions_->session_totals(), session_totals_json);
 }
 
 Task<void> SessionApi::show(http::Exchange& exchange, PaymentHash id) {
-  auto found = co_await sessions_->find_session(id);
-  if (!found) {
-    co_await send_unavailable(exchange, std::move(found).error());
-  } else if (!*found) {
-    co_await send_problem(exchange, 404, kNoSession);
-  } else {
-    co_await send_json(exchange, session_json(**found));
-  }
+  co_await send_found(exchange, co_await sessions_->find_session(id), session_json, kNoSession);
 }
 
 Task<void> SessionApi::close(http::Exchange& exchange, PaymentHash id) {
