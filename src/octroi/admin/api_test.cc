@@ -2,26 +2,20 @@
 
 #include <gtest/gtest.h>
 
-#include "octroi/http/client.h"
+#include "octroi/admin/server_testing.h"
 #include "octroi/json/value.h"
-#include "octroi/ledger/memory_store.h"
-#include "octroi/net/run_until.h"
 
 namespace octroi::admin {
 namespace {
 
 constexpr UnixMillis kNow{1'800'000'000'000};
-constexpr const char* kToken = "admin-token-of-the-test";
 
-class ApiTest : public testing::Test {
+class ApiTest : public AdminServerTest {
  protected:
-  ApiTest() { start(false); }
+  ApiTest() : AdminServerTest(kNow) { start(false); }
 
-  Wiring bare(std::shared_ptr<const Secret> token) {
-    return {store, metrics, clock, std::move(token), true, false, {}, {}, {}, {}};
-  }
   void start(bool metrics_public, bool metrics_on = true) {
-    Wiring wiring = bare(std::make_shared<Secret>(std::string_view(kToken)));
+    Wiring wiring = wired();
     wiring.metrics_on = metrics_on;
     wiring.metrics_public = metrics_public;
     wiring.checks = {{"store", [this] { return check(&store_down); }},
@@ -29,11 +23,7 @@ class ApiTest : public testing::Test {
     wiring.info = [] { return info(); };
     wiring.revoke = [this](TokenId id) { return revoke(this, id); };
     wiring.reload = [this] { return reload(this); };
-    api = std::make_unique<Api>(std::move(wiring));
-    http::ServerConfig config;
-    config.listen = *net::Endpoint::parse("127.0.0.1:0");
-    server = std::move(
-        *http::listen(loop, config, [this](http::Exchange& x) { return api->handle(x); }));
+    serve(std::move(wiring));
   }
   static Task<Result<>> check(const bool* down) {
     if (*down) co_return fail(ledger::Errc::unavailable, "it is away");
@@ -53,16 +43,9 @@ class ApiTest : public testing::Test {
 
   http::Response ask(std::string method, std::string target,
                      std::optional<std::string> authorization = std::string("Bearer ") + kToken) {
-    http::Request r;
-    r.method = std::move(method);
-    r.url.scheme = "http";
-    r.url.host = "127.0.0.1";
-    r.url.port = server->local().port;
-    r.url.target = std::move(target);
-    if (authorization) r.headers.add("Authorization", *authorization);
-    auto got = net::run_until(loop, client->fetch(std::move(r), 1 << 20, Millis(10'000)));
-    EXPECT_TRUE(got);
-    return got ? std::move(*got) : http::Response{};
+    Fields fields;
+    if (authorization) fields.emplace_back("Authorization", *authorization);
+    return ask_with(std::move(method), std::move(target), fields);
   }
   http::Response get(std::string target) { return ask("GET", std::move(target)); }
 
@@ -101,19 +84,12 @@ class ApiTest : public testing::Test {
     return out;
   }
 
-  net::Loop loop;
-  ManualClock clock{kNow};
-  MetricRegistry metrics;
-  ledger::MemoryStore store;
   bool store_down = false;
   bool node_down = false;
   bool revoke_fails = false;
   bool reload_fails = false;
   int reloads = 0;
   std::vector<TokenId> revoked;
-  std::unique_ptr<Api> api;
-  std::unique_ptr<http::Client> client = http::make_client(loop, {});
-  std::unique_ptr<http::Server> server;
 };
 using Ids = std::vector<std::int64_t>;
 
@@ -141,8 +117,8 @@ TEST_F(ApiTest, ReadyNamesWhatFails) {
 TEST_F(ApiTest, EverythingElseNeedsTheToken) {
   for (const char* target :
        {"/metrics", "/api/v1/info", "/api/v1/transactions", "/api/v1/tokens/revoked",
-        "/api/v1/sessions", "/api/v1/sessions/totals", "/api/v1/openapi.json", "/none",
-        "/healthz/", "/api/v1/../../healthz"}) {
+        "/api/v1/sessions", "/api/v1/sessions/totals", "/api/v1/openapi.json", "/none", "/healthz/",
+        "/api/v1/../../healthz"}) {
     for (const std::optional<std::string>& bad :
          {std::optional<std::string>(), std::optional<std::string>("Bearer wrong"),
           std::optional<std::string>("Bearer"), std::optional<std::string>("Bearer "),
@@ -165,12 +141,12 @@ TEST_F(ApiTest, EverythingElseNeedsTheToken) {
 }
 
 TEST_F(ApiTest, AnEmptyTokenOpensNothing) {
-  Wiring wiring = bare(std::make_shared<Secret>());
+  Wiring wiring = wired(std::make_shared<Secret>());
   wiring.info = [] { return info(); };
   api = std::make_unique<Api>(std::move(wiring));
   EXPECT_EQ(ask("GET", "/api/v1/info", "Bearer ").status, 401);
   EXPECT_EQ(ask("GET", "/api/v1/info", "Bearer x").status, 401);
-  api = std::make_unique<Api>(bare(nullptr));
+  api = std::make_unique<Api>(wired(nullptr));
   EXPECT_EQ(ask("GET", "/api/v1/info", "Bearer x").status, 401);
 }
 

@@ -2,34 +2,23 @@
 
 #include <gtest/gtest.h>
 
-#include "octroi/admin/api.h"
 #include "octroi/admin/audit_json.h"
+#include "octroi/admin/server_testing.h"
 #include "octroi/audit/checkpointer.h"
 #include "octroi/audit/export.h"
 #include "octroi/audit/journal_testing.h"
-#include "octroi/http/client.h"
 #include "octroi/json/value.h"
-#include "octroi/ledger/memory_store.h"
-#include "octroi/net/run_until.h"
 
 namespace octroi::admin {
 namespace {
 
-constexpr const char* kToken = "admin-token-of-the-test";
-
-class AuditApiTest : public testing::Test {
+class AuditApiTest : public AdminServerTest {
  protected:
-  AuditApiTest() {
-    Wiring wiring{store, metrics, clock, std::make_shared<Secret>(std::string_view(kToken)),
-                  true,  false,   {},    {},
-                  {},    {}};
+  AuditApiTest() : AdminServerTest(UnixMillis{1'763'700'000'000}) {
+    Wiring wiring = wired();
     wiring.revoke = [this](TokenId) { return revoke(this); };
     wiring.audit = {[this] { return checkpoint(this); }, [this] { return verify(this); }};
-    api = std::make_unique<Api>(std::move(wiring));
-    http::ServerConfig config;
-    config.listen = *net::Endpoint::parse("127.0.0.1:0");
-    server = std::move(
-        *http::listen(loop, config, [this](http::Exchange& x) { return api->handle(x); }));
+    serve(std::move(wiring));
   }
   static Task<Result<>> revoke(AuditApiTest* self) {
     ++self->revoked;
@@ -48,31 +37,16 @@ class AuditApiTest : public testing::Test {
     ASSERT_TRUE(audit::now_of(store.journal()->append(audit::call_of(n, run))));
   }
   http::Response ask(std::string method, std::string target, bool with_token = true) {
-    http::Request r;
-    r.method = std::move(method);
-    r.url.scheme = "http";
-    r.url.host = "127.0.0.1";
-    r.url.port = server->local().port;
-    r.url.target = std::move(target);
-    r.headers.add("User-Agent", "a test");
-    if (with_token) r.headers.add("Authorization", std::string("Bearer ") + kToken);
-    auto got = net::run_until(loop, client->fetch(std::move(r), 1 << 20, Millis(10'000)));
-    EXPECT_TRUE(got);
-    return got ? std::move(*got) : http::Response{};
+    Fields fields = with_token ? bearer() : Fields();
+    fields.emplace_back("User-Agent", "a test");
+    return ask_with(std::move(method), std::move(target), fields);
   }
   std::vector<audit::Row> written() {
     return audit::now_of(store.journal()->query({})).value().rows;
   }
 
-  net::Loop loop;
-  ManualClock clock{UnixMillis{1'763'700'000'000}};
-  MetricRegistry metrics;
-  ledger::MemoryStore store;
   audit::Checkpointer checkpointer{*store.journal(), audit::signer_of(), clock, {}};
   int revoked = 0;
-  std::unique_ptr<Api> api;
-  std::unique_ptr<http::Server> server;
-  std::unique_ptr<http::Client> client = http::make_client(loop, http::ClientConfig{});
 };
 
 TEST_F(AuditApiTest, QueriesNarrowAndPage) {

@@ -4,50 +4,21 @@
 
 #include <gtest/gtest.h>
 
-#include "octroi/admin/api.h"
-#include "octroi/http/client.h"
-#include "octroi/ledger/memory_store.h"
-#include "octroi/net/run_until.h"
+#include "octroi/admin/server_testing.h"
 
 namespace octroi::admin {
 namespace {
 
-using Fields = std::vector<std::pair<std::string, std::string>>;
-
-class PageTest : public testing::Test {
+class PageTest : public AdminServerTest {
  protected:
-  PageTest() {
-    http::ServerConfig config;
-    config.listen = *net::Endpoint::parse("127.0.0.1:0");
-    server = std::move(
-        *http::listen(loop, config, [this](http::Exchange& x) { return api->handle(x); }));
-  }
+  PageTest() : AdminServerTest(UnixMillis{1'800'000'000'000}) { serve(wired(nullptr)); }
 
   http::Response ask(std::string method, std::string target, const Fields& fields = {}) {
-    http::Request r;
-    r.method = std::move(method);
-    r.url.scheme = "http";
-    r.url.host = "127.0.0.1";
-    r.url.port = server->local().port;
-    r.url.target = std::move(target);
-    for (const auto& [name, value] : fields) r.headers.add(name, value);
-    auto got = net::run_until(loop, client->fetch(std::move(r), 1 << 20, Millis(30'000)));
-    EXPECT_TRUE(got);
-    return got ? std::move(*got) : http::Response{};
+    return ask_with(std::move(method), std::move(target), fields);
   }
   static std::string header(const http::Response& r, std::string_view name) {
     return std::string(r.headers.get(name).value_or("none"));
   }
-
-  net::Loop loop;
-  ManualClock clock{UnixMillis{1'800'000'000'000}};
-  MetricRegistry metrics;
-  ledger::MemoryStore store;
-  // Without a token nothing but the page and the health of the server can be had.
-  std::unique_ptr<Api> api =
-      std::make_unique<Api>(Wiring{store, metrics, clock, nullptr, true, false, {}, {}, {}, {}});
-  std::unique_ptr<http::Client> client = http::make_client(loop, {});
-  std::unique_ptr<http::Server> server;
 };
 
 TEST_F(PageTest, ItsFilesAreServedToEverybody) {

@@ -2,35 +2,24 @@
 
 #include <gtest/gtest.h>
 
-#include "octroi/admin/api.h"
-#include "octroi/http/client.h"
+#include "octroi/admin/server_testing.h"
 #include "octroi/json/value.h"
-#include "octroi/ledger/memory_store.h"
 #include "octroi/ledger/session_testing.h"
-#include "octroi/net/run_until.h"
 
 namespace octroi::admin {
 namespace {
 
 using namespace octroi::ledger;  // NOLINT(google-build-using-namespace): the books are its subject
 
-constexpr const char* kToken = "admin-token-of-the-test";
-
 using Numbers = std::vector<std::uint32_t>;
 
-class SessionApiTest : public testing::Test {
+class SessionApiTest : public AdminServerTest {
  protected:
-  SessionApiTest() {
-    Wiring wiring{store, metrics, clock, std::make_shared<Secret>(std::string_view(kToken)),
-                  true,  false,   {},    {},
-                  {},    {}};
+  SessionApiTest() : AdminServerTest(kUsed) {
+    Wiring wiring = wired();
     wiring.sessions = {[this](PaymentHash id) { return close(this, id); },
                        [this](PaymentHash id) { return retry(this, id); }};
-    api = std::make_unique<Api>(std::move(wiring));
-    http::ServerConfig config;
-    config.listen = *net::Endpoint::parse("127.0.0.1:0");
-    server = std::move(
-        *http::listen(loop, config, [this](http::Exchange& x) { return api->handle(x); }));
+    serve(std::move(wiring));
     for (std::uint32_t n = 1; n <= 5; ++n) open(n);
   }
 
@@ -55,22 +44,8 @@ class SessionApiTest : public testing::Test {
     OCTROI_CO_TRY(auto session, co_await self->store.sessions()->find_session(id));
     co_return SessionResult{out, std::move(session)};
   }
-  template <class T>
-  T run(Task<T> task) {
-    return net::run_until(loop, std::move(task));
-  }
-
   http::Response ask(std::string method, std::string target, bool with_token = true) {
-    http::Request r;
-    r.method = std::move(method);
-    r.url.scheme = "http";
-    r.url.host = "127.0.0.1";
-    r.url.port = server->local().port;
-    r.url.target = std::move(target);
-    if (with_token) r.headers.add("Authorization", std::string("Bearer ") + kToken);
-    auto got = run(client->fetch(std::move(r), 1 << 20, Millis(10'000)));
-    EXPECT_TRUE(got);
-    return got ? std::move(*got) : http::Response{};
+    return ask_with(std::move(method), std::move(target), with_token ? bearer() : Fields());
   }
   static std::string path_of(std::uint32_t n) { return "/api/v1/sessions/" + hash_of(n).hex(); }
   /// The first byte of each id in the list.
@@ -86,14 +61,7 @@ class SessionApiTest : public testing::Test {
     return out;
   }
 
-  net::Loop loop;
-  ManualClock clock{kUsed};
-  MetricRegistry metrics;
-  MemoryStore store;
   int retries = 0;
-  std::unique_ptr<Api> api;
-  std::unique_ptr<http::Client> client = http::make_client(loop, {});
-  std::unique_ptr<http::Server> server;
 };
 
 TEST_F(SessionApiTest, SessionsAreListedNewestFirstAndFiltered) {
