@@ -1,5 +1,8 @@
 #include "octroi/vault/questions.h"
 
+#include <algorithm>
+#include <charconv>
+
 #include <fmt/format.h>
 
 #include "octroi/http/client.h"
@@ -33,6 +36,34 @@ std::string VendorQuestions::object(std::string_view /*operation*/, std::string_
 }
 Result<VendorItem> VendorQuestions::read_object(const json::Value& /*answer*/) const {
   return fail(Errc::ambiguous, "this vendor shows no single objects");
+}
+
+std::string join_matches(const std::vector<std::string>& each) {
+  // Fewer characters would find what others made.
+  constexpr std::size_t kShortest = 5;
+  if (each.empty()) return {};
+  if (each.size() == 1) return each.front();
+  std::string out = fmt::format("{}*", each.size());
+  const std::size_t room = std::min(each.front().size(), (kMostMatch - out.size()) / each.size());
+  if (room < kShortest) return {};
+  for (const std::string& match : each) out += std::string_view(match).substr(0, room);
+  return out;
+}
+
+std::vector<std::string_view> split_matches(std::string_view kept) {
+  const std::size_t star = kept.find('*');
+  if (star == std::string_view::npos) return {kept};
+  std::size_t count = 0;
+  const auto* const end = kept.data() + star;
+  const auto read = std::from_chars(kept.data(), end, count);
+  kept.remove_prefix(star + 1);
+  if (read.ec != std::errc() || read.ptr != end || count == 0 || kept.size() % count != 0 ||
+      kept.empty())
+    return {};
+  std::vector<std::string_view> out;
+  for (const std::size_t size = kept.size() / count; !kept.empty(); kept.remove_prefix(size))
+    out.push_back(kept.substr(0, size));
+  return out;
 }
 
 namespace {

@@ -4,7 +4,8 @@
 //
 // How a call is found again: a pack that can writes the reservation's id into what is made (mark),
 // in a field that means nothing to the vendor and that agents may not set. Where a vendor has no
-// such field, a hash of what was sent is kept with the reservation (match).
+// such field, a hash of what was sent is kept with the reservation (match); of several things that
+// one call makes, one of each.
 //
 // Every question is a GET. Targets are below the vendor's base path; an account's id in a path may
 // be any of its shape: the pack puts the real one in.
@@ -32,6 +33,7 @@ struct VendorItem {
   std::string object;  // its id
   std::string mark;    // the reservation that it was made for; empty: it bears none
   std::string match;   // as VendorQuestions::match makes them
+  std::string loose;   // the same, of a call that left a part to the vendor; begins with kLoose
   std::optional<UnixMillis> created;
   bool spent = true;       // false: it failed, and costs nothing
   bool changes = false;    // other calls may change its amount later
@@ -68,7 +70,8 @@ class VendorQuestions {
   virtual void mark(const Operation& operation, Input& input, std::string_view reservation) const;
   /// Whether calls of this operation bear one: only then is what is not shown not there.
   [[nodiscard]] virtual bool marks(std::string_view operation) const;
-  /// At most 64 characters; empty: it cannot be told from others.
+  /// What one is found by that bears no mark: at most kMostMatch characters; of a call that makes
+  /// several things, join_matches(). Empty: it cannot be told from others.
   [[nodiscard]] virtual std::string match(const Operation& operation, const Input& input) const;
 
   // --- after a call
@@ -101,6 +104,15 @@ class UnlistedQuestions final : public VendorQuestions {
 /// What reservations keep where nothing can be marked: "match:…", until the vendor names the
 /// object.
 inline constexpr std::string_view kMatch = "match:";
+/// What a reservation has room for, behind kMatch.
+inline constexpr std::size_t kMostMatch = 506;
+/// Begins the match of something that may look like others too: those are found first.
+inline constexpr char kLoose = '~';
+/// Of things that are found one by one, in one text: "3*" and the beginnings of their matches, as
+/// long as there is room for. Empty: there is none. The matches are as long as each other.
+[[nodiscard]] std::string join_matches(const std::vector<std::string>& each);
+/// What the match of each thing begins with.
+[[nodiscard]] std::vector<std::string_view> split_matches(std::string_view kept);
 
 struct AskLimits {
   std::uint64_t max_body = 1U << 20;

@@ -33,6 +33,16 @@ std::string object_of(const SpendRecord& r) {
   return r.object.starts_with(kMatch) ? std::string() : r.object;
 }
 
+bool under_way(const SpendRecord& r, UnixMillis now) {
+  return r.state == SpendState::held && r.answer_by > now;
+}
+
+/// What each thing that it made is found by; of one that bears a mark or has a name, nothing.
+std::vector<std::string_view> matches_of(const SpendRecord& r) {
+  if (!r.object.starts_with(kMatch)) return {};
+  return split_matches(std::string_view(r.object).substr(kMatch.size()));
+}
+
 }  // namespace
 
 std::string_view to_string(Reconciled r) {
@@ -60,10 +70,11 @@ std::string_view to_string(Reconciled r) {
 /// What the vendor's lists say, by what a call of ours is found by.
 struct Reconciler::Shown {
   std::vector<VendorItem> items;
-  std::multimap<std::string, std::size_t> by_mark, by_object, by_match;
-  std::set<std::string> covered;               // operations whose list was read
-  UnixMillis covered_from;                     // from when on the lists are whole
-  std::map<std::string, std::size_t> matched;  // record's id to what was matched to it
+  std::multimap<std::string, std::size_t> by_mark, by_object;
+  std::multimap<std::string, std::size_t, std::less<>> by_match;
+  std::set<std::string> covered;                            // operations whose list was read
+  UnixMillis covered_from;                                  // from when on the lists are whole
+  std::map<std::string, std::vector<std::size_t>> matched;  // record's id to what is its
   std::set<std::size_t> taken;
 
   void add(VendorItem item) {
@@ -71,31 +82,45 @@ struct Reconciler::Shown {
     if (!item.mark.empty()) by_mark.emplace(item.mark, at);
     if (!item.object.empty()) by_object.emplace(item.object, at);
     if (!item.match.empty()) by_match.emplace(item.match, at);
+    if (!item.loose.empty()) by_match.emplace(item.loose, at);
     items.push_back(std::move(item));
   }
 
-  /// Each thing is of one call: those that are known by name first, then, in the order of time,
-  /// whatever was sent and looks the same.
+  /// Each thing is of one call: those that are known by name first, then whatever was sent and
+  /// looks the same, and last what looks the same as far as it is known. In the order of time, but
+  /// for calls that the vendor said it did before those that nobody knows of, and these before
+  /// those that it refused.
   void match(std::vector<const SpendRecord*> records) {
     for (const SpendRecord* r : records) {
       const auto found = by_object.find(object_of(*r));
       if (found != by_object.end()) taken.insert(found->second);
     }
-    std::ranges::sort(records, {}, [](const SpendRecord* r) { return r->created; });
-    for (const SpendRecord* r : records) {
-      if (!r->object.starts_with(kMatch)) continue;
-      const auto [from, to] = by_match.equal_range(r->object.substr(kMatch.size()));
-      std::optional<std::size_t> best;
-      for (auto it = from; it != to; ++it) {
-        const VendorItem& item = items[it->second];
-        if (taken.contains(it->second) || !item.created || *item.created + kSkew < r->created)
-          continue;
-        if (!best || *item.created < *items[*best].created) best = it->second;
+    std::ranges::sort(records, {}, [](const SpendRecord* r) {
+      const int doubt = is_open(*r) ? 1 : r->state == SpendState::released ? 2 : 0;
+      return std::pair(doubt, r->created);
+    });
+    for (const bool loose : {false, true}) {
+      for (const SpendRecord* r : records) {
+        for (const std::string_view match : matches_of(*r)) {
+          if (match.starts_with(kLoose) == loose) take(*r, match);
+        }
       }
-      if (!best) continue;
-      taken.insert(*best);
-      matched.emplace(r->id, *best);
     }
+  }
+
+  /// The oldest of what looks so and is nobody's yet.
+  void take(const SpendRecord& r, std::string_view match) {
+    std::optional<std::size_t> best;
+    for (auto it = by_match.lower_bound(match);
+         it != by_match.end() && it->first.starts_with(match); ++it) {
+      const VendorItem& item = items[it->second];
+      if (taken.contains(it->second) || !item.created || *item.created + kSkew < r.created)
+        continue;
+      if (!best || *item.created < *items[*best].created) best = it->second;
+    }
+    if (!best) return;
+    taken.insert(*best);
+    matched[r.id].push_back(*best);
   }
 
   [[nodiscard]] std::vector<const VendorItem*> of(const SpendRecord& r) const {
@@ -114,9 +139,10 @@ struct Reconciler::Shown {
       // One that bears the mark of another call is not this one's.
       if (items[found->second].mark.empty()) return {&items[found->second]};
     }
-    if (const auto found = matched.find(r.id); found != matched.end())
-      return {&items[found->second]};
-    return {};
+    if (const auto found = matched.find(r.id); found != matched.end()) {
+      for (const std::size_t at : found->second) out.push_back(&items[at]);
+    }
+    return out;
   }
 };
 
@@ -274,6 +300,15 @@ Task<Result<>> Reconciler::read_list(const Vendor* vendor, const VendorList* lis
   co_return Result<>{};
 }
 
+/// Whether what is not shown is not there.
+bool Reconciler::covers(const Vendor& vendor, const SpendRecord& record, const Shown& shown) {
+  const VendorQuestions* questions = vendor.pack->questions();
+  const bool findable =
+      !record.object.empty() || (questions != nullptr && questions->marks(record.operation));
+  return findable && shown.covered.contains(record.operation) &&
+         record.created >= shown.covered_from;
+}
+
 ReconciledCall Reconciler::judge(const Vendor& vendor, const SpendRecord& record,
                                  const Shown& shown, const ReconcileRules& rules,
                                  UnixMillis now) const {
@@ -281,11 +316,13 @@ ReconciledCall Reconciler::judge(const Vendor& vendor, const SpendRecord& record
   call.record = record;
   const bool open = is_open(record);
   const auto items = shown.of(record);
+  const std::size_t made = std::max<std::size_t>(matches_of(record).size(), 1);
   bool due = false;
   bool comparable = true;
   std::size_t spent = 0;
   for (const VendorItem* item : items) {
-    call.object = item->object;
+    // Several have no name together, and go on to be found one by one.
+    if (made == 1) call.object = item->object;
     if (!item->spent) continue;
     ++spent;
     due = due || item->price_due;
@@ -304,8 +341,24 @@ ReconciledCall Reconciler::judge(const Vendor& vendor, const SpendRecord& record
     call.note = "the vendor has no price for it yet";
     return call;
   }
+  const bool covered = covers(vendor, record, shown);
+  const bool is_late = covered && now - record.created >= rules.grace;
+  if (!items.empty() && items.size() < made) {
+    call.note = fmt::format("the vendor shows {} of {}", items.size(), made);
+    if (record.state == SpendState::settled && !open) {
+      // Unless it was settled at just these, when the rest did not come.
+      if (is_late && call.vendor.value_or(MicroUsd{}) != record.settled)
+        call.what = Reconciled::missing;
+      return call;
+    }
+    if (open && !is_late) {
+      call.vendor.reset();
+      call.what = under_way(record, now) ? Reconciled::in_flight : Reconciled::kept;
+      return call;
+    }
+  }
   if (spent > 0) {
-    if (spent > 1) call.note = fmt::format("the vendor did it {} times", spent);
+    if (spent > made) call.note = fmt::format("the vendor did it {} times", spent);
     if (open) {
       call.what = Reconciled::settled;
     } else if (record.state == SpendState::released) {
@@ -324,22 +377,17 @@ ReconciledCall Reconciler::judge(const Vendor& vendor, const SpendRecord& record
     call.note = "the vendor shows it as failed";
     return call;
   }
-  const VendorQuestions* questions = vendor.pack->questions();
-  const bool findable =
-      !record.object.empty() || (questions != nullptr && questions->marks(record.operation));
-  const bool covered =
-      findable && shown.covered.contains(record.operation) && record.created >= shown.covered_from;
   if (!open) {
     if (!covered || record.settled == MicroUsd{}) return call;
     call.what = Reconciled::missing;
     call.note = "the vendor does not show it";
     return call;
   }
-  if (record.state == SpendState::held && record.answer_by > now) {
+  if (under_way(record, now)) {
     call.what = Reconciled::in_flight;
     return call;
   }
-  if (covered && now - record.created >= rules.grace) {
+  if (is_late) {
     call.what = Reconciled::released;
     call.note = "the vendor does not show it";
     return call;

@@ -10,6 +10,9 @@
 //   assumed         (nobody had found out)       → as if it were unknown
 //   released        shows it all the same        → settled
 //
+// A call that made several things (a batch) is all of them: while only some are shown it is kept;
+// after `grace` it is settled at those if it was open, and told as missing if it was settled.
+//
 // A vendor that has no list is told as such (`unlisted`), and is not complete while a call of it is
 // open.
 //
@@ -93,6 +96,8 @@ class Reconciler {
   Task<void> read_lists(const Vendor* vendor, const std::vector<ledger::SpendRecord>* records,
                         VendorReport* report, Shown* shown);
   Task<Result<>> read_list(const Vendor* vendor, const VendorList* list, Shown* shown);
+  [[nodiscard]] static bool covers(const Vendor& vendor, const ledger::SpendRecord& record,
+                                   const Shown& shown);
   [[nodiscard]] ReconciledCall judge(const Vendor& vendor, const ledger::SpendRecord& record,
                                      const Shown& shown, const ReconcileRules& rules,
                                      UnixMillis now) const;

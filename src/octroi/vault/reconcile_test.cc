@@ -10,6 +10,8 @@
 #include "octroi/ledger/memory_spends.h"
 #include "octroi/net/run_until.h"
 #include "octroi/vault/late_prices.h"
+#include "octroi/vault/pack_testing.h"
+#include "octroi/vault/packs/resend/resend.h"
 
 namespace octroi::vault {
 namespace {
@@ -17,6 +19,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr Millis kHour = std::chrono::hours(1);
 
@@ -32,7 +36,8 @@ class ReconcileTest : public ::testing::Test, public VendorClients {
     VaultSettings settings;
     settings.vendors = {
         vendor("stripe", "rk_test_51TheRealKeyOfTheAccount0123456789"),
-        vendor("twilio", "AC11111111111111111111111111111111:22222222222222222222222222222222")};
+        vendor("twilio", "AC11111111111111111111111111111111:22222222222222222222222222222222"),
+        vendor("resend", "re_TheRealKey0123456789")};
     snapshot_ = *Snapshot::build(std::move(settings), {});
   }
   VendorSettings vendor(const std::string& name, std::string_view key) {
@@ -104,7 +109,7 @@ class ReconcileTest : public ::testing::Test, public VendorClients {
   }
   VendorReport run(Millis grace = Millis(15 * 60'000), bool dry_run = false) {
     ReconcileRules rules;
-    rules.vendor = "stripe";
+    rules.vendor = vendor_;
     rules.since = clock_.now() - 24 * kHour;
     rules.grace = grace;
     rules.dry_run = dry_run;
@@ -112,6 +117,26 @@ class ReconcileTest : public ::testing::Test, public VendorClients {
     auto reports = value(reconciler.run(rules));
     EXPECT_EQ(reports.size(), 1U);
     return reports.empty() ? VendorReport{} : std::move(reports[0]);
+  }
+  /// A call of Resend's that sent these, given as their JSON without a time.
+  void mailed(std::string id, std::vector<std::string> mails, Millis ago = kHour) {
+    const bool batch = mails.size() > 1;
+    const Input in = json_request(batch ? "/emails/batch" : "/emails",
+                                  batch ? fmt::format("[{}]", fmt::join(mails, ",")) : mails[0]);
+    const auto pack = make_resend_pack();
+    const Operation operation = pack->route("POST", in.path);
+    const std::string match = pack->questions()->match(operation, in);
+    EXPECT_THAT(match, Not(IsEmpty()));
+    hold(std::move(id), ago, "resend", operation.name, "match:" + match);
+    vendor_ = "resend";
+  }
+  /// These as Resend's list shows them, made that long ago, the first the newest.
+  void lists(std::vector<std::string> mails, Millis ago = kHour) {
+    for (std::size_t i = 0; i < mails.size(); ++i) {
+      mails[i] = fmt::format(R"({{"id":"m-{}","created_at":"{}",{})", mails.size() - i,
+                             to_rfc3339(clock_.now() - ago), mails[i].substr(1));
+    }
+    shows(mails);
   }
   static std::vector<std::string> what(const VendorReport& report) {
     std::vector<std::string> out;
@@ -131,6 +156,7 @@ class ReconcileTest : public ::testing::Test, public VendorClients {
   ledger::MemorySpends spends_;
   audit::MemoryJournal journal_{clock_};
   ledger::SeparateCallBook calls_{spends_, journal_};
+  std::string vendor_ = "stripe";
   std::string body_ = R"({"data":[],"has_more":false})";
   int status_ = 200;
   std::vector<std::string> asked_;
@@ -241,6 +267,70 @@ TEST_F(ReconcileTest, WhatWasAssumedIsFoundOutLater) {
   EXPECT_EQ(find("a").settled, MicroUsd::from_raw_unchecked(400'000));
   EXPECT_EQ(find("b").settled, MicroUsd{});
   EXPECT_FALSE(find("b").assumed);
+}
+
+const std::string kAnn = R"({"from":"m@a.b","to":"ann@y.z","subject":"one"})";
+const std::string kBob = R"({"from":"m@a.b","to":["bob@y.z","c@y.z"],"subject":"one"})";
+
+TEST_F(ReconcileTest, ABatchIsAllOfItsMails) {
+  mailed("a", {kAnn, kBob, kAnn});
+  lists({kAnn, kAnn, kAnn, kBob});
+  EXPECT_THAT(what(run()), ElementsAre("a settled"));
+  EXPECT_EQ(find("a").settled, MicroUsd::from_raw_unchecked(4 * 900));
+  // It has no name: whoever compares it again finds its mails again.
+  EXPECT_THAT(find("a").object, StartsWith("match:3*"));
+  const auto again = run();
+  EXPECT_THAT(what(again), ElementsAre("a same"));
+  EXPECT_EQ(again.others, 1);
+  EXPECT_EQ(rows(), 1);
+}
+
+TEST_F(ReconcileTest, ABatchThatIsShownInPartIsKeptForTheGrace) {
+  mailed("a", {kAnn, kBob}, Millis(14 * 60'000));
+  lists({kBob}, Millis(14 * 60'000));
+  const auto early = run();
+  EXPECT_THAT(what(early), ElementsAre("a kept"));
+  EXPECT_EQ(early.calls[0].note, "the vendor shows 1 of 2");
+  clock_.advance(Millis(60'000));
+  EXPECT_THAT(what(run()), ElementsAre("a settled"));
+  EXPECT_EQ(find("a").settled, MicroUsd::from_raw_unchecked(2 * 900));
+  EXPECT_THAT(what(run()), ElementsAre("a same"));
+  lists({kAnn, kBob}, Millis(15 * 60'000));  // it was slow
+  EXPECT_THAT(what(run()), ElementsAre("a corrected"));
+  EXPECT_EQ(find("a").settled, MicroUsd::from_raw_unchecked(3 * 900));
+}
+
+TEST_F(ReconcileTest, ABatchThatTheVendorSaidItDidIsNotTakenBack) {
+  mailed("a", {kAnn, kBob});
+  value(spends_.settle("a", MicroUsd::from_raw_unchecked(3 * 900), "", clock_.now()));
+  lists({kBob});
+  const auto report = run();
+  EXPECT_THAT(what(report), ElementsAre("a missing"));
+  EXPECT_EQ(report.calls[0].note, "the vendor shows 1 of 2");
+  EXPECT_THAT(what(run(2 * kHour)), ElementsAre("a same"));
+  EXPECT_EQ(rows(), 0);
+}
+
+TEST_F(ReconcileTest, ABatchThatWasRefusedTakesNothingOfTheOneThatWasNot) {
+  mailed("a", {kAnn, kBob}, 2 * kHour);
+  value(spends_.release("a", clock_.now()));
+  mailed("b", {kAnn, kBob});
+  value(spends_.settle("b", MicroUsd::from_raw_unchecked(3 * 900), "", clock_.now()));
+  mailed("c", {kAnn, kBob});  // and of this nobody knows
+  lists({kAnn, kBob, kAnn, kBob});
+  EXPECT_THAT(what(run()), ElementsAre("a same", "b same", "c settled"));
+}
+
+TEST_F(ReconcileTest, WhatATemplateWroteIsFoundLast) {
+  const std::string by_template = R"({"from":"m@a.b","to":"ann@y.z","template":{"id":"t"}})";
+  mailed("a", {by_template}, 2 * kHour);
+  mailed("b", {kAnn});
+  lists({kAnn});  // only one of them went out, and it has the subject of the other
+  EXPECT_THAT(what(run()), ElementsAre("a released", "b settled"));
+  mailed("c", {by_template, kBob});
+  lists({kAnn, kBob, R"({"from":"m@a.b","to":"ann@y.z","subject":"Welcome"})"});
+  EXPECT_THAT(what(run()), ElementsAre("a same", "b same", "c settled"));
+  EXPECT_EQ(find("c").settled, MicroUsd::from_raw_unchecked(3 * 900));
 }
 
 TEST_F(ReconcileTest, AnUnknownVendorIsSaid) {

@@ -18,15 +18,19 @@ void require(bool held) {
 }
 
 bool same(const VendorItem& a, const VendorItem& b) {
-  return a.object == b.object && a.mark == b.mark && a.match == b.match && a.created == b.created &&
-         a.spent == b.spent && a.changes == b.changes && a.price_due == b.price_due &&
-         a.usd == b.usd && a.minor.has_value() == b.minor.has_value();
+  return a.object == b.object && a.mark == b.mark && a.match == b.match && a.loose == b.loose &&
+         a.created == b.created && a.spent == b.spent && a.changes == b.changes &&
+         a.price_due == b.price_due && a.usd == b.usd && a.minor.has_value() == b.minor.has_value();
 }
 
 void check_item(const VendorItem& item) {
   require(!item.usd || *item.usd >= MicroUsd{});
   require(!item.minor || item.minor->minor >= 0);
-  require(item.match.empty() || item.match.size() == 32);
+  require(item.match.empty() || item.match.size() == 32 || item.match.size() == 22);
+  // Whatever one is found by is no list of several, and the two kinds are not taken for each other.
+  require(split_matches(item.match).size() == 1 && !item.match.starts_with(kLoose));
+  require(item.loose.empty() ||
+          (item.loose.size() == item.match.size() && item.loose.starts_with(kLoose)));
   // What is not known yet costs something, and has no price.
   require(!item.price_due || (item.spent && !item.usd));
 }

@@ -17,6 +17,7 @@ using json::Value;
 using Addresses = std::set<std::string, std::less<>>;
 
 constexpr std::string_view kSend = "emails.send";
+constexpr std::string_view kBatch = "emails.batch";
 constexpr std::string_view kList = "/emails?limit=100";  // the most that Resend gives at once
 
 /// What stands in a subject, whatever became of the blanks between.
@@ -36,7 +37,7 @@ std::string plain(std::string_view subject) {
 
 struct Mail {
   std::string from;
-  std::string subject;
+  std::optional<std::string> subject;  // nothing: a template writes it
   Addresses recipients;
 };
 
@@ -45,15 +46,17 @@ Result<Mail> mail_of(const Value& o) {
   OCTROI_TRY(const auto from, o.optional_string("from"));
   OCTROI_TRY(mail.from, mail_address(from.value_or("")));
   OCTROI_TRY(const auto subject, o.optional_string("subject"));
-  mail.subject = plain(subject.value_or(""));
+  const bool by_template = !subject && o.find("template").has_value();
+  if (!by_template) mail.subject = plain(subject.value_or(""));
   for (const char* field : {"to", "cc", "bcc"})
     OCTROI_CHECK(add_mail_addresses(o, field, mail.recipients));
   if (mail.recipients.empty()) return fail(Errc::ambiguous, "to: names nobody");
   return mail;
 }
 
-/// Of texts that cannot run into each other.
+/// Of texts that cannot run into each other. Both kinds are of one length.
 std::string match_of(const Mail& mail) {
+  constexpr std::size_t kLength = 22;
   crypto::Sha256 h;
   const auto add = [&h](std::string_view part) {
     const std::string size = fmt::format("{}:", part.size());
@@ -61,9 +64,10 @@ std::string match_of(const Mail& mail) {
     h.update(as_bytes(part));
   };
   add(mail.from);
-  add(mail.subject);
+  if (mail.subject) add(*mail.subject);
   for (const std::string& address : mail.recipients) add(address);
-  return to_hex(h.finish()).substr(0, 32);
+  const std::string hash = to_base64url(h.finish());
+  return ((mail.subject ? "" : std::string(1, kLoose)) + hash).substr(0, kLength);
 }
 
 bool is_id(std::string_view text) {
@@ -80,8 +84,11 @@ Result<VendorItem> item_of(const Value& o) {
   if (!is_id(item.object)) return fail(Errc::ambiguous, "Resend shows a mail without an id");
   item.created = time_of(o.string("created_at").value_or(""));
   if (!item.created) return fail(Errc::ambiguous, "Resend shows a mail without its time");
-  OCTROI_TRY(const Mail mail, mail_of(o));
+  OCTROI_TRY(Mail mail, mail_of(o));
+  if (!mail.subject) mail.subject.emplace();  // what was sent has one
   item.match = match_of(mail);
+  mail.subject.reset();
+  item.loose = match_of(mail);
   OCTROI_TRY(item.usd, kPerRecipient.times(static_cast<std::int64_t>(mail.recipients.size())));
   const std::string_view event = o.string("last_event").value_or("");
   item.spent = std::ranges::find(kNothingDone, event) == kNothingDone.end();
@@ -101,16 +108,24 @@ std::optional<UnixMillis> time_of(std::string_view text) {
 }
 
 std::string Questions::match(const Operation& operation, const Input& input) const {
-  if (operation.name != kSend || !input.document) return {};
+  if (!input.document) return {};
   const Value root = input.document->root();
-  // What a template writes is not known here.
-  if (!root.is_object() || !root.string("subject")) return {};
-  const auto mail = mail_of(root);
-  return mail ? match_of(*mail) : std::string();
+  std::vector<std::string> each;
+  const auto add = [&each](const Value& o) {
+    const auto mail = mail_of(o);
+    if (mail) each.push_back(match_of(*mail));
+    return mail.has_value();
+  };
+  if (operation.name == kSend) return root.is_object() && add(root) ? each.front() : std::string();
+  if (operation.name != kBatch || !root.is_array()) return {};
+  for (const Value o : root.elements()) {
+    if (!add(o)) return {};
+  }
+  return join_matches(each);
 }
 
 std::vector<VendorList> Questions::lists(UnixMillis /*from*/, UnixMillis /*to*/) const {
-  return {{std::string(kList), {std::string(kSend)}}};
+  return {{std::string(kList), {std::string(kSend), std::string(kBatch)}}};
 }
 
 Result<VendorPage> Questions::read_list(std::string_view /*target*/, const Value& answer) const {

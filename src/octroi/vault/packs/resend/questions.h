@@ -1,6 +1,7 @@
 // octroi/vault/packs/resend/questions.h: what octroi asks Resend itself: the list of mails that
 // were sent. Resend keeps nothing of ours with a mail, so one is found again by who sent it, whom
-// it went to and its subject; the mails of a batch are one call of several, and are not told apart.
+// it went to and its subject. The mails of a batch are found one by one; one whose subject a
+// template writes is found by the other two, after all that are known by their subjects.
 // Thread: pure.
 #pragma once
 

@@ -35,6 +35,7 @@ constexpr std::array<Row, 11> kTable = {{
 }};
 constexpr std::size_t kUnknown = 1000;
 constexpr std::size_t kMostInBatch = 100;
+constexpr std::string_view kBatch = "emails.batch";
 
 Result<> read_mail(const json::Value& mail, policy::Call& call, std::int64_t& count) {
   if (!mail.is_object()) return fail(Errc::ambiguous, "a mail must be an object");
@@ -85,7 +86,7 @@ class ResendPack final : public VendorPack {
     if (!input.document) return fail(Errc::unsupported_body, "send the mail as JSON");
     const json::Value root = input.document->root();
     std::int64_t count = 0;
-    if (operation.name == "emails.batch") {
+    if (operation.name == kBatch) {
       if (!root.is_array() || root.size() == 0 || root.size() > kMostInBatch)
         return fail(Errc::ambiguous, "a batch is a list of 1 to 100 mails");
       for (const json::Value mail : root.elements()) OCTROI_CHECK(read_mail(mail, call, count));
@@ -108,11 +109,18 @@ class ResendPack final : public VendorPack {
 
   Outcome settle(const Operation& operation, int status, const http::Headers& headers,
                  std::string_view body, bool whole) const override {
-    std::ignore = operation;
     Outcome out = outcome_by(status, headers, "x-request-id");
     if (out.state != Outcome::State::done || !whole) return out;
-    if (const auto doc = json::parse(body))
+    const auto doc = json::parse(body);
+    if (!doc) return out;
+    if (operation.name != kBatch) {
       out.object = std::string(doc->root().string("id").value_or(""));
+      return out;
+    }
+    // A batch has no id, and a hundred have no room: its mails are found as they were sent
+    // (questions.h). Of one that was taken in part (x-batch-validation) the list says which.
+    const auto errors = doc->root().find("errors");
+    out.price_due = errors && errors->is_array() && errors->size() > 0;
     return out;
   }
 

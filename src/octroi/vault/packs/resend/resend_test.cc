@@ -48,6 +48,22 @@ TEST(Resend, RefusesWhatItCannotCount) {
   EXPECT_TRUE(pack->route("POST", "/api-keys").name.empty());
 }
 
+TEST(Resend, WaitsForTheListWhereABatchWasTakenInPart) {
+  const auto pack = make_resend_pack();
+  const auto settle = [&](std::string_view path, std::string_view answer) {
+    return pack->settle(pack->route("POST", path), 200, {}, answer, true);
+  };
+  const auto all = settle("/emails/batch", R"({"data":[{"id":"1"},{"id":"2"}]})");
+  EXPECT_EQ(all.state, Outcome::State::done);
+  EXPECT_FALSE(all.price_due);
+  EXPECT_EQ(all.object, "");
+  EXPECT_FALSE(settle("/emails/batch", R"({"data":[{"id":"1"}],"errors":[]})").price_due);
+  EXPECT_TRUE(
+      settle("/emails/batch", R"({"data":[{"id":"1"}],"errors":[{"index":1,"message":"to"}]})")
+          .price_due);
+  EXPECT_EQ(settle("/emails", R"({"id":"1"})").object, "1");
+}
+
 TEST(Resend, ReadsAddresses) {
   EXPECT_EQ(mail_address("a@b.c").value_or(""), "a@b.c");
   EXPECT_EQ(mail_address("Some Body <A.b+c@D.e>").value_or(""), "a.b+c@d.e");
