@@ -53,9 +53,10 @@ std::string join_matches(const std::vector<std::string>& each) {
 std::vector<std::string_view> split_matches(std::string_view kept) {
   const std::size_t star = kept.find('*');
   if (star == std::string_view::npos) return {kept};
+  const std::string_view number = kept.substr(0, star);
+  const auto* const end = number.data() + number.size();
   std::size_t count = 0;
-  const auto* const end = kept.data() + star;
-  const auto read = std::from_chars(kept.data(), end, count);
+  const auto read = std::from_chars(number.data(), end, count);
   kept.remove_prefix(star + 1);
   if (read.ec != std::errc() || read.ptr != end || count == 0 || kept.size() % count != 0 ||
       kept.empty())

@@ -272,11 +272,13 @@ TEST_F(ReconcileTest, WhatWasAssumedIsFoundOutLater) {
 const std::string kAnn = R"({"from":"m@a.b","to":"ann@y.z","subject":"one"})";
 const std::string kBob = R"({"from":"m@a.b","to":["bob@y.z","c@y.z"],"subject":"one"})";
 
+MicroUsd price_of(std::int64_t recipients) { return *kPerRecipient.times(recipients); }
+
 TEST_F(ReconcileTest, ABatchIsAllOfItsMails) {
   mailed("a", {kAnn, kBob, kAnn});
   lists({kAnn, kAnn, kAnn, kBob});
   EXPECT_THAT(what(run()), ElementsAre("a settled"));
-  EXPECT_EQ(find("a").settled, MicroUsd::from_raw_unchecked(4 * 900));
+  EXPECT_EQ(find("a").settled, price_of(4));
   // It has no name: whoever compares it again finds its mails again.
   EXPECT_THAT(find("a").object, StartsWith("match:3*"));
   const auto again = run();
@@ -293,16 +295,16 @@ TEST_F(ReconcileTest, ABatchThatIsShownInPartIsKeptForTheGrace) {
   EXPECT_EQ(early.calls[0].note, "the vendor shows 1 of 2");
   clock_.advance(Millis(60'000));
   EXPECT_THAT(what(run()), ElementsAre("a settled"));
-  EXPECT_EQ(find("a").settled, MicroUsd::from_raw_unchecked(2 * 900));
+  EXPECT_EQ(find("a").settled, price_of(2));
   EXPECT_THAT(what(run()), ElementsAre("a same"));
   lists({kAnn, kBob}, Millis(15 * 60'000));  // it was slow
   EXPECT_THAT(what(run()), ElementsAre("a corrected"));
-  EXPECT_EQ(find("a").settled, MicroUsd::from_raw_unchecked(3 * 900));
+  EXPECT_EQ(find("a").settled, price_of(3));
 }
 
 TEST_F(ReconcileTest, ABatchThatTheVendorSaidItDidIsNotTakenBack) {
   mailed("a", {kAnn, kBob});
-  value(spends_.settle("a", MicroUsd::from_raw_unchecked(3 * 900), "", clock_.now()));
+  value(spends_.settle("a", price_of(3), "", clock_.now()));
   lists({kBob});
   const auto report = run();
   EXPECT_THAT(what(report), ElementsAre("a missing"));
@@ -315,7 +317,7 @@ TEST_F(ReconcileTest, ABatchThatWasRefusedTakesNothingOfTheOneThatWasNot) {
   mailed("a", {kAnn, kBob}, 2 * kHour);
   value(spends_.release("a", clock_.now()));
   mailed("b", {kAnn, kBob});
-  value(spends_.settle("b", MicroUsd::from_raw_unchecked(3 * 900), "", clock_.now()));
+  value(spends_.settle("b", price_of(3), "", clock_.now()));
   mailed("c", {kAnn, kBob});  // and of this nobody knows
   lists({kAnn, kBob, kAnn, kBob});
   EXPECT_THAT(what(run()), ElementsAre("a same", "b same", "c settled"));
@@ -330,7 +332,7 @@ TEST_F(ReconcileTest, WhatATemplateWroteIsFoundLast) {
   mailed("c", {by_template, kBob});
   lists({kAnn, kBob, R"({"from":"m@a.b","to":"ann@y.z","subject":"Welcome"})"});
   EXPECT_THAT(what(run()), ElementsAre("a same", "b same", "c settled"));
-  EXPECT_EQ(find("c").settled, MicroUsd::from_raw_unchecked(3 * 900));
+  EXPECT_EQ(find("c").settled, price_of(3));
 }
 
 TEST_F(ReconcileTest, AnUnknownVendorIsSaid) {

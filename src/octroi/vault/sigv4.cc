@@ -77,7 +77,9 @@ std::string canonical_query(std::string_view query, bool plus_is_space) {
   std::string out;
   for (const auto& [name, value] : parts) {
     if (!out.empty()) out += '&';
-    out += name + "=" + value;
+    out += name;
+    out += '=';
+    out += value;
   }
   return out;
 }
