@@ -153,11 +153,8 @@ Task<Result<ChangeOutcome>> MemorySpends::settle(std::string id, MicroUsd actual
   if (it == entries_.end()) co_return ChangeOutcome{};
   Entry& entry = it->second;
   SpendRecord& record = entry.record;
-  const bool known_object = object.empty() || object == record.object;
-  if (record.state == SpendState::settled && record.settled == actual && !record.assumed &&
-      known_object) {
-    co_return ChangeOutcome{ChangeState::unchanged, record, {}};
-  }
+  const ChangeState state = settling(record, actual, object);
+  if (state != ChangeState::applied) co_return ChangeOutcome{state, record, {}};
   if (!object.empty()) record.object = std::move(object);
   record.assumed = false;
   change_locked(entry, SpendState::settled, actual, now);
@@ -170,12 +167,8 @@ Task<Result<ChangeOutcome>> MemorySpends::release(std::string id, UnixMillis now
   const auto it = entries_.find(id);
   if (it == entries_.end()) co_return ChangeOutcome{};
   Entry& entry = it->second;
-  if (entry.record.state == SpendState::released) {
-    co_return ChangeOutcome{ChangeState::unchanged, entry.record, {}};
-  }
-  if (entry.record.state == SpendState::settled) {
-    co_return ChangeOutcome{ChangeState::refused, entry.record, {}};
-  }
+  const ChangeState state = releasing(entry.record);
+  if (state != ChangeState::applied) co_return ChangeOutcome{state, entry.record, {}};
   change_locked(entry, SpendState::released, {}, now);
   unclaim_locked(entry);
   co_return changed_locked(entry);
@@ -189,10 +182,8 @@ Task<Result<ChangeOutcome>> MemorySpends::mark_unknown(std::string id, std::stri
   const auto it = entries_.find(id);
   if (it == entries_.end()) co_return ChangeOutcome{};
   Entry& entry = it->second;
-  if (entry.record.state != SpendState::held) {
-    const bool same = entry.record.state == SpendState::unknown;
-    co_return ChangeOutcome{same ? ChangeState::unchanged : ChangeState::refused, entry.record, {}};
-  }
+  const ChangeState state = doubting(entry.record);
+  if (state != ChangeState::applied) co_return ChangeOutcome{state, entry.record, {}};
   if (!object.empty()) entry.record.object = std::move(object);
   change_locked(entry, SpendState::unknown, {}, now);
   co_return changed_locked(entry);

@@ -80,6 +80,22 @@ Counted counted(SpendState state, SpendUnit unit, std::int64_t amount, bool retu
   return {amount, 0};
 }
 
+ChangeState settling(const SpendRecord& now, MicroUsd actual, std::string_view object) {
+  const bool known_object = object.empty() || object == now.object;
+  const bool same = now.state == SpendState::settled && now.settled == actual && !now.assumed;
+  return same && known_object ? ChangeState::unchanged : ChangeState::applied;
+}
+
+ChangeState releasing(const SpendRecord& now) {
+  if (now.state == SpendState::released) return ChangeState::unchanged;
+  return now.state == SpendState::settled ? ChangeState::refused : ChangeState::applied;
+}
+
+ChangeState doubting(const SpendRecord& now) {
+  if (now.state == SpendState::held) return ChangeState::applied;
+  return now.state == SpendState::unknown ? ChangeState::unchanged : ChangeState::refused;
+}
+
 namespace {
 
 constexpr std::size_t kMaxHolds = 64;

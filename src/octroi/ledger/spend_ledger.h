@@ -204,6 +204,12 @@ struct Counted {
 };
 [[nodiscard]] Counted counted(SpendState state, SpendUnit unit, std::int64_t amount, bool returns,
                               MicroUsd settled);
+/// Whether a change applies to a reservation as it stands: applied, unchanged or refused. Every
+/// implementation asks.
+[[nodiscard]] ChangeState settling(const SpendRecord& now, MicroUsd actual,
+                                   std::string_view object);
+[[nodiscard]] ChangeState releasing(const SpendRecord& now);
+[[nodiscard]] ChangeState doubting(const SpendRecord& now);
 /// Refuses what could never be counted. Every adapter asks first.
 [[nodiscard]] Result<> check_reservation(const Reservation& r);
 [[nodiscard]] Result<> check_settlement(MicroUsd actual, std::string_view object);

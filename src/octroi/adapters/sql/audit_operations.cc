@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "octroi/adapters/sql/call_buffer.h"
 #include "octroi/audit/chain.h"
 #include "octroi/audit/filter.h"
 #include "octroi/ledger/store.h"
@@ -22,22 +23,6 @@ Result<std::array<std::uint8_t, N>> read_bytes(const Query& q, int column) {
   return out;
 }
 
-std::string_view verdict_text(const Event& e) {
-  return e.verdict ? to_string(*e.verdict) : std::string_view{};
-}
-
-Result<> insert_row(Connection& db, const StoredRow& row, UnixMillis at, const Event& e) {
-  return db.run(
-      "INSERT INTO audit_rows (writer, seq, at, kind, call_id, run, agent, key_id, vendor,"
-      " operation, policy, verdict, row_text, prev_hash, row_hash)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      std::string_view(row.id.writer), row.id.seq, at.value, std::string_view(e.kind),
-      std::string_view(e.id), std::string_view(e.run), std::string_view(e.agent),
-      std::string_view(e.key_id), std::string_view(e.vendor), std::string_view(e.operation),
-      std::string_view(e.policy), verdict_text(e), std::string_view(row.text),
-      ByteView(row.prev_hash), ByteView(row.row_hash));
-}
-
 /// The newest row of all: what a new chain names.
 Result<std::optional<Head>> newest_row(Connection& db) {
   OCTROI_TRY(Query q, db.query("SELECT writer, seq, row_hash, at FROM audit_rows"
@@ -51,7 +36,7 @@ Result<std::optional<Head>> newest_row(Connection& db) {
 
 Result<> add(Connection& db, ChainTip& tip, UnixMillis now, const Event& event) {
   const StoredRow row = make_row({tip.writer, tip.seq + 1}, now, event, tip.hash);
-  OCTROI_CHECK(insert_row(db, row, now, event));
+  OCTROI_CHECK(insert_audit_row(db, row, now, searched_by(event)));
   tip.seq = row.id.seq;
   tip.hash = row.row_hash;
   return {};
@@ -67,6 +52,25 @@ Result<> start_chain(Connection& db, ChainTip& tip, UnixMillis now) {
   tip.hash = origin_of(tip.writer);
   OCTROI_CHECK(add(db, tip, now, start_event(before)));
   return all.keep();
+}
+
+}  // namespace
+
+AuditColumns searched_by(const Event& e) {
+  return {e.kind,      e.id,     e.run,
+          e.agent,     e.key_id, e.vendor,
+          e.operation, e.policy, e.verdict ? to_string(*e.verdict) : std::string_view{}};
+}
+
+Result<> insert_audit_row(Connection& db, const StoredRow& row, UnixMillis at,
+                          const AuditColumns& c) {
+  return db.run(
+      "INSERT INTO audit_rows (writer, seq, at, kind, call_id, run, agent, key_id, vendor,"
+      " operation, policy, verdict, row_text, prev_hash, row_hash)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      std::string_view(row.id.writer), row.id.seq, at.value, c.kind, c.call_id, c.run, c.agent,
+      c.key_id, c.vendor, c.operation, c.policy, c.verdict, std::string_view(row.text),
+      ByteView(row.prev_hash), ByteView(row.row_hash));
 }
 
 /// What is remembered of an earlier transaction may have been rolled back.
@@ -90,9 +94,8 @@ Result<> find_tip(Connection& db, ChainTip& tip, UnixMillis now) {
   return {};
 }
 
-}  // namespace
-
 Result<RowId> append_row(Connection& db, ChainTip& tip, UnixMillis now, const Event& event) {
+  if (CallBuffer* buffer = db.call_buffer()) return buffer->append(tip, now, event);
   auto added = find_tip(db, tip, now);
   if (added) added = add(db, tip, now, event);
   if (!added) {
@@ -121,11 +124,13 @@ Result<StoredRow> read_stored(const Query& q) {
 
 /// Whether the columns repeat the text.
 bool is_searchable(const Query& q, const Row& row) {
-  const Event& e = row.event;
-  return q.integer(5) == row.at.value && q.text(6) == e.kind && q.text(7) == e.id &&
-         q.text(8) == e.run && q.text(9) == e.agent && q.text(10) == e.key_id &&
-         q.text(11) == e.vendor && q.text(12) == e.operation && q.text(13) == e.policy &&
-         q.text(14) == verdict_text(e);
+  const AuditColumns c = searched_by(row.event);
+  const auto is = [&](int column, std::string_view text) {
+    return as_text(q.blob(column)) == text;
+  };
+  return q.integer(5) == row.at.value && is(6, c.kind) && is(7, c.call_id) && is(8, c.run) &&
+         is(9, c.agent) && is(10, c.key_id) && is(11, c.vendor) && is(12, c.operation) &&
+         is(13, c.policy) && is(14, c.verdict);
 }
 
 using QueryValue = std::variant<std::int64_t, std::string_view>;

@@ -22,6 +22,17 @@ struct ChainTip {
   std::uint64_t transaction = 0;           // in which it was read
 };
 
+/// What rows are searched by: views of an event, which must outlive it.
+struct AuditColumns {
+  std::string_view kind, call_id, run, agent, key_id, vendor, operation, policy, verdict;
+};
+[[nodiscard]] AuditColumns searched_by(const audit::Event& event);
+/// Writes a row that was made, and nothing else.
+[[nodiscard]] Result<> insert_audit_row(Connection& db, const audit::StoredRow& row, UnixMillis at,
+                                        const AuditColumns& columns);
+/// Where the chain stands in the tables; begins it when it is not there.
+[[nodiscard]] Result<> find_tip(Connection& db, ChainTip& tip, UnixMillis now);
+
 /// REQUIRES a prepared event.
 [[nodiscard]] Result<audit::RowId> append_row(Connection& db, ChainTip& tip, UnixMillis now,
                                               const audit::Event& event);

@@ -25,6 +25,7 @@ Task<Result<RowId>> SqlJournal::append(Event event) {
 
 Task<Result<Page>> SqlJournal::query(Filter filter) {
   OCTROI_CO_CHECK(check_limit(filter.limit));
+  OCTROI_CO_CHECK(co_await lanes_.show_calls());
   co_return co_await lanes_.reader().call<Page>(
       0, [f = std::move(filter)](Connection& db) { return query_rows(db, f); });
 }
@@ -32,6 +33,7 @@ Task<Result<Page>> SqlJournal::query(Filter filter) {
 Task<Result<std::vector<StoredRow>>> SqlJournal::rows(std::string writer, std::int64_t from,
                                                       int limit) {
   OCTROI_CO_CHECK(check_limit(limit));
+  OCTROI_CO_CHECK(co_await lanes_.show_calls());
   co_return co_await lanes_.reader().call<std::vector<StoredRow>>(
       0, [w = std::move(writer), from, limit](Connection& db) {
         return audit_rows(db, w, from, limit);
@@ -39,7 +41,9 @@ Task<Result<std::vector<StoredRow>>> SqlJournal::rows(std::string writer, std::i
 }
 
 Task<Result<std::vector<Head>>> SqlJournal::heads() {
-  return lanes_.reader().call<std::vector<Head>>(0, [](Connection& db) { return audit_heads(db); });
+  OCTROI_CO_CHECK(co_await lanes_.show_calls());
+  co_return co_await lanes_.reader().call<std::vector<Head>>(
+      0, [](Connection& db) { return audit_heads(db); });
 }
 
 Task<Result<>> SqlJournal::keep_checkpoint(Checkpoint checkpoint) {

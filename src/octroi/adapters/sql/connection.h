@@ -26,6 +26,7 @@
 
 namespace octroi::sql {
 
+class CallBuffer;
 class OfferIndex;
 
 enum class Engine : std::uint8_t { sqlite, postgresql };
@@ -150,6 +151,9 @@ class Connection {
 
   /// Where this connection looks up offers by their hash; null: in the database.
   [[nodiscard]] virtual OfferIndex* offer_index() { return nullptr; }
+
+  /// What this connection keeps of calls before their tables have it; null: nothing.
+  [[nodiscard]] virtual CallBuffer* call_buffer() { return nullptr; }
 
   /// A transaction that may write.
   [[nodiscard]] virtual Result<> begin() = 0;

@@ -4,26 +4,13 @@
 #include <limits>
 #include <utility>
 
+#include "octroi/adapters/sql/call_buffer.h"
 #include "octroi/adapters/sql/rows.h"
 #include "octroi/adapters/sql/spend_rows.h"
 
 namespace octroi::sql {
 
 using namespace octroi::ledger;  // NOLINT(google-build-using-namespace): this file speaks its words
-
-namespace {
-
-/// How often an operation is tried whose statement found nothing to change, when what explains it
-/// says that it could: another process changed it in between.
-constexpr int kTries = 8;
-
-#define OCTROI_USAGE_COLUMNS "scope, unit, starts_at, ends_at, held, settled"
-
-std::int64_t stored(MicroUsd amount) { return amount.count(); /* raw: storage */ }
-
-tl::unexpected<Error> changes_too_fast() {
-  return fail(Errc::unavailable, "the ledger was changed by others all the time");
-}
 
 Result<std::optional<StoredSpend>> lock_spend(Connection& db, std::string_view id) {
   OCTROI_TRY(
@@ -32,28 +19,24 @@ Result<std::optional<StoredSpend>> lock_spend(Connection& db, std::string_view i
   return next_spend(q);
 }
 
-// --- windows
-
-/// A window as its row stands, locked.
-struct WindowRow {
-  std::int64_t id = 0;
-  SpendUsage usage;
-  UnixMillis seen;
-};
-
-Result<std::optional<WindowRow>> lock_newest(Connection& db, std::string_view scope) {
-  OCTROI_TRY(Query q, db.query("SELECT " OCTROI_USAGE_COLUMNS
-                               ", id, seen_at FROM spend_windows WHERE scope = ?"
+Result<std::optional<StoredWindow>> newest_window(Connection& db, std::string_view scope) {
+  OCTROI_TRY(Query q, db.query("SELECT " OCTROI_WINDOW_COLUMNS " FROM spend_windows WHERE scope = ?"
                                " ORDER BY starts_at DESC LIMIT 1 /*pg FOR UPDATE*/",
                                scope));
-  OCTROI_TRY(auto usage, next_usage(q));
-  if (!usage) return std::optional<WindowRow>{};
-  WindowRow out;
-  out.usage = *std::move(usage);
-  out.id = q.integer(6);
-  out.seen = {q.integer(7)};
-  return std::optional(std::move(out));
+  return next_window(q);
 }
+
+namespace {
+
+/// How often an operation is tried whose statement found nothing to change, when what explains it
+/// says that it could: another process changed it in between.
+constexpr int kTries = 8;
+
+tl::unexpected<Error> changes_too_fast() {
+  return fail(Errc::unavailable, "the ledger was changed by others all the time");
+}
+
+// --- windows
 
 /// What became of one hold.
 struct Taken {
@@ -93,7 +76,7 @@ Result<std::optional<Taken>> begin_window(Connection& db, const Hold& h, UnixMil
   return std::optional<Taken>({ReserveState::applied, q.integer(6), *std::move(usage), true});
 }
 
-Result<> count_into(Connection& db, WindowRow& row, const Hold& h, UnixMillis now) {
+Result<> count_into(Connection& db, StoredWindow& row, const Hold& h, UnixMillis now) {
   row.usage.held += h.amount;
   return db.run(
       "UPDATE spend_windows SET held = held + ?2,"
@@ -110,7 +93,7 @@ Result<Taken> take(Connection& db, const Hold& h, UnixMillis now) {
       OCTROI_TRY(auto taken, take_open(db, h, now));
       if (taken) return *std::move(taken);
     }
-    OCTROI_TRY(auto newest, lock_newest(db, h.scope));
+    OCTROI_TRY(auto newest, newest_window(db, h.scope));
     if (newest && newest->seen > now + kClockSkew) {
       return Taken{ReserveState::clock_went_back, newest->id, newest->usage, false};
     }
@@ -190,11 +173,7 @@ Result<ChangeOutcome> change(Connection& db, StoredSpend& spend, SpendState to, 
   r.state = to;
   r.settled = settled;
   r.changed = now;
-  OCTROI_CHECK(
-      db.run("UPDATE spends SET state = ?2, settled = ?3, assumed = ?4, changed_at = ?5,"
-             " object = ?6 WHERE id = ?1",
-             std::string_view(r.id), to_string(to), stored(settled),
-             std::int64_t{r.assumed ? 1 : 0}, now.value, std::string_view(r.object)));
+  OCTROI_CHECK(update_spend(db, r));
   out.record = r;
   return out;
 }
@@ -295,26 +274,14 @@ class Reserving {
   Result<bool> write(const SpendRecord* before) {
     const UnixMillis created = before == nullptr ? r_.now : before->created;
     out_.attempt = before == nullptr ? 1 : before->attempt + 1;
-    const std::string holds = to_text(kept_);
-    const auto dedupe =
-        r_.dedupe ? std::optional<ByteView>(r_.dedupe->content) : std::optional<ByteView>();
     // A released row is locked; it becomes the new attempt as a whole.
     if (before != nullptr) {
       OCTROI_CHECK(db_.run("DELETE FROM spends WHERE id = ?", std::string_view(id_)));
     }
-    const auto text = [](const std::string& s) { return kept_text(s); };
-    const std::string vendor = text(r_.vendor), operation = text(r_.operation),
-                      policy = text(r_.policy), key_id = text(r_.key_id), run = text(r_.run),
-                      object = text(r_.object);
-    OCTROI_CHECK(
-        db_.run("INSERT INTO spends (" OCTROI_SPEND_COLUMNS
-                ") VALUES (?, ?, 'held', ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (id) DO NOTHING",
-                std::string_view(id_), ByteView(r_.fingerprint), stored(r_.amount), out_.attempt,
-                created.value, r_.now.value, r_.answer_by.value, r_.give_up_at.value,
-                r_.replay_until.value, std::string_view(vendor), std::string_view(operation),
-                std::string_view(policy), std::string_view(key_id), std::string_view(run),
-                std::string_view(object), std::string_view(holds), dedupe));
+    StoredSpend spend = new_stored_spend(r_, created, out_.attempt);
+    spend.holds = kept_;
+    if (r_.dedupe) spend.dedupe = r_.dedupe->content;
+    OCTROI_CHECK(insert_spend(db_, spend));
     return db_.changes() > 0;
   }
 
@@ -330,6 +297,11 @@ class Reserving {
 
 Result<ReserveOutcome> reserve_spend(Connection& db, const Reservation& r) {
   OCTROI_CHECK(check_reservation(r));
+  if (CallBuffer* buffer = db.call_buffer()) {
+    OCTROI_TRY(auto outcome, buffer->reserve(r));
+    if (outcome) return *std::move(outcome);
+    OCTROI_CHECK(buffer->write_out());
+  }
   OCTROI_TRY(Savepoint all, Savepoint::begin(db));
   for (int tries = 0; tries < kTries; ++tries) {
     OCTROI_TRY(auto outcome, Reserving(db, r).run());
@@ -342,74 +314,92 @@ Result<ReserveOutcome> reserve_spend(Connection& db, const Reservation& r) {
 
 // --- what became of it
 
-Result<ChangeOutcome> settle_spend(Connection& db, std::string_view id, MicroUsd actual,
-                                   std::string_view object, UnixMillis now) {
-  OCTROI_CHECK(check_settlement(actual, object));
+namespace {
+
+/// Reservations in their tables.
+class Tables final : public SpendPlace {
+ public:
+  explicit Tables(Connection& db) : db_(db) {}
+  Result<StoredSpend*> find(std::string_view id) override {
+    OCTROI_TRY(spend_, lock_spend(db_, id));
+    return spend_ ? &*spend_ : nullptr;
+  }
+  Result<ChangeOutcome> change(StoredSpend& spend, SpendState to, MicroUsd settled,
+                               UnixMillis now) override {
+    return sql::change(db_, spend, to, settled, now);
+  }
+
+ private:
+  Connection& db_;
+  std::optional<StoredSpend> spend_;
+};
+
+/// One change of one reservation, wherever it is kept: `apply` gets it, if it is there.
+template <class Apply>
+Result<ChangeOutcome> changed_at(Connection& db, std::string_view id, Apply apply) {
   OCTROI_TRY(Savepoint all, Savepoint::begin(db));
-  OCTROI_TRY(auto spend, lock_spend(db, kept_text(id)));
+  Tables tables(db);
+  CallBuffer* const buffer = db.call_buffer();
+  SpendPlace& place = buffer != nullptr ? static_cast<SpendPlace&>(*buffer) : tables;
+  OCTROI_TRY(StoredSpend* const spend, place.find(kept_text(id)));
   ChangeOutcome out;
-  if (spend) {
-    SpendRecord& r = spend->record;
-    const std::string named = kept_text(object);
-    const bool known_object = named.empty() || named == r.object;
-    if (r.state == SpendState::settled && r.settled == actual && !r.assumed && known_object) {
-      out = {ChangeState::unchanged, r, {}};
-    } else {
-      if (!named.empty()) r.object = named;
-      r.assumed = false;
-      OCTROI_TRY(out, change(db, *spend, SpendState::settled, actual, now));
-    }
+  if (spend != nullptr) {
+    OCTROI_TRY(out, apply(place, *spend));
   }
   OCTROI_CHECK(all.keep());
   return out;
 }
 
-Result<ChangeOutcome> release_spend(Connection& db, std::string_view id, UnixMillis now) {
-  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
-  OCTROI_TRY(auto spend, lock_spend(db, kept_text(id)));
-  ChangeOutcome out;
-  if (spend && spend->record.state == SpendState::released) {
-    out = {ChangeState::unchanged, spend->record, {}};
-  } else if (spend && spend->record.state == SpendState::settled) {
-    out = {ChangeState::refused, spend->record, {}};
-  } else if (spend) {
-    OCTROI_TRY(out, change(db, *spend, SpendState::released, {}, now));
-    OCTROI_CHECK(unclaim(db, spend->dedupe, spend->record.id));
-  }
-  OCTROI_CHECK(all.keep());
+Result<ChangeOutcome> take_back(Connection& db, SpendPlace& place, StoredSpend& spend,
+                                UnixMillis now) {
+  OCTROI_TRY(ChangeOutcome out, place.change(spend, SpendState::released, {}, now));
+  OCTROI_CHECK(unclaim(db, spend.dedupe, spend.record.id));
   return out;
+}
+
+}  // namespace
+
+Result<ChangeOutcome> settle_spend(Connection& db, std::string_view id, MicroUsd actual,
+                                   std::string_view object, UnixMillis now) {
+  OCTROI_CHECK(check_settlement(actual, object));
+  return changed_at(db, id, [&](SpendPlace& place, StoredSpend& spend) -> Result<ChangeOutcome> {
+    SpendRecord& r = spend.record;
+    const std::string named = kept_text(object);
+    const ChangeState state = settling(r, actual, named);
+    if (state != ChangeState::applied) return ChangeOutcome{state, r, {}};
+    if (!named.empty()) r.object = named;
+    r.assumed = false;
+    return place.change(spend, SpendState::settled, actual, now);
+  });
+}
+
+Result<ChangeOutcome> release_spend(Connection& db, std::string_view id, UnixMillis now) {
+  return changed_at(db, id, [&](SpendPlace& place, StoredSpend& spend) -> Result<ChangeOutcome> {
+    const ChangeState state = releasing(spend.record);
+    if (state != ChangeState::applied) return ChangeOutcome{state, spend.record, {}};
+    return take_back(db, place, spend, now);
+  });
 }
 
 Result<ChangeOutcome> undo_spend(Connection& db, std::string_view id, UnixMillis reserved_at,
                                  UnixMillis now) {
-  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
-  OCTROI_TRY(auto spend, lock_spend(db, kept_text(id)));
-  ChangeOutcome out;
-  if (spend && (spend->record.state != SpendState::held || spend->record.changed != reserved_at)) {
-    out = {ChangeState::refused, spend->record, {}};
-  } else if (spend) {
-    OCTROI_TRY(out, change(db, *spend, SpendState::released, {}, now));
-    OCTROI_CHECK(unclaim(db, spend->dedupe, spend->record.id));
-  }
-  OCTROI_CHECK(all.keep());
-  return out;
+  return changed_at(db, id, [&](SpendPlace& place, StoredSpend& spend) -> Result<ChangeOutcome> {
+    const SpendRecord& r = spend.record;
+    if (r.state != SpendState::held || r.changed != reserved_at)
+      return ChangeOutcome{ChangeState::refused, r, {}};
+    return take_back(db, place, spend, now);
+  });
 }
 
 Result<ChangeOutcome> mark_spend_unknown(Connection& db, std::string_view id,
                                          std::string_view object, UnixMillis now) {
   OCTROI_CHECK(check_settlement({}, object));
-  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
-  OCTROI_TRY(auto spend, lock_spend(db, kept_text(id)));
-  ChangeOutcome out;
-  if (spend && spend->record.state != SpendState::held) {
-    const bool same = spend->record.state == SpendState::unknown;
-    out = {same ? ChangeState::unchanged : ChangeState::refused, spend->record, {}};
-  } else if (spend) {
-    if (!object.empty()) spend->record.object = kept_text(object);
-    OCTROI_TRY(out, change(db, *spend, SpendState::unknown, {}, now));
-  }
-  OCTROI_CHECK(all.keep());
-  return out;
+  return changed_at(db, id, [&](SpendPlace& place, StoredSpend& spend) -> Result<ChangeOutcome> {
+    const ChangeState state = doubting(spend.record);
+    if (state != ChangeState::applied) return ChangeOutcome{state, spend.record, {}};
+    if (!object.empty()) spend.record.object = kept_text(object);
+    return place.change(spend, SpendState::unknown, {}, now);
+  });
 }
 
 // --- upkeep
@@ -431,6 +421,7 @@ std::int64_t bounded(int limit) { return std::clamp(limit, 1, 1000); }
 }  // namespace
 
 Result<SweepReport> sweep_spends(Connection& db, UnixMillis now, int limit) {
+  OCTROI_CHECK(write_out_calls(db));
   OCTROI_TRY(Savepoint all, Savepoint::begin(db));
   SweepReport report;
   OCTROI_TRY(Query given_up, db.query("SELECT id FROM spends WHERE state = 'unknown'"
@@ -473,6 +464,7 @@ Result<std::int64_t> oldest_need(Connection& db) {
 }  // namespace
 
 Result<std::int64_t> prune_spends(Connection& db, UnixMillis before, int limit) {
+  OCTROI_CHECK(write_out_calls(db));
   OCTROI_TRY(Savepoint all, Savepoint::begin(db));
   OCTROI_CHECK(db.run("DELETE FROM spend_dedupe WHERE until_at < ?", before.value));
   OCTROI_CHECK(

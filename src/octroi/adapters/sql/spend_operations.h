@@ -3,6 +3,8 @@
 //
 // Locks are taken in one order, the reservation's row and then its windows by scope, so that two
 // operations that share windows rarely wait for each other in a circle.
+//
+// Where a connection has a CallBuffer, reserving and changing happen there.
 #pragma once
 
 #include <optional>
@@ -10,9 +12,15 @@
 #include <vector>
 
 #include "octroi/adapters/sql/connection.h"
+#include "octroi/adapters/sql/spend_rows.h"
 #include "octroi/ledger/spend_ledger.h"
 
 namespace octroi::sql {
+
+/// Rows as they stand, locked.
+[[nodiscard]] Result<std::optional<StoredSpend>> lock_spend(Connection& db, std::string_view id);
+[[nodiscard]] Result<std::optional<StoredWindow>> newest_window(Connection& db,
+                                                                std::string_view scope);
 
 [[nodiscard]] Result<ledger::ReserveOutcome> reserve_spend(Connection& db,
                                                            const ledger::Reservation& r);

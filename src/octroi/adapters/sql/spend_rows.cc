@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "octroi/adapters/sql/rows.h"
+
 namespace octroi::sql {
 
 using namespace octroi::ledger;  // NOLINT(google-build-using-namespace): this file speaks its words
@@ -37,6 +39,8 @@ Result<Digest> read_digest(ByteView bytes) {
   return out;
 }
 
+std::int64_t stored(MicroUsd amount) { return amount.count(); /* raw: storage */ }
+
 Result<MicroUsd> read_usd(const Query& q, int column) {
   auto amount = MicroUsd::from_raw(q.integer(column));
   if (!amount) return corrupt("an amount that is out of range");
@@ -44,6 +48,44 @@ Result<MicroUsd> read_usd(const Query& q, int column) {
 }
 
 }  // namespace
+
+StoredSpend new_stored_spend(const Reservation& r, UnixMillis created, std::int64_t attempt) {
+  StoredSpend out{new_spend_record(r, created, attempt), {}, {}};
+  SpendRecord& record = out.record;
+  for (std::string* text : {&record.id, &record.vendor, &record.operation, &record.policy,
+                            &record.key_id, &record.run, &record.object}) {
+    *text = kept_text(*text);
+  }
+  return out;
+}
+
+Result<> insert_spend(Connection& db, const StoredSpend& spend) {
+  const SpendRecord& r = spend.record;
+  const std::string holds = to_text(spend.holds);
+  return db.run("INSERT INTO spends (" OCTROI_SPEND_COLUMNS
+                ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO NOTHING",
+                std::string_view(r.id), ByteView(r.fingerprint), to_string(r.state),
+                stored(r.amount), stored(r.settled), std::int64_t{r.assumed ? 1 : 0}, r.attempt,
+                r.created.value, r.changed.value, r.answer_by.value, r.give_up_at.value,
+                r.replay_until.value, std::string_view(r.vendor), std::string_view(r.operation),
+                std::string_view(r.policy), std::string_view(r.key_id), std::string_view(r.run),
+                std::string_view(r.object), std::string_view(holds),
+                spend.dedupe ? std::optional<ByteView>(*spend.dedupe) : std::optional<ByteView>());
+}
+
+Result<> update_spend(Connection& db, const SpendRecord& r) {
+  return db.run(
+      "UPDATE spends SET state = ?2, settled = ?3, assumed = ?4, changed_at = ?5,"
+      " object = ?6 WHERE id = ?1",
+      std::string_view(r.id), to_string(r.state), stored(r.settled),
+      std::int64_t{r.assumed ? 1 : 0}, r.changed.value, std::string_view(r.object));
+}
+
+Result<> update_window(Connection& db, const StoredWindow& w) {
+  return db.run("UPDATE spend_windows SET held = ?2, settled = ?3, seen_at = ?4 WHERE id = ?1",
+                w.id, w.usage.held, w.usage.settled, w.seen.value);
+}
 
 std::string to_text(const std::vector<StoredHold>& holds) {
   std::string out;
@@ -114,6 +156,12 @@ Result<std::optional<SpendUsage>> next_usage(Query& q) {
   out.held = q.integer(4);
   out.settled = q.integer(5);
   return std::optional(std::move(out));
+}
+
+Result<std::optional<StoredWindow>> next_window(Query& q) {
+  OCTROI_TRY(auto usage, next_usage(q));
+  if (!usage) return std::optional<StoredWindow>{};
+  return std::optional<StoredWindow>({q.integer(6), *std::move(usage), {q.integer(7)}});
 }
 
 }  // namespace octroi::sql

@@ -41,7 +41,8 @@ Task<Result<T>> SqlSpends::write(std::uint64_t place, Work work) {
 
 template <class T, class Work>
 Task<Result<T>> SqlSpends::read(Work work) {
-  return lanes_.reader().call<T>(0, std::move(work));
+  OCTROI_CO_CHECK(co_await lanes_.show_calls());
+  co_return co_await lanes_.reader().call<T>(0, std::move(work));
 }
 
 Task<Result<ReserveOutcome>> SqlSpends::write_reserved(const Reservation& r, Reserve work) {

@@ -31,8 +31,10 @@ class Lanes {
   virtual ~Lanes() = default;
   /// The one lane for what has this key: its calls are done in their order.
   [[nodiscard]] virtual Lane& writer(std::uint64_t key) = 0;
-  /// For look-ups: sees what was acknowledged before.
+  /// For look-ups: sees what was acknowledged before, of calls after show_calls().
   [[nodiscard]] virtual Lane& reader() = 0;
+  /// What calls changed so far can be looked up then (call_buffer.h).
+  virtual Task<Result<>> show_calls() { co_return Result<>{}; }
 };
 
 /// What has the same key is over the same thing, in every process.

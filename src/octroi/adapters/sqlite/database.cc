@@ -157,8 +157,11 @@ bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) =
 Result<> Database::begin() {
   note_transaction();
   undo_wanted_ = false;
+  changes_before_ = sqlite3_total_changes64(handle_);
   return run("BEGIN IMMEDIATE");
 }
+
+bool Database::has_written() const { return sqlite3_total_changes64(handle_) != changes_before_; }
 
 Result<> Database::commit() { return run("COMMIT"); }
 

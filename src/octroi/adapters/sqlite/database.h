@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "octroi/adapters/sql/call_buffer.h"
 #include "octroi/adapters/sql/connection.h"
 #include "octroi/adapters/sql/offer_index.h"
 #include "octroi/base/result.h"
@@ -51,6 +52,15 @@ class Database final : public sql::Connection {
   [[nodiscard]] sql::OfferIndex* offer_index() override { return offers_.get(); }
   [[nodiscard]] Result<> keep_offer_index();
 
+  /// The writer's, in eager manner: calls are kept before their tables. Who undoes an operation by
+  /// itself must know where it wrote.
+  [[nodiscard]] sql::CallBuffer* call_buffer() override {
+    return manner_ == Manner::eager ? calls_.get() : nullptr;
+  }
+  /// That of any manner, null when there is none.
+  [[nodiscard]] sql::CallBuffer* calls() { return calls_.get(); }
+  void keep_calls() { calls_ = std::make_unique<sql::CallBuffer>(*this); }
+
   /// How an operation is undone that says no after it has written.
   enum class Manner : std::uint8_t {
     careful,  // to its own savepoint, for which SQLite keeps a copy of every page that it touches
@@ -59,6 +69,8 @@ class Database final : public sql::Connection {
   void set_manner(Manner manner) { manner_ = manner; }
   /// In eager manner, since begin(): the transaction must be rolled back.
   [[nodiscard]] bool undo_wanted() const { return undo_wanted_; }
+  /// Whether anything was changed since begin().
+  [[nodiscard]] bool has_written() const;
 
   [[nodiscard]] bool broken() const { return broken_; }
   /// The last error was only that another process holds the write lock.
@@ -86,6 +98,8 @@ class Database final : public sql::Connection {
   const std::string path_;
   std::map<std::string_view, std::unique_ptr<Prepared>> cache_;
   std::unique_ptr<sql::OfferIndex> offers_;
+  std::unique_ptr<sql::CallBuffer> calls_;
+  std::int64_t changes_before_ = 0;  // ever, when the transaction began
   int wal_frames_ = 0;
   Manner manner_ = Manner::careful;
   bool undo_wanted_ = false;

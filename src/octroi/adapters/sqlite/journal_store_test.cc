@@ -96,6 +96,7 @@ TEST(SqliteJournal, ARowThatWasChangedIsNotShownAsIfItWereRight) {
   for (int n = 1; n <= 3; ++n) {
     ASSERT_TRUE(sync(fixture.store().journal()->append(audit::call_of(n))));
   }
+  ASSERT_TRUE(sync(fixture.store().journal()->heads()));  // the tables have the rows then
   {
     auto db = sqlite::Database::open(fixture.path(), sqlite::Access::read_write, "").value();
     ASSERT_TRUE(db->script("UPDATE audit_rows SET run = 'run-2' WHERE seq = 3"));

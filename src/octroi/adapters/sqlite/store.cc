@@ -38,17 +38,24 @@ Result<std::unique_ptr<Database>> open_for_writing(const std::string& path,
 
 class SqliteLanes final : public sql::Lanes {
  public:
-  SqliteLanes(StoreFile file, std::unique_ptr<Database> writer, std::unique_ptr<Database> reader,
-              const SqliteOptions& o)
+  SqliteLanes(StoreFile file, std::unique_ptr<Database> writer, std::unique_ptr<CallLog> log,
+              std::unique_ptr<Database> reader, const SqliteOptions& o)
       : file_(std::move(file)),
-        writer_(std::make_unique<Writer>(std::move(writer), o.checkpoint_frames),
+        calls_(*writer->calls()),
+        writer_(std::make_unique<Writer>(std::move(writer), std::move(log), o.checkpoint_frames),
                 {o.max_batch, o.max_queue, o.gather}),
         reader_(std::make_unique<Reader>(std::move(reader)), {o.max_batch, o.max_queue}) {}
   sql::Lane& writer(std::uint64_t /*key*/) override { return writer_; }
   sql::Lane& reader() override { return reader_; }
+  Task<Result<>> show_calls() override {
+    if (!calls_.pending()) co_return Result<>{};
+    co_return co_await writer_.call<>(0,
+                                      [](sql::Connection& db) { return sql::write_out_calls(db); });
+  }
 
  private:
-  StoreFile file_;  // first in, last out: the lock is held while any lane lives
+  StoreFile file_;                // first in, last out: the lock is held while any lane lives
+  const sql::CallBuffer& calls_;  // the writer's
   sql::Lane writer_;
   sql::Lane reader_;
 };
@@ -83,12 +90,12 @@ Result<> copy_into(Database& db, const std::string& to) {
 
 /// Nothing is overwritten, also not what only looks empty because its pages are in the log.
 Result<> check_free(const std::string& path) {
-  for (const char* suffix : {"", "-wal"}) {
+  for (const char* suffix : {"", "-wal", "-calls"}) {
     std::error_code missing;
     const auto size = std::filesystem::file_size(path + suffix, missing);
     if (!missing && size > 0) {
       return fail(Errc::locked, fmt::format("store {} is there already: stop its server and move "
-                                            "the file away first, with its -wal and -shm",
+                                            "the file away first, with its -wal, -shm and -calls",
                                             path));
     }
   }
@@ -113,10 +120,14 @@ Result<std::unique_ptr<Store>> open_sqlite_store(SqliteOptions options, Clock& c
   if (auto ready = sql::bring_up_to_date(*writer, options.migrate, clock.now()); !ready) {
     return fail(std::move(ready).error().within("store " + file.path()));
   }
+  auto log = std::make_unique<CallLog>(file.path(), options.vfs);
+  OCTROI_CHECK(replay_calls(*writer, *log));
   OCTROI_CHECK(writer->keep_offer_index());
+  writer->keep_calls();
   OCTROI_TRY(auto reader, Database::open(file.path(), Access::read_only, options.vfs));
   return std::make_unique<sql::SqlStore>(
-      std::make_unique<SqliteLanes>(std::move(file), std::move(writer), std::move(reader), options),
+      std::make_unique<SqliteLanes>(std::move(file), std::move(writer), std::move(log),
+                                    std::move(reader), options),
       clock, to_hex(random.bytes<16>()));
 }
 
@@ -129,6 +140,11 @@ Result<std::vector<MigrationStatus>> sqlite_migration_status(const SqliteOptions
 Result<int> migrate_sqlite(const SqliteOptions& options, std::int64_t target, Clock& clock) {
   OCTROI_TRY(StoreFile file, StoreFile::open(options.path));
   OCTROI_TRY(auto db, open_for_writing(file.path(), options.vfs));
+  OCTROI_TRY(const bool has_calls, db->has_table("spends"));
+  if (has_calls) {
+    CallLog log(file.path(), options.vfs);
+    OCTROI_CHECK(replay_calls(*db, log));
+  }
   const auto known = sql::embedded_migrations();
   if (target == kLatestSchema) target = static_cast<std::int64_t>(known.size());
   return sql::migrate_to(*db, known, target, clock.now());
@@ -138,9 +154,25 @@ Result<int> migrate_sqlite(const SqliteOptions& options, std::int64_t target, Cl
 // no commit: only the log grows until it is done. So it does not take the lock, which is the
 // servers'. It may write all the same, because it may be the one that recovers what a crash left in
 // the log.
+//
+// What calls changed may be in their log only. It is read before the copy: if the copy is of its
+// generation, it lacks just that; if it is of a later one, it has all of it.
 Result<> backup_sqlite(const SqliteOptions& options, const std::string& to) {
   OCTROI_TRY(auto db, Database::open(options.path, Access::read_write, options.vfs));
-  return copy_into(*db, to);
+  OCTROI_TRY(const bool has_calls, db->has_table("spends"));
+  std::int64_t generation = 0;
+  std::vector<Bytes> frames;
+  if (has_calls) {
+    OCTROI_TRY(generation, sql::call_generation(*db));
+    OCTROI_TRY(frames, CallLog(options.path, options.vfs).frames(generation));
+  }
+  OCTROI_CHECK(copy_into(*db, to));
+  if (frames.empty()) return {};
+  {
+    OCTROI_TRY(auto copy, Database::open(to, Access::read_write, options.vfs));
+    OCTROI_CHECK(replay_frames(*copy, generation, frames));
+  }
+  return sync_path(to);
 }
 
 Result<> restore_sqlite(const SqliteOptions& options, const std::string& from) {

@@ -46,7 +46,7 @@ class WriterTest : public testing::Test {
     auto db = Database::open(folder_.file(), Access::read_write, "");
     EXPECT_TRUE(db && (*db)->script("CREATE TABLE t (n INTEGER PRIMARY KEY)"));
     db_ = db->get();
-    writer_ = std::make_unique<Writer>(*std::move(db), 1000);
+    writer_ = std::make_unique<Writer>(*std::move(db), nullptr, 1000);
   }
 
   /// What became of each: whether it said yes.
