@@ -55,33 +55,17 @@ class Checker {
     // What a stored service leaves out is missing there, not in the file.
     const std::string before = origin_;
     if (from_store(out)) origin_ = out.variable;
-    switch (type) {
-      case Type::section:
+    switch (shape_of(type)) {
+      case Shape::section:
         section(out, field, node, path, active);
         break;
-      case Type::map:
+      case Shape::map:
         map(out, field, node, path, active);
         break;
-      case Type::list:
+      case Shape::list:
         list(out, field, node, path, active);
         break;
-      case Type::boolean:
-      case Type::choice:
-      case Type::integer:
-      case Type::text:
-      case Type::duration:
-      case Type::size:
-      case Type::price:
-      case Type::bitcoin:
-      case Type::usd:
-      case Type::cidr:
-      case Type::endpoint:
-      case Type::url:
-      case Type::regex:
-      case Type::secret:
-      case Type::pem:
-      case Type::path:
-      case Type::timestamp:
+      case Shape::leaf:
         leaf(out, node, path);
         break;
     }

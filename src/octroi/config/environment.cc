@@ -64,33 +64,17 @@ class Override {
       assign(node, field, type);
       return;
     }
-    switch (type) {
-      case Type::section:
+    switch (shape_of(type)) {
+      case Shape::section:
         into_section(node, field, depth);
         break;
-      case Type::list:
+      case Shape::list:
         into_list(node, field, depth);
         break;
-      case Type::map:
+      case Shape::map:
         into_map(node, field, depth);
         break;
-      case Type::boolean:
-      case Type::choice:
-      case Type::integer:
-      case Type::text:
-      case Type::duration:
-      case Type::size:
-      case Type::price:
-      case Type::bitcoin:
-      case Type::usd:
-      case Type::cidr:
-      case Type::endpoint:
-      case Type::url:
-      case Type::regex:
-      case Type::secret:
-      case Type::pem:
-      case Type::path:
-      case Type::timestamp:
+      case Shape::leaf:
         report(Severity::warning, fmt::format("\"{}\" has no keys below it", parts_[depth - 1]),
                "remove the last part of the name");
         break;

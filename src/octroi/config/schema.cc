@@ -1255,6 +1255,36 @@ std::string_view nearest(std::string_view key, const std::vector<std::string_vie
   return best;
 }
 
+Shape shape_of(Type type) {
+  switch (type) {
+    case Type::section:
+      return Shape::section;
+    case Type::map:
+      return Shape::map;
+    case Type::list:
+      return Shape::list;
+    case Type::boolean:
+    case Type::choice:
+    case Type::integer:
+    case Type::text:
+    case Type::duration:
+    case Type::size:
+    case Type::price:
+    case Type::bitcoin:
+    case Type::usd:
+    case Type::cidr:
+    case Type::endpoint:
+    case Type::url:
+    case Type::regex:
+    case Type::secret:
+    case Type::pem:
+    case Type::path:
+    case Type::timestamp:
+      return Shape::leaf;
+  }
+  return Shape::leaf;
+}
+
 std::string_view describe(Type type) {
   switch (type) {
     case Type::section:

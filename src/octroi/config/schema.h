@@ -36,6 +36,10 @@ enum class Type : std::uint8_t {
   timestamp,  // 2026-11-01 or RFC 3339
 };
 
+/// What may stand below a value.
+enum class Shape : std::uint8_t { section, map, list, leaf };
+[[nodiscard]] Shape shape_of(Type type);
+
 struct Field {
   std::string_view key{};
   Type type = Type::section;
