@@ -17,6 +17,7 @@
 #include "octroi/app/vault_reconcile.h"
 #include "octroi/app/vault_worker.h"
 #include "octroi/app/webhook.h"
+#include "octroi/audit/event.h"
 #include "octroi/base/metrics.h"
 #include "octroi/config/model.h"
 #include "octroi/ledger/store.h"
@@ -74,6 +75,8 @@ class VaultDoor {
   Task<Result<>> spread_snapshot();
   Task<Result<std::string>> decide(std::string id, bool approved, std::string by);
   Task<Result<std::string>> policy_changed(Task<Result<std::string>> change);
+  /// Into the audit; the log, the metrics and the webhook are told by who raises it.
+  Task<void> record_alarm(audit::Event alarm);
   Task<void> told_of_alarm(std::string call, std::string key_id, std::string from);
   Task<Result<std::string>> put_credential(std::string vendor, std::string sealed);
   /// Real keys that give way to new ones; vault_real_keys.cc.

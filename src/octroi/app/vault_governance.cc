@@ -48,12 +48,16 @@ Task<void> VaultDoor::told_of_alarm(std::string call, std::string key_id, std::s
   w.field("call", call).end_object();
   webhook_.send("alarm.canary", std::move(w).take());
   audit::Event e;
-  e.kind = "alarm";
   e.id = std::move(call);
   e.key_id = std::move(key_id);
   e.client = std::move(from);
   e.reason = "canary_used";
-  auto told = co_await store_.journal()->append(std::move(e));
+  co_await record_alarm(std::move(e));
+}
+
+Task<void> VaultDoor::record_alarm(audit::Event alarm) {
+  alarm.kind = "alarm";
+  auto told = co_await store_.journal()->append(std::move(alarm));
   if (!told)
     OCTROI_LOG(error, kModule, "an alarm is missing in the audit",
                {{"error", told.error().message()}});

@@ -40,15 +40,11 @@ Task<void> VaultDoor::told_of_refused_key(std::string vendor, std::int64_t versi
   w.field("call", call).end_object();
   webhook_.send("alarm.real_key", std::move(w).take());
   audit::Event e;
-  e.kind = "alarm";
   e.id = std::move(call);
   e.vendor = std::move(vendor);
   e.reason = "real_key_refused";
   e.details.emplace_back("version", std::to_string(version));
-  auto told = co_await store_.journal()->append(std::move(e));
-  if (!told)
-    OCTROI_LOG(error, kModule, "an alarm is missing in the audit",
-               {{"error", told.error().message()}});
+  co_await record_alarm(std::move(e));
 }
 
 Task<Result<std::string>> VaultDoor::rotate_real(std::string vendor, std::string request) {
