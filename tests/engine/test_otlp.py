@@ -13,21 +13,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from harness.collector import CLIENT, SERVER, Collector, SpanSeen, attributes_of
+from harness.collector import CLIENT, PARENT, SERVER, SPAN, TRACE, Collector, SpanSeen, attributes_of, collecting
 from harness.process import free_port, wait_for
 from harness.settings import service
-
-TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-PARENT = f"00-{TRACE}-{SPAN}-01"
 
 
 @pytest.fixture
 def collector(workdir) -> Iterator[Collector]:
-    made = Collector()
-    yield made
-    made.stop()
-    # For the search for leaks at the end of the run.
-    (workdir / "exported").write_bytes(b"\n".join(post.body for post in made.posts))
+    yield from collecting(workdir)
 
 
 def free(upstream) -> dict[str, Any]:

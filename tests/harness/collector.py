@@ -7,7 +7,8 @@ import json
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Callable
+from pathlib import Path
+from typing import Any, Callable, Iterator
 
 from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -146,3 +147,16 @@ class Collector:
 
     def stop(self) -> None:
         self._server.stop()
+
+
+# A trace that somebody else has begun, and how a request says so.
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+PARENT = f"00-{TRACE}-{SPAN}-01"
+
+
+def collecting(folder: Path) -> Iterator[Collector]:
+    """One for a test; what it was sent is left in `folder`, where the search for leaks at the end of the run looks."""
+    made = Collector()
+    yield made
+    made.stop()
+    (folder / "exported").write_bytes(b"\n".join(post.body for post in made.posts))

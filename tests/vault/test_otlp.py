@@ -8,21 +8,16 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from harness.collector import CLIENT, INTERNAL, SERVER, Collector, SpanSeen
+from harness.collector import CLIENT, INTERNAL, PARENT, SERVER, SPAN, TRACE, Collector, SpanSeen, collecting
 from harness.process import wait_for
 from harness.vault import REAL_STRIPE_KEY, Key, Reply, Vault
 
-TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-PARENT = f"00-{TRACE}-{SPAN}-01"
 CUSTOMER = "cus_NobodyElseMayRead42"
 
 
 @pytest.fixture
 def collector(workdir) -> Iterator[Collector]:
-    made = Collector()
-    yield made
-    made.stop()
-    (workdir / "exported").write_bytes(b"\n".join(post.body for post in made.posts))
+    yield from collecting(workdir)
 
 
 @pytest.fixture
