@@ -16,6 +16,7 @@ from harness.octroi import Gateway
 from harness.process import environment, free_port
 from harness.settings import service
 from harness.vault import REAL_STRIPE_KEY, Key, Vendor
+from vault.conftest import capture  # noqa: F401: a fixture
 
 POLICY: dict[str, Any] = {
     "vendor": "stripe",
@@ -77,14 +78,7 @@ def settled(tab: Dashboard) -> None:
 
 
 @pytest.fixture
-def capture() -> Iterator[Vendor]:
-    vendor = Vendor()
-    yield vendor
-    vendor.stop()
-
-
-@pytest.fixture
-def make_doors(gateway, upstream, capture: Vendor, leaks: Leaks, workdir: Path) -> Callable[..., Doors]:
+def make_doors(gateway, upstream, capture: Vendor, leaks: Leaks, workdir: Path) -> Callable[..., Doors]:  # noqa: F811
     def make(wait: str | None = None, **changes: Any) -> Doors:
         leaks.register(REAL_STRIPE_KEY, "real key")
         secret = workdir / "stripe.key"
