@@ -33,6 +33,8 @@ class Lanes {
   [[nodiscard]] virtual Lane& writer(std::uint64_t key) = 0;
   /// For look-ups: sees what was acknowledged before, of calls after show_calls().
   [[nodiscard]] virtual Lane& reader() = 0;
+  /// Whether other processes write the same database.
+  [[nodiscard]] virtual bool shared() const { return true; }
   /// What calls changed so far can be looked up then (call_buffer.h).
   virtual Task<Result<>> show_calls() { co_return Result<>{}; }
 };

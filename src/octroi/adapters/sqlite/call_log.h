@@ -30,7 +30,7 @@ namespace octroi::sqlite {
 class CallLog {
  public:
   /// It grows no further.
-  static constexpr std::int64_t kSize = 2 << 20;
+  static constexpr std::int64_t kSize = 1 << 20;
 
   /// Of the database at this path. `vfs` empty: the system's.
   CallLog(const std::string& database, const std::string& vfs);

@@ -47,6 +47,7 @@ class SqliteLanes final : public sql::Lanes {
         reader_(std::make_unique<Reader>(std::move(reader)), {o.max_batch, o.max_queue}) {}
   sql::Lane& writer(std::uint64_t /*key*/) override { return writer_; }
   sql::Lane& reader() override { return reader_; }
+  [[nodiscard]] bool shared() const override { return false; }
   Task<Result<>> show_calls() override {
     if (!calls_.pending()) co_return Result<>{};
     co_return co_await writer_.call<>(0,
