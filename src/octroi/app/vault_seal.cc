@@ -108,7 +108,10 @@ class DataKeys {
     }
     auto key = service.unwrap(wrapped);
     const std::lock_guard lock(guard_);
-    if (!key) return fail(remember(service.name(), key.error()));
+    if (!key) {
+      remember(service.name(), key.error());
+      return key;
+    }
     failed_.reset();
     redactor().add(*key);
     if (known_.size() >= kMost) known_.clear();
@@ -138,14 +141,13 @@ class DataKeys {
   static constexpr Millis kPause{10'000};
 
   /// Who tries again every second must not wait for a silent service each time.
-  const Error& remember(const std::string& name, const Error& error) {
+  void remember(const std::string& name, const Error& error) {
     const bool passes =
         error.kind() == ErrorKind::unavailable || error.kind() == ErrorKind::timeout;
-    if (!passes) return error;
+    if (!passes) return;
     failed_ = error;
     failed_at_ = name;
     ask_again_ = system_clock().now() + kPause;
-    return error;
   }
 
   std::mutex guard_;

@@ -59,7 +59,7 @@ class Engine {
   }
 
   /// To a GET, of who shows a token that is accepted.
-  void set(const std::string& target, Reply reply) {
+  void set(const std::string& target, const Reply& reply) {
     on(target, [reply](const std::string&) { return reply; });
   }
   /// To a POST (and a GET) of who shows a token that is accepted.
