@@ -86,6 +86,12 @@ Task<void> AuditKeeper::run(net::Loop& loop) {
   }
 }
 
+Task<void> AuditKeeper::sign_last() {
+  if (const auto last = co_await checkpoint(); !last) {
+    OCTROI_LOG(error, kModule, "no last checkpoint", {{"error", last.error().message()}});
+  }
+}
+
 admin::AuditActions AuditKeeper::actions() {
   return {[this] { return checkpoint(); }, [this] { return verify(); }};
 }

@@ -35,6 +35,8 @@ class AuditKeeper {
   [[nodiscard]] std::string public_key() const;
   /// Signs what is new. Returns the public key.
   Task<Result<std::string>> checkpoint();
+  /// checkpoint() of a process that ends; a failure is logged.
+  Task<void> sign_last();
   /// All of the store, against its checkpoints and those of the file.
   Task<Result<audit::Report>> verify();
   /// Until it is cancelled.

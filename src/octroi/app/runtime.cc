@@ -5,10 +5,9 @@
 #include <thread>
 #include <utility>
 
-#include <sys/stat.h>
-
 #include "octroi/app/listen_check.h"
 #include "octroi/app/stores.h"
+#include "octroi/app/upkeep.h"
 #include "octroi/app/version.h"
 #include "octroi/base/file.h"
 #include "octroi/base/log.h"
@@ -32,23 +31,14 @@ namespace {
 
 constexpr std::string_view kModule = "app";
 constexpr std::size_t kKeySize = 32;
-constexpr Millis kUpkeepEvery{60'000};
 constexpr Millis kTellSalesEvery{1'000};
 constexpr int kSalesAtOnce = 100;     // other writes wait as long as these take
 constexpr Millis kUsageGrace{2'000};  // for reports that are due at the end
-constexpr Millis kWatchEvery{2'000};
 constexpr Millis kUpstreamTick{1'000};
 
 int worker_count(int configured) {
   if (configured > 0) return configured;
   return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-}
-
-/// A value that changes whenever the file does; 0 when it cannot be read.
-std::int64_t file_stamp(const std::string& path) {
-  struct stat info{};
-  if (path.empty() || ::stat(path.c_str(), &info) != 0) return 0;
-  return info.st_mtim.tv_sec * 1'000'000'007 + info.st_mtim.tv_nsec + info.st_size;
 }
 
 Task<void> serve_admin(admin::Api* api, http::Exchange* exchange) {
@@ -102,9 +92,9 @@ Task<void> Runtime::main(std::function<Task<void>(const Addresses&)> ready) {
   outcome_ = co_await boot();
   if (outcome_) {
     TaskGroup background;
-    background.start(upkeep());
+    background.start(keep_retention(&loop_, store_.get(), &loaded_.config));
     background.start(tell_of_sales());
-    background.start(watch_files());
+    background.start(watch_file(&loop_, &loaded_.config, [this] { return reload(); }));
     background.start(tick_upstreams());
     if (services_ && is_shared(loaded_.config)) background.start(watch_services());
     if (audit_) background.start(audit_->run(loop_));
@@ -413,33 +403,7 @@ Task<Result<std::string>> Runtime::reload() {
   OCTROI_CO_TRY(auto next, co_await prepare(std::move(*fresh)));
   if (vault_) OCTROI_CO_CHECK(co_await vault_->reload(next.loaded.config));
   co_await adopt(std::move(next), version);
-  json::Writer w;
-  w.begin_object().key("changed").begin_array();
-  for (const auto& change : changes) {
-    w.begin_object().field("path", change.path).field("applied", change.reloadable).end_object();
-    if (!change.reloadable)
-      OCTROI_LOG(warn, kModule, "takes effect after a restart", {{"path", change.path}});
-  }
-  w.end_array().end_object();
-  OCTROI_LOG(info, kModule, "configuration reloaded", {{"changes", changes.size()}});
-  co_return std::move(w).take();
-}
-
-Task<void> Runtime::upkeep() {
-  while (true) {
-    const config::RetentionSettings& keep = loaded_.config.retention;
-    auto pruned = co_await store_->prune(
-        system_clock().now(), {keep.transactions, keep.sessions, keep.expired, keep.approvals});
-    if (!pruned) {
-      OCTROI_LOG(warn, kModule, "not pruned", {{"error", pruned.error().message()}});
-    } else if (pruned->settled + pruned->sessions + pruned->approvals > 0) {
-      OCTROI_LOG(info, kModule, "pruned by retention",
-                 {{"transactions", pruned->settled},
-                  {"sessions", pruned->sessions},
-                  {"approvals", pruned->approvals}});
-    }
-    co_await loop_.sleep(kUpkeepEvery);
-  }
+  co_return tell_changes(changes);
 }
 
 /// What was sold gets its row in the audit, a moment later: no request waits for it.
@@ -459,20 +423,6 @@ Task<void> Runtime::tick_upstreams() {
   while (true) {
     co_await loop_.sleep(kUpstreamTick);
     upstreams_.tick(system_clock().now());
-  }
-}
-
-Task<void> Runtime::watch_files() {
-  std::int64_t seen = file_stamp(loaded_.config.file);
-  while (true) {
-    co_await loop_.sleep(kWatchEvery);
-    const std::int64_t now = file_stamp(loaded_.config.file);
-    if (now == seen || now == 0) continue;
-    seen = now;
-    auto report = co_await reload();
-    if (!report)
-      OCTROI_LOG(error, kModule, "configuration not reloaded",
-                 {{"error", report.error().message()}});
   }
 }
 
@@ -505,11 +455,7 @@ Task<void> Runtime::shut_down() {
   if (usage_) co_await usage_->drain(std::min(grace, kUsageGrace));
   if (refunds_) co_await refunds_->drain(grace);
   co_await transactions_->flush();
-  if (audit_) {
-    if (const auto last = co_await audit_->checkpoint(); !last) {
-      OCTROI_LOG(error, kModule, "no last checkpoint", {{"error", last.error().message()}});
-    }
-  }
+  if (audit_) co_await audit_->sign_last();
 }
 
 }  // namespace octroi::app

@@ -98,10 +98,8 @@ class Runtime {
   Task<Result<>> spread_revocations();
   /// Probes the addresses of these services from now on.
   void watch_upstreams(const paywall::Snapshot& snapshot);
-  Task<void> upkeep();
   Task<void> tell_of_sales();
   Task<void> tick_upstreams();
-  Task<void> watch_files();
   Task<void> shut_down();
   Result<std::shared_ptr<const net::TlsServerContext>> tls_context(
       const paywall::PaywallSettings& settings) const;

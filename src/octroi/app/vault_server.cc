@@ -5,6 +5,7 @@
 
 #include "octroi/app/runtime.h"
 #include "octroi/app/stores.h"
+#include "octroi/app/upkeep.h"
 #include "octroi/app/version.h"
 #include "octroi/base/file.h"
 #include "octroi/base/log.h"
@@ -66,6 +67,9 @@ Task<void> VaultServer::main() {
   if (outcome_) {
     TaskGroup background;
     background.start(door_->watch());
+    background.start(keep_retention(&loop_, store_.get(), &loaded_.config));
+    background.start(watch_file(&loop_, &loaded_.config, [this] { return reload(); }));
+    if (audit_) background.start(audit_->run(loop_));
     co_await stopping_.wait();
     background.cancel();
     co_await shut_down();
@@ -78,6 +82,7 @@ Task<Result<>> VaultServer::boot() {
   if (store_->vault_keys() == nullptr || store_->spends() == nullptr ||
       store_->journal() == nullptr)
     co_return fail(RuntimeErrc::unsupported, "store: keeps no vault keys");
+  OCTROI_CO_TRY(audit_, co_await AuditKeeper::open(&loaded_.config, store_.get()));
   OCTROI_CO_TRY(telemetry_, Telemetry::start(loaded_.config.telemetry, metrics_));
   door_ = std::make_unique<VaultDoor>(loop_, *store_, metrics_);
   door_->trace_with(tracer_of(telemetry_));
@@ -117,6 +122,7 @@ Task<Result<>> VaultServer::start_admin() {
                        [](TokenId id) { return Revoke::no(id); },
                        [this] { return reload(); }};
   wiring.vault = door_->actions();
+  if (audit_) wiring.audit = audit_->actions();
   admin_ = std::make_unique<admin::Api>(std::move(wiring));
   http::ServerConfig server;
   server.listen = *settings.listen;
@@ -143,13 +149,7 @@ Task<Result<std::string>> VaultServer::reload() {
   OCTROI_CO_CHECK(co_await door_->reload(fresh->config));
   OCTROI_CO_CHECK(configure_log(fresh->config.log));
   loaded_ = std::move(*fresh);
-  json::Writer w;
-  w.begin_object().key("changed").begin_array();
-  for (const auto& change : changes)
-    w.begin_object().field("path", change.path).field("applied", change.reloadable).end_object();
-  w.end_array().end_object();
-  OCTROI_LOG(info, kModule, "configuration reloaded", {{"changes", changes.size()}});
-  co_return std::move(w).take();
+  co_return tell_changes(changes);
 }
 
 Task<void> VaultServer::shut_down() {
@@ -166,6 +166,7 @@ Task<void> VaultServer::shut_down() {
   std::thread joiner(Join::wait, door_.get(), joined.giver());
   co_await joined.get();
   joiner.join();
+  if (audit_) co_await audit_->sign_last();
 }
 
 }  // namespace octroi::app

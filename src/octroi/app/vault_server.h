@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "octroi/admin/api.h"
+#include "octroi/app/audit_keeper.h"
 #include "octroi/app/telemetry.h"
 #include "octroi/app/vault_door.h"
 #include "octroi/config/load.h"
@@ -43,6 +44,7 @@ class VaultServer {
   MetricRegistry metrics_;
   std::unique_ptr<Telemetry> telemetry_;  // null: there is no collector
   std::unique_ptr<ledger::Store> store_;
+  std::unique_ptr<AuditKeeper> audit_;
   std::unique_ptr<VaultDoor> door_;
   std::unique_ptr<admin::Api> admin_;
   std::unique_ptr<http::Server> admin_server_;
