@@ -218,13 +218,19 @@ Result<> CallBuffer::write_rows() {
   return {};
 }
 
+Result<> CallBuffer::write_all() {
+  OCTROI_CHECK(write_windows());
+  OCTROI_CHECK(write_spends());
+  OCTROI_CHECK(write_rows());
+  OCTROI_TRY(const std::int64_t generation, call_generation(db_));
+  return set_call_generation(db_, generation + 1);
+}
+
 Result<> CallBuffer::write_out() {
   if (unwritten_) {
-    OCTROI_CHECK(write_windows());
-    OCTROI_CHECK(write_spends());
-    OCTROI_CHECK(write_rows());
-    OCTROI_TRY(const std::int64_t generation, call_generation(db_));
-    OCTROI_CHECK(set_call_generation(db_, generation + 1));
+    auto written = write_all();
+    broken_ = broken_ || !written;
+    if (!written) return written;
   }
   // The chain goes on from where it stands, in the tables as it was here.
   auto tip = std::move(tip_);

@@ -57,8 +57,10 @@ class CallBuffer final : public SpendPlace {
   [[nodiscard]] Result<audit::RowId> append(ChainTip& tip, UnixMillis now,
                                             const audit::Event& event);
 
-  /// Everything into the tables, as a part of the transaction; nothing is kept then.
+  /// Everything into the tables, as a part of the transaction; nothing is kept then. When a table
+  /// refuses a row the transaction has half of it and must not be committed: broken().
   [[nodiscard]] Result<> write_out();
+  [[nodiscard]] bool broken() const { return broken_; }
   /// The transaction is committed.
   void committed() { pending_.store(unwritten_, std::memory_order_release); }
   /// What is not in the tables is gone from here.
@@ -93,6 +95,7 @@ class CallBuffer final : public SpendPlace {
                                      MicroUsd settled, std::vector<ledger::SpendUsage>& usage);
   void note(Window& window);
   void mark_unwritten();
+  [[nodiscard]] Result<> write_all();
   [[nodiscard]] Result<> write_windows();
   [[nodiscard]] Result<> write_spends();
   [[nodiscard]] Result<> write_rows();
@@ -104,6 +107,7 @@ class CallBuffer final : public SpendPlace {
   std::vector<Row> rows_;
   std::optional<ChainTip> tip_;  // with these rows; empty: as the tables say
   std::string frame_;
+  bool broken_ = false;
   bool unwritten_ = false;  // something is here that the tables of this transaction do not have
   std::atomic<bool> pending_{false};
 };

@@ -178,6 +178,9 @@ class CallLogStore : public testing::Test {
 TEST_F(CallLogStore, WhatACrashLeftInTheLogIsThere) {
   call_both();
   EXPECT_GT(std::filesystem::file_size(path_ + "-calls"), 0U);
+  using Mode = std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(path_ + "-calls").permissions(),
+            Mode::owner_read | Mode::owner_write);
   const std::string left = crash();
   expect_both(left);
   expect_both(left);  // and is not counted again
@@ -287,6 +290,43 @@ Result<> refuses(sql::Connection& db) {
   OCTROI_TRY(sql::Savepoint all, sql::Savepoint::begin(db));
   OCTROI_CHECK(db.run("INSERT INTO key_values (name, value) VALUES ('x', x'00')"));
   return fail(Errc::locked, "no");
+}
+
+TEST(CallLogWriter, ATableThatRefusesARowEndsIt) {
+  const TempFolder folder;
+  begin_migrated(folder.file());
+  auto opened = Database::open(folder.file(), Access::read_write, "").value();
+  Database* const db = opened.get();
+  ASSERT_TRUE(db->script("PRAGMA journal_mode = WAL"));
+  db->keep_calls();
+  Writer writer(std::move(opened), std::make_unique<CallLog>(folder.file(), ""), 1000);
+  std::vector<Work> works;
+  works.push_back(reserves("first"));
+  run(writer, std::move(works));
+  works.clear();
+  works.push_back(reserves("a"));
+  run(writer, std::move(works));
+  ASSERT_TRUE(db->calls()->pending());
+  // Behind its back: the row that it is about to write is there.
+  ASSERT_TRUE(
+      db->script("INSERT INTO spends SELECT 'a', fingerprint, state, amount, settled,"
+                 " assumed, attempt, created_at, changed_at, answer_by, give_up_at,"
+                 " replay_until, vendor, operation, policy, key_id, run, object, holds,"
+                 " dedupe FROM spends WHERE id = 'first'"));
+  bool ran = false;
+  works.clear();
+  works.push_back([](sql::Connection& c) {
+    EXPECT_FALSE(sql::write_out_calls(c));
+    return Result<>{};  // whoever asked may not notice
+  });
+  run(writer, std::move(works));
+  works.clear();
+  works.push_back([&ran](sql::Connection&) -> Result<> {
+    ran = true;
+    return {};
+  });
+  run(writer, std::move(works));
+  EXPECT_FALSE(ran) << "a store of which half a write is known is read-only";
 }
 
 TEST(CallLogWriter, ABatchThatIsRolledBackCountsOnceAndTakesNoEarlierCallWithIt) {

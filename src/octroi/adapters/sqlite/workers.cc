@@ -45,7 +45,7 @@ bool Writer::try_batch(sql::Batch batch, Database::Manner manner) {
   }
   for (const auto& call : batch) {
     const bool good = call->run(*db_);
-    if (db_->broken() || !db_->in_transaction()) {
+    if (db_->broken() || !db_->in_transaction() || (log_ != nullptr && db_->calls()->broken())) {
       return end(Error(ledger::Errc::unavailable, "a write failed"));
     }
     if (manner == Database::Manner::careful || !db_->undo_wanted()) continue;
