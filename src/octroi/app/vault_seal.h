@@ -10,9 +10,8 @@
 //          "transit:<the wrapped data key>:", so that each says how it is opened, on any replica,
 //          also after the costs or the data key have changed.
 // Errors   VaultKeyErrc::bad_key_file; FileErrc; secrets::Errc of a KMS.
-// Thread   any; a passphrase takes up to a second a salt, and a KMS is asked for each data key,
-// some
-//          seconds at most, once in a process: not a worker's loop.
+// Thread   any; a passphrase takes up to a second a salt, and a KMS is asked once a process for
+//          each data key, some seconds at most: not a worker's loop.
 #pragma once
 
 #include <memory>

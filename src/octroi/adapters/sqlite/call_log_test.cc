@@ -271,12 +271,6 @@ TEST_F(CallLogStore, AFullLogIsWrittenOut) {
 using One = sql::CallOf<Result<>>;
 using Work = UniqueFunction<Result<>(sql::Connection&)>;
 
-void run(Writer& writer, std::vector<Work> works) {
-  std::vector<std::shared_ptr<sql::Call>> batch;
-  for (Work& work : works) batch.push_back(std::make_shared<One>(nullptr, 0, std::move(work)));
-  writer.run_batch(batch);
-}
-
 Work reserves(std::string id) {
   return [r = charge_of(std::move(id), 1'000'000, 10)](sql::Connection& db) -> Result<> {
     OCTROI_TRY(const auto outcome, sql::reserve_spend(db, r));
@@ -292,71 +286,65 @@ Result<> refuses(sql::Connection& db) {
   return fail(Errc::locked, "no");
 }
 
-TEST(CallLogWriter, ATableThatRefusesARowEndsIt) {
-  const TempFolder folder;
-  begin_migrated(folder.file());
-  auto opened = Database::open(folder.file(), Access::read_write, "").value();
-  Database* const db = opened.get();
-  ASSERT_TRUE(db->script("PRAGMA journal_mode = WAL"));
-  db->keep_calls();
-  Writer writer(std::move(opened), std::make_unique<CallLog>(folder.file(), ""), 1000);
-  std::vector<Work> works;
-  works.push_back(reserves("first"));
-  run(writer, std::move(works));
-  works.clear();
-  works.push_back(reserves("a"));
-  run(writer, std::move(works));
-  ASSERT_TRUE(db->calls()->pending());
+class CallLogWriter : public testing::Test {
+ protected:
+  CallLogWriter() {
+    begin_migrated(folder_.file());
+    auto opened = Database::open(folder_.file(), Access::read_write, "").value();
+    db_ = opened.get();
+    EXPECT_TRUE(db_->script("PRAGMA journal_mode = WAL"));
+    db_->keep_calls();
+    writer_ = std::make_unique<Writer>(std::move(opened),
+                                       std::make_unique<CallLog>(folder_.file(), ""), 1000);
+  }
+  /// One batch.
+  template <class... Works>
+  void run(Works... works) {
+    std::vector<std::shared_ptr<sql::Call>> batch;
+    (batch.push_back(std::make_shared<One>(nullptr, 0, Work(std::move(works)))), ...);
+    writer_->run_batch(batch);
+  }
+
+  TempFolder folder_;
+  Database* db_ = nullptr;
+  std::unique_ptr<Writer> writer_;
+};
+
+TEST_F(CallLogWriter, ATableThatRefusesARowEndsIt) {
+  run(reserves("first"));
+  run(reserves("a"));
+  ASSERT_TRUE(db_->calls()->pending());
   // Behind its back: the row that it is about to write is there.
   ASSERT_TRUE(
-      db->script("INSERT INTO spends SELECT 'a', fingerprint, state, amount, settled,"
-                 " assumed, attempt, created_at, changed_at, answer_by, give_up_at,"
-                 " replay_until, vendor, operation, policy, key_id, run, object, holds,"
-                 " dedupe FROM spends WHERE id = 'first'"));
-  bool ran = false;
-  works.clear();
-  works.push_back([](sql::Connection& c) {
+      db_->script("INSERT INTO spends SELECT 'a', fingerprint, state, amount, settled,"
+                  " assumed, attempt, created_at, changed_at, answer_by, give_up_at,"
+                  " replay_until, vendor, operation, policy, key_id, run, object, holds,"
+                  " dedupe FROM spends WHERE id = 'first'"));
+  run([](sql::Connection& c) {
     EXPECT_FALSE(sql::write_out_calls(c));
     return Result<>{};  // whoever asked may not notice
   });
-  run(writer, std::move(works));
-  works.clear();
-  works.push_back([&ran](sql::Connection&) -> Result<> {
+  bool ran = false;
+  run([&ran](sql::Connection&) -> Result<> {
     ran = true;
     return {};
   });
-  run(writer, std::move(works));
   EXPECT_FALSE(ran) << "a store of which half a write is known is read-only";
 }
 
-TEST(CallLogWriter, ABatchThatIsRolledBackCountsOnceAndTakesNoEarlierCallWithIt) {
-  const TempFolder folder;
-  begin_migrated(folder.file());
-  auto opened = Database::open(folder.file(), Access::read_write, "").value();
-  Database* const db = opened.get();
-  ASSERT_TRUE(db->script("PRAGMA journal_mode = WAL"));
-  db->keep_calls();
-  Writer writer(std::move(opened), std::make_unique<CallLog>(folder.file(), ""), 1000);
-  const auto one = [](Work work) {
-    std::vector<Work> out;
-    out.push_back(std::move(work));
-    return out;
-  };
-  run(writer, one(reserves("first")));  // begins the window, in the tables
-  run(writer, one(reserves("a")));
-  EXPECT_TRUE(db->calls()->pending());
-  std::vector<Work> mixed;
-  mixed.push_back(reserves("b"));
-  mixed.push_back(refuses);
-  run(writer, std::move(mixed));
-  EXPECT_FALSE(db->calls()->pending()) << "run again with savepoints, into the tables";
-  run(writer, one(refuses));
-  run(writer, one(reserves("c")));
-  run(writer, one([](sql::Connection& c) { return sql::write_out_calls(c); }));
+TEST_F(CallLogWriter, ABatchThatIsRolledBackCountsOnceAndTakesNoEarlierCallWithIt) {
+  run(reserves("first"));  // begins the window, in the tables
+  run(reserves("a"));
+  EXPECT_TRUE(db_->calls()->pending());
+  run(reserves("b"), refuses);
+  EXPECT_FALSE(db_->calls()->pending()) << "run again with savepoints, into the tables";
+  run(refuses);
+  run(reserves("c"));
+  run([](sql::Connection& c) { return sql::write_out_calls(c); });
   for (const char* id : {"first", "a", "b", "c"}) {
-    EXPECT_TRUE(sql::find_spend(*db, id).value().has_value()) << id;
+    EXPECT_TRUE(sql::find_spend(*db_, id).value().has_value()) << id;
   }
-  const auto usage = sql::spend_usage(*db, "policy/", kNoon).value();
+  const auto usage = sql::spend_usage(*db_, "policy/", kNoon).value();
   ASSERT_EQ(usage.size(), 1U);
   EXPECT_EQ(usage[0].held, 40);
 }
