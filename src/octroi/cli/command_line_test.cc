@@ -36,7 +36,7 @@ class Cli : public testing::Test {
     auto seen = std::make_shared<Seen>();
     std::ostringstream out;
     std::ostringstream err;
-    Host host{out, err, terminal, env_, nullptr, nullptr, "1.2.3"};
+    Host host{out, err, terminal, env_, nullptr, nullptr, "1.2.3", nullptr};
     CommandLine line;
     add_own_commands(line);
     line.describe_group("wallet", "Money out.");
