@@ -112,6 +112,18 @@ class Query {
   int next_ = 1;
 };
 
+/// The text of a statement that is kept: a constant, since connections keep a view of it. What is
+/// put together at run time does not compile here; see Connection::prepare().
+class Sql {
+ public:
+  consteval Sql(const char* text) : text_(text) {}       // NOLINT(google-explicit-constructor)
+  consteval Sql(std::string_view text) : text_(text) {}  // NOLINT(google-explicit-constructor)
+  [[nodiscard]] constexpr std::string_view text() const { return text_; }
+
+ private:
+  std::string_view text_;
+};
+
 class Connection {
  public:
   Connection() = default;
@@ -121,16 +133,16 @@ class Connection {
 
   [[nodiscard]] virtual Engine engine() const = 0;
 
-  /// A statement kept for the life of the connection; `sql` must be a literal.
+  /// A statement kept for the life of the connection.
   template <class... Args>
-  [[nodiscard]] Result<Query> query(std::string_view sql, const Args&... args) {
-    OCTROI_TRY(Statement* const statement, cached(sql));
+  [[nodiscard]] Result<Query> query(Sql sql, const Args&... args) {
+    OCTROI_TRY(Statement* const statement, cached(sql.text()));
     Query q(*statement);
     (static_cast<void>(q.bind(args)), ...);
     return q;
   }
   template <class... Args>
-  [[nodiscard]] Result<> run(std::string_view sql, const Args&... args) {
+  [[nodiscard]] Result<> run(Sql sql, const Args&... args) {
     OCTROI_TRY(Query q, query(sql, args...));
     return q.run();
   }
@@ -176,6 +188,7 @@ class Connection {
 
  private:
   friend class Savepoint;
+  /// `sql` lives as long as the program.
   [[nodiscard]] virtual Result<Statement*> cached(std::string_view sql) = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<Statement>> once(std::string_view sql) = 0;
   [[nodiscard]] virtual Result<> nest() = 0;

@@ -171,7 +171,11 @@ inline Result<> populate(Connection& db, std::int64_t version) {
           : "INSERT INTO offers (hash, auth_type, service, amount_msat,"
             " challenge_id, request_id, created_at, expires_at)"
             " VALUES (?, 'l402', 'weather', 10000, '', 'r2', 1, 2)";
-  OCTROI_CHECK(db.run(waiting, hash_of(2).bytes()));
+  {
+    const PaymentHash hash = hash_of(2);
+    OCTROI_TRY(Query q, db.prepare(waiting));
+    OCTROI_CHECK(q.bind(ByteView(hash.bytes())).run());
+  }
   OCTROI_CHECK(db.run(
       "INSERT INTO consumed (hash, auth_type, service, challenge_id, payload_digest,"
       " idempotency_key, boot_id, consumed_at, status, headers, body, body_kept)"

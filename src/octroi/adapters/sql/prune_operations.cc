@@ -27,8 +27,7 @@ Result<std::vector<PaymentHash>> prunable_invoices(Connection& db, UnixMillis ho
 
 /// Deletes at most kPruneRows rows and adds their number to `count`. The condition stands in `sql`
 /// twice: what another process changed after it was chosen is looked at again when it is deleted.
-Result<> sweep(Connection& db, std::string_view sql, UnixMillis horizon, std::int64_t& count,
-               bool& more) {
+Result<> sweep(Connection& db, Sql sql, UnixMillis horizon, std::int64_t& count, bool& more) {
   OCTROI_CHECK(db.run(sql, horizon.value, kPruneRows));
   count += db.changes();
   more = more || db.changes() == kPruneRows;

@@ -39,10 +39,10 @@ SpendEntry read_entry(const Query& q) {
   return entry;
 }
 
-constexpr std::string_view kColumns =
-    "SELECT hash, host, scheme, amount_msat, fee_limit_msat, fee_msat, stage, at_ms,"
-    " COALESCE((SELECT r.amount_msat FROM refunds r WHERE r.hash = spends.hash), 0),"
-    " run, agent, name FROM spends ";
+#define OCTROI_PAYMENTS                                                             \
+  "SELECT hash, host, scheme, amount_msat, fee_limit_msat, fee_msat, stage, at_ms," \
+  " COALESCE((SELECT r.amount_msat FROM refunds r WHERE r.hash = spends.hash), 0)," \
+  " run, agent, name FROM spends"
 
 class SqliteSpendJournal final : public ledger::SpendJournal {
  public:
@@ -90,8 +90,7 @@ class SqliteSpendJournal final : public ledger::SpendJournal {
   }
 
   Result<std::optional<SpendEntry>> find(const PaymentHash& hash) override {
-    static const std::string kSql = std::string(kColumns) + "WHERE hash=?";
-    auto q = db_->query(kSql, hash.bytes());
+    auto q = db_->query(OCTROI_PAYMENTS " WHERE hash=?", hash.bytes());
     if (!q) return fail(unavailable(q.error()));
     auto row = q->step();
     if (!row) return fail(unavailable(row.error()));
@@ -100,8 +99,7 @@ class SqliteSpendJournal final : public ledger::SpendJournal {
   }
 
   Result<std::vector<SpendEntry>> open_entries() override {
-    static const std::string kSql = std::string(kColumns) + "WHERE stage IN (0,1,4) ORDER BY at_ms";
-    auto q = db_->query(kSql);
+    auto q = db_->query(OCTROI_PAYMENTS " WHERE stage IN (0,1,4) ORDER BY at_ms");
     if (!q) return fail(unavailable(q.error()));
     std::vector<SpendEntry> out;
     while (true) {
