@@ -196,10 +196,16 @@ TEST_F(CallLogStore, WhatACrashLeftGoesIntoABackup) {
 
 TEST_F(CallLogStore, ABackupUnderWayHasWhatWasAcknowledgedBefore) {
   call_both();
-  SqliteOptions options;
-  options.path = path_;
-  ASSERT_TRUE(backup_sqlite(options, folder_.file("copy.db")));
-  expect_both(folder_.file("copy.db"));
+  const std::string link = folder_.file("link.db");
+  std::filesystem::create_symlink(path_, link);
+  for (const std::string& path : {path_, link}) {
+    SCOPED_TRACE(path);
+    const std::string copy = path + "-copy.db";
+    SqliteOptions options;
+    options.path = path;
+    ASSERT_TRUE(backup_sqlite(options, copy));
+    expect_both(copy);
+  }
 }
 
 TEST_F(CallLogStore, AMigrationTakesItAlong) {

@@ -165,7 +165,11 @@ Result<> backup_sqlite(const SqliteOptions& options, const std::string& to) {
   std::vector<Bytes> frames;
   if (has_calls) {
     OCTROI_TRY(generation, sql::call_generation(*db));
-    OCTROI_TRY(frames, CallLog(options.path, options.vfs).frames(generation));
+    // Beside the file itself, as SQLite's own log, by whatever name the file is called here.
+    std::error_code unknown;
+    const auto file = std::filesystem::canonical(options.path, unknown);
+    if (unknown) return refused_by_system("store " + options.path, unknown.value());
+    OCTROI_TRY(frames, CallLog(file.string(), options.vfs).frames(generation));
   }
   OCTROI_CHECK(copy_into(*db, to));
   if (frames.empty()) return {};
