@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 #include <utility>
 
 #include "octroi/adapters/sql/call_frames.h"
@@ -159,6 +160,28 @@ Result<ChangeOutcome> CallBuffer::change(StoredSpend& spend, SpendState to, Micr
   spends_.at(r.id).changed = true;
   mark_unwritten();
   return out;
+}
+
+// --- looking up
+
+const SpendRecord* CallBuffer::kept(std::string_view id) const {
+  const auto it = spends_.find(std::string(id));
+  return it == spends_.end() ? nullptr : &it->second.stored.record;
+}
+
+std::optional<std::optional<SpendRecord>> CallBuffer::newest_of(
+    std::string_view vendor, std::string_view object, std::optional<SpendRecord> stored) const {
+  const auto is_of = [&](const SpendRecord& r) { return r.vendor == vendor && r.object == object; };
+  // Of another object by now: the one before it in the tables would be asked for.
+  const SpendRecord* const here = stored ? kept(stored->id) : nullptr;
+  if (here != nullptr && !is_of(*here)) return std::nullopt;
+  const SpendRecord* newest = here != nullptr ? here : stored ? &*stored : nullptr;
+  const auto age = [](const SpendRecord& r) { return std::tie(r.created.value, r.id); };
+  for (const auto& [id, spend] : spends_) {
+    const SpendRecord& r = spend.stored.record;
+    if (is_of(r) && (newest == nullptr || age(*newest) < age(r))) newest = &r;
+  }
+  return newest == nullptr ? std::optional<SpendRecord>() : std::optional(*newest);
 }
 
 // --- the audit

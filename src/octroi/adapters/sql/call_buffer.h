@@ -53,6 +53,13 @@ class CallBuffer final : public SpendPlace {
   [[nodiscard]] Result<StoredSpend*> find(std::string_view id) override;
   [[nodiscard]] Result<ledger::ChangeOutcome> change(StoredSpend& spend, ledger::SpendState to,
                                                      MicroUsd settled, UnixMillis now) override;
+  /// As it is here; null: ask the tables.
+  [[nodiscard]] const ledger::SpendRecord* kept(std::string_view id) const;
+  /// The newest over a vendor's object, of those here and `stored`, the newest in the tables.
+  /// Nothing: only the tables can tell (write_out() first).
+  [[nodiscard]] std::optional<std::optional<ledger::SpendRecord>> newest_of(
+      std::string_view vendor, std::string_view object,
+      std::optional<ledger::SpendRecord> stored) const;
   /// As append_row().
   [[nodiscard]] Result<audit::RowId> append(ChainTip& tip, UnixMillis now,
                                             const audit::Event& event);

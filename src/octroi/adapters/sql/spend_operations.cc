@@ -492,6 +492,15 @@ Result<std::optional<SpendRecord>> one_record(Query q) {
   return std::optional(std::move(spend->record));
 }
 
+Result<std::optional<SpendRecord>> stored_of(Connection& db, std::string_view vendor,
+                                             std::string_view object) {
+  OCTROI_TRY(Query q, db.query("SELECT " OCTROI_SPEND_COLUMNS
+                               " FROM spends WHERE vendor = ? AND object = ? AND object <> ''"
+                               " ORDER BY created_at DESC, id DESC LIMIT 1",
+                               vendor, object));
+  return one_record(std::move(q));
+}
+
 /// What comes after everything that begins with `prefix`.
 std::string after_prefix(std::string prefix) {
   while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) >= 0x7f) prefix.pop_back();
@@ -503,6 +512,9 @@ std::string after_prefix(std::string prefix) {
 
 Result<std::optional<SpendRecord>> find_spend(Connection& db, std::string_view id) {
   const std::string key = kept_text(id);
+  if (const CallBuffer* buffer = db.call_buffer()) {
+    if (const SpendRecord* kept = buffer->kept(key)) return std::optional(*kept);
+  }
   OCTROI_TRY(Query q, db.query("SELECT " OCTROI_SPEND_COLUMNS " FROM spends WHERE id = ?",
                                std::string_view(key)));
   return one_record(std::move(q));
@@ -512,11 +524,12 @@ Result<std::optional<SpendRecord>> find_spend_of(Connection& db, std::string_vie
                                                  std::string_view object) {
   if (object.empty()) return std::optional<SpendRecord>{};
   const std::string named = kept_text(object);
-  OCTROI_TRY(Query q, db.query("SELECT " OCTROI_SPEND_COLUMNS
-                               " FROM spends WHERE vendor = ? AND object = ? AND object <> ''"
-                               " ORDER BY created_at DESC, id DESC LIMIT 1",
-                               vendor, std::string_view(named)));
-  return one_record(std::move(q));
+  OCTROI_TRY(auto stored, stored_of(db, vendor, named));
+  CallBuffer* const buffer = db.call_buffer();
+  if (buffer == nullptr) return stored;
+  if (auto found = buffer->newest_of(vendor, named, std::move(stored))) return *std::move(found);
+  OCTROI_CHECK(buffer->write_out());
+  return stored_of(db, vendor, named);
 }
 
 Result<std::vector<SpendRecord>> list_spends(Connection& db, const SpendFilter& f) {

@@ -86,14 +86,14 @@ Task<Result<ChangeOutcome>> SqlSpends::mark_unknown(std::string id, std::string 
 }
 
 Task<Result<std::optional<SpendRecord>>> SqlSpends::find_spend(std::string id) {
-  return read<std::optional<SpendRecord>>(
-      [i = std::move(id)](Connection& db) { return sql::find_spend(db, i); });
+  return lanes_.calls().call<std::optional<SpendRecord>>(
+      0, [i = std::move(id)](Connection& db) { return sql::find_spend(db, i); });
 }
 
 Task<Result<std::optional<SpendRecord>>> SqlSpends::find_spend_of(std::string vendor,
                                                                   std::string object) {
-  return read<std::optional<SpendRecord>>(
-      [v = std::move(vendor), o = std::move(object)](Connection& db) {
+  return lanes_.calls().call<std::optional<SpendRecord>>(
+      0, [v = std::move(vendor), o = std::move(object)](Connection& db) {
         return sql::find_spend_of(db, v, o);
       });
 }

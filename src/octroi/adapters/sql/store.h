@@ -35,6 +35,8 @@ class Lanes {
   [[nodiscard]] virtual Lane& reader() = 0;
   /// Whether other processes write the same database.
   [[nodiscard]] virtual bool shared() const { return true; }
+  /// For look-ups of single reservations, which need no show_calls() there.
+  [[nodiscard]] virtual Lane& calls() { return reader(); }
   /// What calls changed so far can be looked up then (call_buffer.h).
   virtual Task<Result<>> show_calls() { co_return Result<>{}; }
 };

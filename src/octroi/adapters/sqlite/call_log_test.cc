@@ -159,6 +159,11 @@ class CallLogStore : public testing::Test {
     ASSERT_TRUE(sync(audit::verify_store(*store->journal(), verifier)));
     EXPECT_EQ(audit::verdict_of(std::move(verifier).finish()), "valid");
   }
+  /// How often the tables took everything.
+  [[nodiscard]] std::int64_t generation() const {
+    auto db = Database::open(path_, Access::read_only, "").value();
+    return sql::call_generation(*db).value();
+  }
   /// By the tables, so that the next calls find window and chain there.
   void begin_window() const { call("first"); }
   void call_both() const {
@@ -249,12 +254,31 @@ TEST_F(CallLogStore, ARowThatACallDoesNotReadIsRefusedAtTheStart) {
   EXPECT_TRUE(opened.error().is(Errc::corrupt));
 }
 
+TEST_F(CallLogStore, ALookUpOfOneCallLeavesTheLogAsItIs) {
+  call_both();
+  const std::int64_t before = generation();
+  const auto of = [&](const char* object) {
+    const auto found = sync(store_->spends()->find_spend_of("stripe", object)).value();
+    return found ? found->id : "";
+  };
+  EXPECT_EQ(of("ch"), "a");
+  EXPECT_EQ(of("none"), "");
+  EXPECT_EQ(sync(store_->spends()->find_spend("a")).value().value().state, SpendState::settled);
+  EXPECT_EQ(sync(store_->spends()->find_spend("first")).value().value().state, SpendState::held);
+  EXPECT_FALSE(sync(store_->spends()->find_spend("none")).value());
+  settle("b");
+  EXPECT_EQ(of("ch"), "b") << "of the same time, and later by its id";
+  EXPECT_EQ(generation(), before);
+
+  // In the tables it is of an object that it is not of any more.
+  ASSERT_TRUE(sync(store_->ping()));
+  ASSERT_TRUE(sync(store_->spends()->settle("b", micro(8), "other", kNoon)));
+  EXPECT_EQ(of("ch"), "a");
+  EXPECT_EQ(of("other"), "b");
+}
+
 TEST_F(CallLogStore, AFullLogIsWrittenOut) {
   begin_window();
-  const auto generation = [&] {
-    auto db = Database::open(path_, Access::read_only, "").value();
-    return sql::call_generation(*db).value();
-  };
   // A frame has the row's text, so that a few hundred of these fill it.
   audit::Event large = row(audit::kCallIntent, "large");
   for (int n = 0; n < 30; ++n)

@@ -48,6 +48,7 @@ class SqliteLanes final : public sql::Lanes {
   sql::Lane& writer(std::uint64_t /*key*/) override { return writer_; }
   sql::Lane& reader() override { return reader_; }
   [[nodiscard]] bool shared() const override { return false; }
+  sql::Lane& calls() override { return calls_.pending() ? writer_ : reader_; }
   Task<Result<>> show_calls() override {
     if (!calls_.pending()) co_return Result<>{};
     co_return co_await writer_.call<>(0,
