@@ -365,7 +365,8 @@ def test_nothing_lies_about_in_clear(seller, fetch, payer, leaks, workdir):
 def test_a_damaged_file_is_left_alone_and_nothing_is_paid(seller, fetch, paid, workdir):
     fetch(seller.url + "/a")
     (file,) = (workdir / "payer" / "wallet-agent" / "sessions").glob("*.session")
-    damaged = file.read_bytes()[:-1] + b"\x00"
+    whole = file.read_bytes()
+    damaged = whole[:-1] + bytes([whole[-1] ^ 1])
     file.write_bytes(damaged)
     assert fetch(seller.url + "/a", status=1)["code"] == "wallet.session-store"
     assert file.read_bytes() == damaged
