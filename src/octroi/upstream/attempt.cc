@@ -15,10 +15,19 @@ void Attempt::leave() noexcept {
   current_.reset();
 }
 
+/// A good address that closed no connection of this request; or else any that was not tried.
+std::optional<std::size_t> Attempt::pick(UnixMillis now) const {
+  if (closed_ != 0) {
+    const auto other = balancer_.pick(tried_ | closed_, now);
+    if (other && balancer_.state(*other).standing(now) == Standing::good) return other;
+  }
+  return balancer_.pick(tried_, now);
+}
+
 /// To the next address that has room. False: there is none.
 bool Attempt::next() {
   const UnixMillis now = clock_.now();
-  while (const auto address = balancer_.pick(tried_, now)) {
+  while (const auto address = pick(now)) {
     tried_ |= AddressSet{1} << *address;
     if (!balancer_.enter(*address)) {
       busy_ = true;
@@ -75,8 +84,10 @@ Task<Result<Attempt::Connection>> Attempt::open_at(std::size_t address, Freshnes
 Task<Result<Attempt::Connection>> Attempt::reconnect(bool reused) {
   if (current_) {
     if (reused) {
-      // Perhaps only idle for too long: the address is as good as any.
+      // Perhaps only idle for too long, perhaps dying: a process that is killed still accepts
+      // while its connections are closed. The next try is the last, so another comes first.
       tried_ &= ~(AddressSet{1} << *current_);
+      closed_ |= AddressSet{1} << *current_;
     } else {
       balancer_.state(*current_).failed(passive(), clock_.now());
     }

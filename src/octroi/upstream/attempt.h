@@ -54,6 +54,7 @@ class Attempt final : public http::Connector {
  private:
   enum class Freshness : std::uint8_t { pooled, sure, fresh };
   [[nodiscard]] bool next();
+  [[nodiscard]] std::optional<std::size_t> pick(UnixMillis now) const;
   Task<Result<Connection>> open(Freshness freshness);
   Task<Result<Connection>> open_at(std::size_t address, Freshness freshness);
   Task<Result<Connection>> go_on(Task<Result<Connection>> opening, Freshness freshness);
@@ -68,6 +69,7 @@ class Attempt final : public http::Connector {
   http::ClientTimeouts timeouts_;
   Clock& clock_;
   AddressSet tried_ = 0;
+  AddressSet closed_ = 0;  // ended a kept connection before it answered: asked after good ones
   std::optional<std::size_t> current_;
   bool busy_ = false;     // an address was passed over because it is full
   bool doubted_ = false;  // its standing was not good when it was picked

@@ -166,6 +166,23 @@ TEST_F(AttemptTest, ARepeatableRequestIsRepeatedElsewhereOnce) {
   EXPECT_EQ(places[0].asked + places[1].asked + places[2].asked, 4) << "two tries, not three";
 }
 
+/// A process that is killed under load: its kept connections end first, and until its listener does
+/// it has fewest requests under way.
+TEST_F(AttemptTest, WhoClosedAKeptConnectionIsAskedAfterTheOthers) {
+  Policy policy;
+  policy.balance = Balance::least_requests;
+  start(policy);
+  for (int i = 0; i < 3; ++i) ask();
+  for (const std::size_t busy : {1U, 2U}) ASSERT_TRUE(balancer->enter(busy));
+  places[0].cuts = true;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ask().substr(0, 3), "200");
+  EXPECT_GT(places[0].asked, 1);
+  places[1].server.reset();
+  places[2].server.reset();
+  places[0].cuts = false;
+  EXPECT_EQ(ask(), "200 a") << "the others are gone";
+}
+
 TEST_F(AttemptTest, WhatCannotBeRepeatedIsNot) {
   struct Row {
     const char* name;
