@@ -5,6 +5,7 @@
 //          when the reservation was not applied (over a cap, a replay): whoever asked says so in a
 //          row of its own.
 // End      changes the reservation and writes the row that says what became of the call.
+//          Whoever does not wait for that says end_later().
 // Undo     takes back a begin() whose answer was lost, when nothing was sent. Only that one: a
 //          later attempt under the same id is not touched.
 // Thread   callable from any loop's thread; resumes on the caller's loop.
@@ -15,6 +16,7 @@
 
 #include <functional>
 #include <string>
+#include <tuple>
 
 #include "octroi/audit/event.h"
 #include "octroi/ledger/spend_ledger.h"
@@ -47,6 +49,15 @@ class CallBook {
   /// `outcome` gets cap_usage_after when the change was applied. A change that its reservation does
   /// not allow is no error: the row is written, and the answer says it.
   virtual Task<Result<ChangeOutcome>> end(SpendChange change, audit::Event outcome) = 0;
+  /// end() with the next commit, or a few milliseconds later: whatever is asked in this process
+  /// after it finds it done. A crash before that leaves the reservation as it was, and only its
+  /// intent in the audit, as a crash before end() does. What cannot be written is logged.
+  /// False: this book keeps no such order, nothing was done and nothing was taken; end() it.
+  [[nodiscard]] virtual bool end_later(SpendChange& change, audit::Event& outcome) {
+    std::ignore = change;
+    std::ignore = outcome;
+    return false;
+  }
   /// `reserved_at` is the reservation's `now`.
   virtual Task<Result<ChangeOutcome>> undo(std::string id, UnixMillis reserved_at,
                                            UnixMillis now) = 0;

@@ -117,6 +117,35 @@ TEST_P(CallContract, AnEndIsCountedAndTold) {
   EXPECT_EQ(told[4].cap_usage_after, micro(40));
 }
 
+TEST_P(CallContract, AnEndThatNobodyWaitsForIsFoundByWhateverIsAskedNext) {
+  for (int i = 0; i < 20; ++i) {
+    const std::string id = fmt::format("call-{}", i);
+    begin(charge_of(id, 100, 100));  // there is room when the one before is released
+    ASSERT_EQ(state(id), SpendState::held) << id;
+    if (i % 2 == 0) EXPECT_EQ(rows().size(), static_cast<std::size_t>(2 * i + 1)) << id;
+    SpendChange change{SpendChange::To::released, id, {}, "", kNoon};
+    audit::Event told = outcome_of(id);
+    if (!calls().end_later(change, told)) {
+      EXPECT_EQ(change.id, id);
+      EXPECT_EQ(told.id, id) << "nothing was taken";
+      GTEST_SKIP() << "this book has no end_later()";
+    }
+    if (i % 4 < 2) EXPECT_EQ(state(id), SpendState::released) << id;
+    if (i % 4 > 1) EXPECT_EQ(rows().size(), static_cast<std::size_t>(2 * i + 2)) << id;
+  }
+  EXPECT_EQ(rows().size(), 40U);
+}
+
+TEST_P(CallContract, AnEndThatNobodyWaitsForIsCountedThoughItsRowIsNone) {
+  begin(charge_of("a", 100, 60));
+  SpendChange change{SpendChange::To::settled, "a", micro(40), "", kNoon};
+  audit::Event bad = outcome_of("a");
+  bad.kind = "Not A Kind";
+  if (!calls().end_later(change, bad)) GTEST_SKIP() << "this book has no end_later()";
+  EXPECT_EQ(state("a"), SpendState::settled);
+  EXPECT_EQ(rows().size(), 1U);
+}
+
 TEST_P(CallContract, AnEndThatChangesNothingIsToldAllTheSame) {
   begin(charge_of("a", 100, 60));
   end(SpendChange::To::settled, "a", 60);

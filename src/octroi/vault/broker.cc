@@ -130,7 +130,8 @@ Task<void> Broker::refuse(Visit& visit, Error error) {
     co_await tell_outcome(visit, code == Errc::upstream_failed || code == Errc::unavailable ||
                                          code == Errc::token_refused
                                      ? audit::Verdict::failed
-                                     : audit::Verdict::denied);
+                                     : audit::Verdict::denied,
+                       Told::first);
   } else if (visit.key == nullptr) {
     count(visit, audit::Verdict::denied);
     visit.verdict = to_string(audit::Verdict::denied);

@@ -134,7 +134,10 @@ class Broker {
   void settle(Visit& visit, Outcome outcome);
   [[nodiscard]] static MicroUsd cost_of(const Visit& visit);
   void release(Visit& visit);
-  Task<void> tell_outcome(Visit& visit, audit::Verdict verdict);
+  /// Whether the agent has its answer, so that nobody waits.
+  enum class Told : std::uint8_t { first, later };
+  [[nodiscard]] audit::Event outcome_of(Visit& visit, audit::Verdict verdict, UnixMillis now);
+  Task<void> tell_outcome(Visit& visit, audit::Verdict verdict, Told told);
   Task<void> change_alone(ledger::SpendChange change);
   Task<void> refuse(Visit& visit, Error error);
   [[nodiscard]] audit::Event event_of(const Visit& visit, std::string_view kind) const;

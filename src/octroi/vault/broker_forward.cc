@@ -186,7 +186,8 @@ Task<Result<bool>> Broker::attempt(Visit& visit, bool may_renew) {
   settle(visit, outcome);
   const bool cut_off = visit.revoked && visit.outcome.state == Outcome::State::done;
   co_await tell_outcome(
-      visit, cut_off ? audit::Verdict::revoked_inflight : verdict_of(visit.outcome.state));
+      visit, cut_off ? audit::Verdict::revoked_inflight : verdict_of(visit.outcome.state),
+      Told::later);
   co_return true;
 }
 
@@ -203,7 +204,7 @@ Task<Result<>> Broker::not_answered(Visit& visit, const http::RelayResult& resul
   Outcome outcome;
   if (coded) outcome.state = by_status(visit.upstream_status);
   settle(visit, outcome);
-  co_await tell_outcome(visit, verdict_of(outcome.state));
+  co_await tell_outcome(visit, verdict_of(outcome.state), Told::first);
   visit.announced = false;  // its outcome is written
   co_return fail(coded ? Errc::encoded_answer : Errc::unknown_outcome,
                  coded ? "the vendor's answer cannot be searched for secrets and is withheld"

@@ -290,26 +290,33 @@ void Broker::release(Visit& visit) {
   visit.change.id = visit.reservation;
 }
 
-/// Counts what it cost and tells it, in one commit. What the vendor did is done, whatever can be
-/// written about it: an error leaves the hold as it is, and the sweep and the reconciliation find
-/// it.
-Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict) {
+audit::Event Broker::outcome_of(Visit& visit, audit::Verdict verdict, UnixMillis now) {
   audit::Event e = event_of(visit, audit::kCallOutcome);
   e.verdict = verdict;
   visit.verdict = to_string(verdict);
   e.reason = visit.reason;
   if (visit.upstream_status != 0) e.upstream_status = visit.upstream_status;
   e.settled = visit.settled;
-  ledger::SpendChange change = std::exchange(visit.change, {});
-  if (change.to == ledger::SpendChange::To::released) e.released = visit.decision.amount;
+  if (visit.change.to == ledger::SpendChange::To::released) e.released = visit.decision.amount;
   if (e.settled) metrics_.money(e.vendor, CallMetrics::Money::settled, *e.settled);
   if (e.released) metrics_.money(e.vendor, CallMetrics::Money::released, *e.released);
   e.vendor_request_id = visit.outcome.request_id;
-  change.now = shared_.clock.now();
-  e.latency_ms = (change.now - visit.started).count();
+  e.latency_ms = (now - visit.started).count();
+  return e;
+}
+
+/// Counts what it cost and tells it, in one commit. What the vendor did is done, whatever can be
+/// written about it: an error leaves the hold as it is, and the sweep and the reconciliation find
+/// it.
+Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict, Told told) {
+  const UnixMillis now = shared_.clock.now();
+  audit::Event e = outcome_of(visit, verdict, now);
+  ledger::SpendChange change = std::exchange(visit.change, {});
+  change.now = now;
   count(visit, verdict);
   if (change.to == ledger::SpendChange::To::unknown && !visit.outcome.price_due && shared_.notice)
     shared_.notice(notice_of(visit, Notice::Kind::spend_unknown));
+  if (told == Told::later && calls_.end_later(change, e)) co_return;
   if (change.to == ledger::SpendChange::To::nothing) {
     auto written = co_await shared_.journal.append(std::move(e));
     if (!written) {
@@ -318,10 +325,10 @@ Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict) {
     }
     co_return;
   }
-  auto told = co_await calls_.end(change, std::move(e));
-  if (told) co_return;
+  auto ended = co_await calls_.end(change, std::move(e));
+  if (ended) co_return;
   OCTROI_LOG(error, kModule, "an outcome is not written; its intent is there",
-             {{"call", visit.id}, {"error", told.error().message()}});
+             {{"call", visit.id}, {"error", ended.error().message()}});
   co_await change_alone(std::move(change));
 }
 

@@ -7,7 +7,9 @@
 #include "octroi/adapters/sql/audit_store.h"
 #include "octroi/adapters/sql/spend_operations.h"
 #include "octroi/adapters/sql/spend_store.h"
+#include "octroi/adapters/sql/store.h"
 #include "octroi/audit/row.h"
+#include "octroi/base/log.h"
 
 namespace octroi::sql {
 
@@ -37,6 +39,24 @@ Result<> keep(Savepoint all, ChainTip& tip) {
   return kept;
 }
 
+/// What an end is made of.
+struct Ending {
+  std::shared_ptr<ChainTip> tip;
+  UnixMillis now;
+  SpendChange change;
+  audit::Event event;
+};
+
+Result<ChangeOutcome> change_and_tell(Connection& db, const Ending& end) {
+  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
+  OCTROI_TRY(ChangeOutcome changed, changed_by(db, end.change));
+  audit::Event row = end.event;
+  tell_usage(changed.usage, row);
+  OCTROI_CHECK(append_row(db, *end.tip, end.now, row));
+  OCTROI_CHECK(keep(std::move(all), *end.tip));
+  return changed;
+}
+
 }  // namespace
 
 Task<Result<ReserveOutcome>> SqlCalls::begin(Reservation reservation, audit::Event intent,
@@ -64,17 +84,32 @@ Task<Result<ChangeOutcome>> SqlCalls::end(SpendChange change, audit::Event outco
   OCTROI_CO_TRY(audit::Event fit, audit::prepared(std::move(outcome)));
   const std::string id = change.id;
   co_return co_await spends_.write_change(
-      id,
-      [tip = journal_.tip(), now = journal_.now(), event = std::move(fit),
-       c = std::move(change)](Connection& db) -> Result<ChangeOutcome> {
-        OCTROI_TRY(Savepoint all, Savepoint::begin(db));
-        OCTROI_TRY(ChangeOutcome changed, changed_by(db, c));
-        audit::Event row = event;
-        tell_usage(changed.usage, row);
-        OCTROI_CHECK(append_row(db, *tip, now, row));
-        OCTROI_CHECK(keep(std::move(all), *tip));
-        return changed;
-      });
+      id, [end = Ending{journal_.tip(), journal_.now(), std::move(change), std::move(fit)}](
+              Connection& db) { return change_and_tell(db, end); });
+}
+
+bool SqlCalls::end_later(SpendChange& change, audit::Event& outcome) {
+  if (lanes_.shared()) return false;
+  constexpr std::string_view kWhat = "what became of a call is not written; its intent is there";
+  Lane& lane = lanes_.writer(SqlJournal::kKey);
+  auto fit = audit::prepared(std::move(outcome));
+  if (fit) {
+    lane.post(0, kWhat,
+              [end = Ending{journal_.tip(), journal_.now(), std::move(change), *std::move(fit)}](
+                  Connection& db) -> Result<> {
+                OCTROI_CHECK(change_and_tell(db, end));
+                return {};
+              });
+    return true;
+  }
+  OCTROI_LOG(error, "store", kWhat, {{"call", change.id}, {"error", fit.error().message()}});
+  // No reason to keep money held.
+  lane.post(0, "an outcome could not be counted; its hold stays",
+            [c = std::move(change)](Connection& db) -> Result<> {
+              OCTROI_CHECK(changed_by(db, c));
+              return {};
+            });
+  return true;
 }
 
 Task<Result<ChangeOutcome>> SqlCalls::undo(std::string id, UnixMillis reserved_at, UnixMillis now) {

@@ -8,22 +8,27 @@
 
 namespace octroi::sql {
 
+class Lanes;
 class SqlJournal;
 class SqlSpends;
 
 class SqlCalls : public ledger::CallBook {
  public:
-  /// Both must outlive it.
-  SqlCalls(SqlSpends& spends, SqlJournal& journal) : spends_(spends), journal_(journal) {}
+  /// All must outlive it.
+  SqlCalls(Lanes& lanes, SqlSpends& spends, SqlJournal& journal)
+      : lanes_(lanes), spends_(spends), journal_(journal) {}
 
   Task<Result<ledger::ReserveOutcome>> begin(ledger::Reservation reservation, audit::Event intent,
                                              ledger::AnnounceWith with) override;
   Task<Result<ledger::ChangeOutcome>> end(ledger::SpendChange change,
                                           audit::Event outcome) override;
+  /// Where nobody else writes the database.
+  [[nodiscard]] bool end_later(ledger::SpendChange& change, audit::Event& outcome) override;
   Task<Result<ledger::ChangeOutcome>> undo(std::string id, UnixMillis reserved_at,
                                            UnixMillis now) override;
 
  private:
+  Lanes& lanes_;
   SqlSpends& spends_;
   SqlJournal& journal_;
 };

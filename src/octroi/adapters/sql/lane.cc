@@ -96,10 +96,13 @@ void Lane::serve() {
 
 void Lane::wait_for_work(std::unique_lock<std::mutex>& lock) {
   wake_at_ = 1;
+  const auto waited_for = [&] { return stopping_ || waited_for_ > 0; };
+  // What is posted mostly follows what was waited for: nobody is woken for it alone.
+  if (work_.wait_for(lock, kPostedWait, waited_for) || !queue_.empty()) return;
   wake_for_posted_ = true;
   work_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
   wake_for_posted_ = false;
-  work_.wait_for(lock, kPostedWait, [&] { return stopping_ || waited_for_ > 0; });
+  work_.wait_for(lock, kPostedWait, waited_for);
 }
 
 void Lane::gather(std::unique_lock<std::mutex>& lock) {
@@ -130,6 +133,7 @@ void Lane::deliver(Batch batch) {
   for (const auto& call : batch) {
     if (call->posted_) {
       call->finish();
+      posted_.fetch_sub(1, std::memory_order_release);
     } else if (call->loop_ == nullptr) {
       call->done_ = true;
     } else if (!call->abandoned_) {

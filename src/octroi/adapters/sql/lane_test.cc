@@ -65,6 +65,20 @@ TEST(Lane, WhatIsPostedAloneIsDoneAllTheSame) {
   EXPECT_EQ(commits, 1);
 }
 
+TEST(Lane, WhatIsPostedIsNotDoneUntilItIs) {
+  std::atomic<int> commits{0};
+  Lane lane(std::make_unique<Counting>(commits), {});
+  EXPECT_FALSE(lane.has_posted());
+  lane.post(1, "test", nothing);
+  EXPECT_TRUE(lane.has_posted() || commits == 1);
+  while (lane.has_posted()) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(commits, 1) << "alone, after a moment";
+  std::this_thread::sleep_for(milliseconds(20));  // it sleeps for good now
+  lane.post(1, "test", nothing);
+  while (lane.has_posted()) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(commits, 2);
+}
+
 TEST(Lane, WhatIsPostedGoesWithTheNextThatIsWaitedFor) {
   std::atomic<int> commits{0};
   Lane lane(std::make_unique<Counting>(commits), {});

@@ -38,7 +38,7 @@ SqlStore::SqlStore(std::unique_ptr<Lanes> lanes, Clock& clock, std::string boot)
       reports_(*lanes_, boot_),
       journal_(*lanes_, clock_, *boot_),
       spends_(*lanes_),
-      calls_(spends_, journal_),
+      calls_(*lanes_, spends_, journal_),
       vault_keys_(*lanes_),
       vault_policies_(*lanes_),
       approvals_(*lanes_),

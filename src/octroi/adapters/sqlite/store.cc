@@ -48,14 +48,16 @@ class SqliteLanes final : public sql::Lanes {
   sql::Lane& writer(std::uint64_t /*key*/) override { return writer_; }
   sql::Lane& reader() override { return reader_; }
   [[nodiscard]] bool shared() const override { return false; }
-  sql::Lane& calls() override { return calls_.pending() ? writer_ : reader_; }
+  sql::Lane& calls() override { return has_hidden_calls() ? writer_ : reader_; }
   Task<Result<>> show_calls() override {
-    if (!calls_.pending()) co_return Result<>{};
+    if (!has_hidden_calls()) co_return Result<>{};
     co_return co_await writer_.call<>(0,
                                       [](sql::Connection& db) { return sql::write_out_calls(db); });
   }
 
  private:
+  [[nodiscard]] bool has_hidden_calls() const { return writer_.has_posted() || calls_.pending(); }
+
   StoreFile file_;                // first in, last out: the lock is held while any lane lives
   const sql::CallBuffer& calls_;  // the writer's
   sql::Lane writer_;
