@@ -3,6 +3,7 @@ its own under build/test-run, kept after the run for whoever has to look."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -118,7 +119,9 @@ def conformance() -> Iterator[Conformance]:
 def workdir(request: pytest.FixtureRequest) -> Path:
     """A folder for this test alone. Its path stays short because sockets and certificates mind."""
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.nodeid.split("tests/")[-1]).strip("-")
-    folder = run_dir() / name[-120:]
+    # Two tests may differ in signs alone ("a/b" and "a//b"), and run at once.
+    own = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:6]
+    folder = run_dir() / f"{name[-113:]}-{own}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
