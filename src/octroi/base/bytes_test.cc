@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "octroi/base/little_endian.h"
 #include "octroi/base/random.h"
 #include "octroi/base/scan.h"
 
@@ -197,6 +198,16 @@ TEST(Scan, StopsAtTheFirstByteThatNeedsCare) {
       }
     }
   }
+}
+
+TEST(LittleEndian, LeastByteFirst) {
+  std::string out;
+  append_little_endian(out, std::uint32_t{0x01020304});
+  append_little_endian(out, std::uint64_t{0xfffffffffffffffe});
+  EXPECT_EQ(to_hex(as_bytes(out)), "04030201feffffffffffffff");
+  EXPECT_EQ(little_endian(as_bytes(out).first(4)), 0x01020304U);
+  EXPECT_EQ(little_endian(as_bytes(out).subspan(4)), 0xfffffffffffffffeU);
+  EXPECT_EQ(little_endian({}), 0U);
 }
 
 }  // namespace

@@ -127,11 +127,12 @@ Task<void> Broker::refuse(Visit& visit, Error error) {
       const auto found = visit.snapshot->policies.find(visit.key->policy);
       if (found != visit.snapshot->policies.end()) visit.policy = &found->second;
     }
-    co_await tell_outcome(visit, code == Errc::upstream_failed || code == Errc::unavailable ||
-                                         code == Errc::token_refused
-                                     ? audit::Verdict::failed
-                                     : audit::Verdict::denied,
-                       Told::first);
+    co_await tell_outcome(
+        visit,
+        code == Errc::upstream_failed || code == Errc::unavailable || code == Errc::token_refused
+            ? audit::Verdict::failed
+            : audit::Verdict::denied,
+        Told::first);
   } else if (visit.key == nullptr) {
     count(visit, audit::Verdict::denied);
     visit.verdict = to_string(audit::Verdict::denied);

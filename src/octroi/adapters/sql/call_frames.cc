@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "octroi/adapters/sql/audit_operations.h"
+#include "octroi/base/little_endian.h"
 
 namespace octroi::sql {
 
@@ -18,8 +19,7 @@ constexpr char kRow = 'a';
 // --- writing
 
 void put(std::string& out, std::int64_t n) {
-  auto bits = static_cast<std::uint64_t>(n);
-  for (int i = 0; i < 8; ++i, bits >>= 8U) out += static_cast<char>(bits & 0xffU);
+  append_little_endian(out, static_cast<std::uint64_t>(n));
 }
 void put(std::string& out, std::string_view text) {
   put(out, static_cast<std::int64_t>(text.size()));
@@ -38,12 +38,7 @@ class Fields {
   [[nodiscard]] bool empty() const { return left_.empty(); }
   [[nodiscard]] bool good() const { return good_; }
 
-  std::int64_t number() {
-    const ByteView bytes = take(8);
-    std::uint64_t bits = 0;
-    for (std::size_t i = bytes.size(); i-- > 0;) bits = bits << 8U | bytes[i];
-    return static_cast<std::int64_t>(bits);
-  }
+  std::int64_t number() { return static_cast<std::int64_t>(little_endian(take(8))); }
   char letter() {
     const ByteView bytes = take(1);
     return bytes.empty() ? '\0' : static_cast<char>(bytes[0]);

@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 
+#include "octroi/base/little_endian.h"
 #include "octroi/crypto/hash.h"
 #include "octroi/ledger/store.h"
 
@@ -18,20 +19,15 @@ constexpr std::size_t kHashed = 4 + 4 + 8 + 8;
 constexpr std::size_t kHash = 16;
 constexpr std::size_t kHead = kHashed + kHash;
 
-void put(std::string& out, std::uint64_t bits, int bytes) {
-  for (int i = 0; i < bytes; ++i, bits >>= 8U) out += static_cast<char>(bits & 0xffU);
-}
-std::uint64_t number_at(ByteView bytes, std::size_t at, std::size_t size) {
-  std::uint64_t bits = 0;
-  for (std::size_t i = size; i-- > 0;) bits = bits << 8U | bytes[at + i];
-  return bits;
+std::int64_t number_at(ByteView bytes, std::size_t at, std::size_t size) {
+  return static_cast<std::int64_t>(little_endian(bytes.subspan(at, size)));
 }
 
 std::string head_of(std::int64_t generation, std::int64_t number, std::string_view payload) {
   std::string out(kMagic);
-  put(out, payload.size(), 4);
-  put(out, static_cast<std::uint64_t>(generation), 8);
-  put(out, static_cast<std::uint64_t>(number), 8);
+  append_little_endian(out, static_cast<std::uint32_t>(payload.size()));
+  append_little_endian(out, static_cast<std::uint64_t>(generation));
+  append_little_endian(out, static_cast<std::uint64_t>(number));
   crypto::Sha256 hash;
   hash.update(as_bytes(out)).update(as_bytes(payload));
   out += as_text(ByteView(hash.finish()).first(kHash));
@@ -108,10 +104,10 @@ Result<std::vector<Bytes>> CallLog::frames(std::int64_t generation) {
   for (std::int64_t at = 0; at + std::int64_t{kHead} <= kSize;) {
     OCTROI_TRY(const Bytes head, read(at, kHead));
     if (as_text(ByteView(head).first(kMagic.size())) != kMagic) break;
-    const auto size = static_cast<std::int64_t>(number_at(head, 4, 4));
-    const auto number = static_cast<std::int64_t>(number_at(head, 16, 8));
-    if (static_cast<std::int64_t>(number_at(head, 8, 8)) != generation ||
-        number != std::ssize(out) || at + std::int64_t{kHead} + size > kSize)
+    const std::int64_t size = number_at(head, 4, 4);
+    const std::int64_t number = number_at(head, 16, 8);
+    if (number_at(head, 8, 8) != generation || number != std::ssize(out) ||
+        at + std::int64_t{kHead} + size > kSize)
       break;
     OCTROI_TRY(Bytes payload, read(at + std::int64_t{kHead}, size));
     if (head_of(generation, number, as_text(payload)) != as_text(head)) break;
