@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 namespace octroi {
@@ -145,8 +146,8 @@ class SystemClock final : public Clock {
 
 std::string to_rfc3339(UnixMillis t) {
   const Civil c = civil(t);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", c.year, c.month, c.day, c.hour,
-                     c.minute, c.second);
+  return fmt::format(FMT_COMPILE("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z"), c.year, c.month, c.day,
+                     c.hour, c.minute, c.second);
 }
 
 Result<UnixMillis> from_rfc3339(std::string_view text) {

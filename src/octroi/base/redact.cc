@@ -36,6 +36,7 @@ bool is_token(char c) { return is_base64(c) || c == '.' || c == '~'; }
 bool is_token_list(char c) { return is_base64(c) || c == ',' || c == ':'; }
 bool is_key_text(char c) { return is_alnum(c) || c == '_' || c == '-'; }
 bool is_space(char c) { return c == ' ' || c == '\t'; }
+constexpr char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 char lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
 
 template <class Predicate>
@@ -92,9 +93,10 @@ std::size_t skip_separator(std::string_view text, std::size_t at) {
 }
 
 /// Header fields whose whole value goes.
+constexpr std::array<std::string_view, 6> kHeaders = {
+    "authorization", "payment-receipt", "x-api-key", "set-cookie", "cookie", "api-key"};
+
 bool cut_header(std::string_view text, std::size_t at, Ranges& out) {
-  static constexpr std::array<std::string_view, 6> kHeaders = {
-      "authorization", "payment-receipt", "x-api-key", "set-cookie", "cookie", "api-key"};
   for (const std::string_view name : kHeaders) {
     if (!starts_with_word(text, at, name)) continue;
     const std::size_t value = skip_separator(text, at + name.size());
@@ -108,12 +110,13 @@ bool cut_header(std::string_view text, std::size_t at, Ranges& out) {
 
 /// 32 bytes in hex or base64 count as a preimage only with the word before them: a payment hash
 /// looks the same and has to stay.
+constexpr std::string_view kPreimage = "preimage";
+
 bool cut_preimage(std::string_view text, std::size_t at, Ranges& out) {
-  static constexpr std::string_view kWord = "preimage";
-  if (!starts_with_word(text, at, kWord)) return false;
+  if (!starts_with_word(text, at, kPreimage)) return false;
   const std::size_t value =
-      std::min(text.find_first_not_of("\"'\\: =\t", at + kWord.size()), text.size());
-  if (value == at + kWord.size()) return false;
+      std::min(text.find_first_not_of("\"'\\: =\t", at + kPreimage.size()), text.size());
+  if (value == at + kPreimage.size()) return false;
   const std::size_t end = run_end(text, value, is_base64);
   if (end - value < 43) return false;
   out.push_back({value, end});
@@ -121,11 +124,12 @@ bool cut_preimage(std::string_view text, std::size_t at, Ranges& out) {
 }
 
 /// `macaroon="…"`, `Macaroon: …`, also as the end of a longer name.
+constexpr std::string_view kMacaroon = "macaroon";
+
 bool cut_macaroon_label(std::string_view text, std::size_t at, Ranges& out) {
-  static constexpr std::string_view kWord = "macaroon";
-  if (!starts_with_word(text, at, kWord)) return false;
-  std::size_t value = skip_separator(text, at + kWord.size());
-  if (value == at + kWord.size()) return false;
+  if (!starts_with_word(text, at, kMacaroon)) return false;
+  std::size_t value = skip_separator(text, at + kMacaroon.size());
+  if (value == at + kMacaroon.size()) return false;
   value = run_end(text, value, is_quote_or_space);
   const std::size_t end = run_end(text, value, is_token_list);
   if (!looks_encoded(text.substr(value, end - value), 20)) return false;
@@ -134,19 +138,20 @@ bool cut_macaroon_label(std::string_view text, std::size_t at, Ranges& out) {
 }
 
 /// An authentication scheme and its credential. Bare hex after "payment" or "L402" is a hash.
+struct Scheme {
+  std::string_view name;
+  bool (*belongs)(char);
+  std::size_t least;
+  bool hex_is_public;
+};
+constexpr std::array<Scheme, 6> kSchemes = {{{"payment", is_token, 20, true},
+                                             {"l402", is_token_list, 20, true},
+                                             {"lsat", is_token_list, 20, true},
+                                             {"bearer", is_token, 8, false},
+                                             {"basic", is_token, 8, false},
+                                             {"dpop", is_token, 20, false}}};
+
 bool cut_scheme(std::string_view text, std::size_t at, Ranges& out) {
-  struct Scheme {
-    std::string_view name;
-    bool (*belongs)(char);
-    std::size_t least;
-    bool hex_is_public;
-  };
-  static constexpr std::array<Scheme, 6> kSchemes = {{{"payment", is_token, 20, true},
-                                                      {"l402", is_token_list, 20, true},
-                                                      {"lsat", is_token_list, 20, true},
-                                                      {"bearer", is_token, 8, false},
-                                                      {"basic", is_token, 8, false},
-                                                      {"dpop", is_token, 20, false}}};
   for (const Scheme& scheme : kSchemes) {
     if (!starts_with_word(text, at, scheme.name)) continue;
     const std::size_t after = at + scheme.name.size();
@@ -163,25 +168,26 @@ bool cut_scheme(std::string_view text, std::size_t at, Ranges& out) {
 }
 
 /// Values that give themselves away by how they begin.
+struct Shape {
+  std::string_view begin;  // case counts
+  bool (*belongs)(char);
+  std::size_t least;
+};
+constexpr std::array<Shape, 11> kShapes = {{
+    {"AgE", is_token_list, 40},   // a macaroon (version 2, then a location) and what follows it
+    {"AgJ", is_token_list, 40},   // a macaroon without a location
+    {"MDA", is_token_list, 60},   // a macaroon of version 1
+    {"0201", is_token_list, 80},  // a macaroon in hex; longer than any hash
+    {"0202", is_token_list, 80},
+    {"eyJ", is_token, 40},  // JSON in base64: a Payment credential, receipt or JWT
+    {"vault_live_", is_key_text, 12},
+    {"vault_test_", is_key_text, 12},
+    {"sk_live_", is_key_text, 12},
+    {"sk_test_", is_key_text, 12},
+    {"rk_live_", is_key_text, 12},
+}};
+
 bool cut_shape(std::string_view text, std::size_t at, Ranges& out) {
-  struct Shape {
-    std::string_view begin;  // case counts
-    bool (*belongs)(char);
-    std::size_t least;
-  };
-  static constexpr std::array<Shape, 11> kShapes = {{
-      {"AgE", is_token_list, 40},   // a macaroon (version 2, then a location) and what follows it
-      {"AgJ", is_token_list, 40},   // a macaroon without a location
-      {"MDA", is_token_list, 60},   // a macaroon of version 1
-      {"0201", is_token_list, 80},  // a macaroon in hex; longer than any hash
-      {"0202", is_token_list, 80},
-      {"eyJ", is_token, 40},  // JSON in base64: a Payment credential, receipt or JWT
-      {"vault_live_", is_key_text, 12},
-      {"vault_test_", is_key_text, 12},
-      {"sk_live_", is_key_text, 12},
-      {"sk_test_", is_key_text, 12},
-      {"rk_live_", is_key_text, 12},
-  }};
   for (const Shape& shape : kShapes) {
     if (!text.substr(at).starts_with(shape.begin)) continue;
     const std::size_t end = run_end(text, at, shape.belongs);
@@ -203,27 +209,45 @@ bool cut_userinfo(std::string_view text, std::size_t at, Ranges& out) {
   return true;
 }
 
-/// Whether one of the labels can begin with this character; most positions end here.
-bool begins_label(char c) {
-  return std::string_view("acmpsxACMPSX").find(c) != std::string_view::npos;
+/// What can begin with a character. With most of them nothing can, and nothing else is looked at.
+struct Begins {
+  bool label = false;     // of a header, a preimage, a macaroon
+  bool value = false;     // a scheme or a shape
+  bool userinfo = false;  // of a URL
+};
+constexpr std::array<Begins, 256> kBegins = [] {
+  std::array<Begins, 256> out{};
+  const auto in_either_case = [&out](std::string_view word, bool Begins::* what) {
+    out[static_cast<std::uint8_t>(word[0])].*what = true;
+    out[static_cast<std::uint8_t>(upper(word[0]))].*what = true;
+  };
+  for (const std::string_view name : kHeaders) in_either_case(name, &Begins::label);
+  in_either_case(kPreimage, &Begins::label);
+  in_either_case(kMacaroon, &Begins::label);
+  for (const Scheme& scheme : kSchemes) in_either_case(scheme.name, &Begins::value);
+  for (const Shape& shape : kShapes) out[static_cast<std::uint8_t>(shape.begin[0])].value = true;
+  out[static_cast<std::uint8_t>(':')].userinfo = true;
+  return out;
+}();
+
+bool cut_label(std::string_view text, std::size_t at, Ranges& out) {
+  return cut_header(text, at, out) || cut_preimage(text, at, out) ||
+         cut_macaroon_label(text, at, out);
+}
+bool cut_value(std::string_view text, std::size_t at, Ranges& out) {
+  return cut_scheme(text, at, out) || cut_shape(text, at, out);
 }
 
 void find_shapes(std::string_view text, Ranges& out) {
   for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == ':') {
-      cut_userinfo(text, at, out);
-      continue;
-    }
-    if (!is_alnum(text[at])) continue;
+    const Begins begins = kBegins[static_cast<std::uint8_t>(text[at])];
     const std::size_t before = out.size();
     // A label may be the end of a longer name (paymentPreimage); values and schemes begin a word.
-    bool cut =
-        begins_label(text[at]) && (cut_header(text, at, out) || cut_preimage(text, at, out) ||
-                                   cut_macaroon_label(text, at, out));
-    if (!cut && (at == 0 || !is_alnum(text[at - 1]))) {
-      cut = cut_scheme(text, at, out) || cut_shape(text, at, out);
-    }
+    const bool cut =
+        (begins.label && cut_label(text, at, out)) ||
+        (begins.value && (at == 0 || !is_alnum(text[at - 1])) && cut_value(text, at, out));
     if (cut && out[before].end > at) at = out[before].end - 1;
+    if (begins.userinfo) cut_userinfo(text, at, out);
   }
 }
 

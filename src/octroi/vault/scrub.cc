@@ -172,6 +172,15 @@ void Needles::add_pattern(std::string text, Case letters, std::size_t replacemen
     if (!same(byte, text[0], letters) && !is_escape(byte)) continue;
     begins_[c] = true;
     first_[c].push_back(number);
+    if (is_escape(byte)) {
+      second_[c].set();
+      continue;
+    }
+    for (unsigned d = 0; d < 256; ++d) {
+      const char next = static_cast<char>(d);
+      const bool line_break = letters == Case::base64 && (next == '\n' || next == '\r');
+      if (same(next, text[1], letters) || is_escape(next) || line_break) second_[c].set(d);
+    }
   }
   patterns_.push_back({Secret::take(std::move(text)), letters, replacement});
 }
@@ -301,16 +310,20 @@ std::string scrub(const Needles& needles, std::string_view text) {
 }
 
 void scrub(const Needles& needles, http::Headers& headers) {
-  if (needles.empty()) return;
-  http::Headers clean;
+  const auto is_clean = [&needles](std::string_view text) {
+    for (std::size_t at = 0; (at = needles.next(text, at)) < text.size(); ++at) {
+      if (needles.look(text, at, true).found != Needles::Look::Found::no) return false;
+    }
+    return true;
+  };
   bool touched = false;
+  for (const http::Field f : headers) touched = touched || !is_clean(f.name) || !is_clean(f.value);
+  if (!touched) return;
+  http::Headers clean;
   for (const http::Field f : headers) {
-    const std::string name = scrub(needles, f.name);
-    const std::string value = scrub(needles, f.value);
-    touched = touched || name != f.name || value != f.value;
-    if (name == f.name) clean.add(f.name, value);
+    if (is_clean(f.name)) clean.add(f.name, scrub(needles, f.value));
   }
-  if (touched) headers = std::move(clean);
+  headers = std::move(clean);
 }
 
 }  // namespace octroi::vault

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -43,7 +44,7 @@ class Needles {
   };
   /// Where one may begin, from `at` on; the end when nowhere.
   [[nodiscard]] std::size_t next(std::string_view text, std::size_t at) const {
-    while (at < text.size() && !begins_[static_cast<unsigned char>(text[at])]) ++at;
+    while (at < text.size() && !may_begin(text, at)) ++at;
     return at;
   }
   /// What begins at `at`. `whole`: nothing follows.
@@ -60,6 +61,11 @@ class Needles {
     std::size_t replacement = 0;
   };
   static bool same(char a, char wanted, Case letters);
+  [[nodiscard]] bool may_begin(std::string_view text, std::size_t at) const {
+    const auto first = static_cast<unsigned char>(text[at]);
+    return begins_[first] &&
+           (at + 1 == text.size() || second_[first].test(static_cast<unsigned char>(text[at + 1])));
+  }
   Look match(const Pattern& p, std::string_view text, std::size_t at, std::size_t next,
              bool whole) const;
   void add_pattern(std::string text, Case letters, std::size_t replacement);
@@ -68,6 +74,7 @@ class Needles {
   std::vector<std::string> replacements_;
   std::array<bool, 256> begins_{};                       // a pattern may begin with this byte
   std::array<std::vector<std::uint16_t>, 256> first_{};  // and these do
+  std::array<std::bitset<256>, 256> second_{};           // and this byte may follow it then
 };
 
 /// Of a text that is there whole.
