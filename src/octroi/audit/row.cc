@@ -209,21 +209,26 @@ bool is_writer(std::string_view text) {
   });
 }
 
-Result<Event> prepared(Event event) {
+Result<> prepare(Event& event) {
   const RowHead head;
-  Prepare prepare;
+  Prepare each;
   each_field(head, event, [&](const char* name, auto& member) {
     if constexpr (!std::is_const_v<std::remove_reference_t<decltype(member)>>) {
-      prepare(name, member);
+      each(name, member);
     }
   });
-  if (prepare.wrong) return fail(*std::move(prepare.wrong));
+  if (each.wrong) return fail(*std::move(each.wrong));
   if (!is_name(event.kind) || event.kind == kCheckpointKind) {
     return fail(bad_event("kind", "not [a-z][a-z0-9_.]*, or a word of exports"));
   }
   if (event.upstream_status && (*event.upstream_status < 0 || *event.upstream_status > 999)) {
     return fail(bad_event("upstream_status", "not a status"));
   }
+  return {};
+}
+
+Result<Event> prepared(Event event) {
+  OCTROI_CHECK(prepare(event));
   return event;
 }
 

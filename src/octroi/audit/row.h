@@ -55,8 +55,9 @@ inline constexpr std::size_t kLongestRow = 64U << 10;
 /// Whether this can be the name of a writer: 1 to 64 of a-z, 0-9 and "-".
 [[nodiscard]] bool is_writer(std::string_view text);
 
-/// An event made fit for writing: texts redacted, cut and made UTF-8. Do it once, before
+/// Makes an event fit for writing: texts redacted, cut and made UTF-8. Do it once, before
 /// row_text().
+[[nodiscard]] Result<> prepare(Event& event);
 [[nodiscard]] Result<Event> prepared(Event event);
 /// The canonical text. REQUIRES a prepared event.
 [[nodiscard]] std::string row_text(const RowId& id, UnixMillis at, const Event& event);
