@@ -650,4 +650,15 @@ DROP TABLE vault_credentials;
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
 VALUES (15, 'credentials', 'c12dd4e6811d995268e25a51c6b6e18451ebf97c09efcbfd788da1bd73dcc8c0', 0);
 
+-- 016 compared_checks
+
+-- To see whether a value is one of three or more, SQLite builds a table of them for every row that
+-- is written. The two tables that get a row with every challenge and every call compare instead;
+-- PostgreSQL does so by itself.
+
+
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (16, 'compared_checks', '1c92381c69914789e9c1786441f6fee8cd5b3735da22c4a6263dd5b85cf7b07a', 0);
+
 COMMIT;

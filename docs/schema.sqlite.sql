@@ -145,16 +145,11 @@ CREATE TABLE nonces (
   PRIMARY KEY (scope, nonce)
 );
 
-CREATE TABLE offers (
+CREATE TABLE "offers" (
   id            INTEGER PRIMARY KEY AUTOINCREMENT,
-/**/
-/*pg
-CREATE TABLE offers (
-  id            BIGINT NOT NULL PRIMARY KEY
-                DEFAULT nextval(pg_get_serial_sequence('transactions', 'id')),
-*/
   hash          BLOB   NOT NULL CHECK (length(hash) = 32),
-  auth_type     TEXT   NOT NULL CHECK (auth_type IN ('l402', 'mpp_charge', 'mpp_session')),
+  auth_type     TEXT   NOT NULL CHECK (auth_type = 'l402' OR auth_type = 'mpp_charge'
+                       OR auth_type = 'mpp_session'),
   service       TEXT   NOT NULL,
   amount_msat   BIGINT NOT NULL CHECK (amount_msat >= 0),
   challenge_id  TEXT   NOT NULL,
@@ -288,10 +283,11 @@ CREATE TABLE spend_windows (
   UNIQUE (scope, starts_at)
 );
 
-CREATE TABLE spends (
-  id            TEXT /*pg COLLATE "C"*/ NOT NULL PRIMARY KEY,
+CREATE TABLE "spends" (
+  id            TEXT   NOT NULL PRIMARY KEY,
   fingerprint   BLOB   NOT NULL,
-  state         TEXT   NOT NULL CHECK (state IN ('held', 'unknown', 'settled', 'released')),
+  state         TEXT   NOT NULL CHECK (state = 'held' OR state = 'unknown' OR state = 'settled'
+                       OR state = 'released'),
   amount        BIGINT NOT NULL CHECK (amount >= 0),
   settled       BIGINT NOT NULL CHECK (settled >= 0),
   -- 1: counted as spent because nobody found out.

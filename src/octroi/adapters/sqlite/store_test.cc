@@ -361,6 +361,28 @@ TEST(CommittedSchemas, AreCurrent) {
   }
 }
 
+TEST(SqliteMigrations, IdsOfOffersThatAreGoneStayUsed) {
+  const TempFolder folder;
+  std::ofstream(folder.file()).close();
+  auto db = Database::open(folder.file(), Access::read_write, "");
+  ASSERT_TRUE(db);
+  const auto known = sql::embedded_migrations();
+  std::int64_t last = 0;
+  for (const std::int64_t version : {15, 16, 15, 16}) {
+    ASSERT_TRUE(sql::migrate_to(**db, known, version, kStart));
+    ASSERT_TRUE((*db)->script(
+        "INSERT INTO offers (hash, auth_type, service, amount_msat, challenge_id, request_id,"
+        " created_at, expires_at) VALUES (zeroblob(32), 'l402', 's', 1, 'c', 'r', 1, 2)"));
+    auto found = (*db)->query("SELECT max(id) FROM offers");
+    ASSERT_TRUE(found && *found->step());
+    EXPECT_EQ(found->integer(0), ++last);
+    ASSERT_TRUE((*db)->script("DELETE FROM offers"));
+  }
+  EXPECT_FALSE((*db)->script(
+      "INSERT INTO offers (hash, auth_type, service, amount_msat, challenge_id, request_id,"
+      " created_at, expires_at) VALUES (zeroblob(32), 'other', 's', 1, 'c', 'r', 1, 2)"));
+}
+
 TEST(SqliteMigrations, AFailingStepLeavesTheSchemaWhereItWas) {
   const TempFolder folder;
   std::ofstream(folder.file()).close();
