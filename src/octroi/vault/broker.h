@@ -136,7 +136,8 @@ class Broker {
   void release(Visit& visit);
   /// Whether the agent has its answer, so that nobody waits.
   enum class Told : std::uint8_t { first, later };
-  [[nodiscard]] audit::Event outcome_of(Visit& visit, audit::Verdict verdict, UnixMillis now);
+  [[nodiscard]] audit::Event outcome_of(const Visit& visit, audit::Verdict verdict,
+                                        UnixMillis now) const;
   Task<void> tell_outcome(Visit& visit, audit::Verdict verdict, Told told);
   Task<void> change_alone(ledger::SpendChange change);
   Task<void> refuse(Visit& visit, Error error);

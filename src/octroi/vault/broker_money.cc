@@ -290,16 +290,13 @@ void Broker::release(Visit& visit) {
   visit.change.id = visit.reservation;
 }
 
-audit::Event Broker::outcome_of(Visit& visit, audit::Verdict verdict, UnixMillis now) {
+audit::Event Broker::outcome_of(const Visit& visit, audit::Verdict verdict, UnixMillis now) const {
   audit::Event e = event_of(visit, audit::kCallOutcome);
   e.verdict = verdict;
-  visit.verdict = to_string(verdict);
   e.reason = visit.reason;
   if (visit.upstream_status != 0) e.upstream_status = visit.upstream_status;
   e.settled = visit.settled;
   if (visit.change.to == ledger::SpendChange::To::released) e.released = visit.decision.amount;
-  if (e.settled) metrics_.money(e.vendor, CallMetrics::Money::settled, *e.settled);
-  if (e.released) metrics_.money(e.vendor, CallMetrics::Money::released, *e.released);
   e.vendor_request_id = visit.outcome.request_id;
   e.latency_ms = (now - visit.started).count();
   return e;
@@ -313,7 +310,10 @@ Task<void> Broker::tell_outcome(Visit& visit, audit::Verdict verdict, Told told)
   audit::Event e = outcome_of(visit, verdict, now);
   ledger::SpendChange change = std::exchange(visit.change, {});
   change.now = now;
+  visit.verdict = to_string(verdict);
   count(visit, verdict);
+  if (e.settled) metrics_.money(e.vendor, CallMetrics::Money::settled, *e.settled);
+  if (e.released) metrics_.money(e.vendor, CallMetrics::Money::released, *e.released);
   if (change.to == ledger::SpendChange::To::unknown && !visit.outcome.price_due && shared_.notice)
     shared_.notice(notice_of(visit, Notice::Kind::spend_unknown));
   if (told == Told::later && calls_.end_later(change, e)) co_return;
