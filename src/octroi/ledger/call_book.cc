@@ -1,14 +1,21 @@
 #include "octroi/ledger/call_book.h"
 
+#include <algorithm>
+
 #include "octroi/audit/journal.h"
 
 namespace octroi::ledger {
 
-void tell_usage(const std::vector<SpendUsage>& usage, audit::Event& event) {
-  if (usage.empty()) return;
-  const auto total = MicroUsd::from_raw(usage.front().total());
+std::optional<MicroUsd> money_used(const std::vector<SpendUsage>& usage) {
+  const auto money = std::ranges::find(usage, SpendUnit::micro_usd, &SpendUsage::unit);
   // Beyond that a row could not be read everywhere; it says nothing then.
-  if (total && usage.front().total() <= audit::kLargestNumber) event.cap_usage_after = *total;
+  if (money == usage.end() || money->total() > audit::kLargestNumber) return std::nullopt;
+  const auto total = MicroUsd::from_raw(money->total());
+  return total ? std::optional(*total) : std::nullopt;
+}
+
+void tell_usage(const std::vector<SpendUsage>& usage, audit::Event& event) {
+  if (const auto used = money_used(usage)) event.cap_usage_after = used;
 }
 
 Task<Result<ReserveOutcome>> SeparateCallBook::begin(Reservation reservation, audit::Event intent,

@@ -15,8 +15,10 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "octroi/audit/event.h"
 #include "octroi/ledger/spend_ledger.h"
@@ -79,6 +81,8 @@ class SeparateCallBook final : public CallBook {
   audit::Journal& journal_;
 };
 
+/// What is held and settled in the first of these windows that counts money; empty when none does.
+[[nodiscard]] std::optional<MicroUsd> money_used(const std::vector<SpendUsage>& usage);
 /// Every implementation asks this what a row says of the windows.
 void tell_usage(const std::vector<SpendUsage>& usage, audit::Event& event);
 

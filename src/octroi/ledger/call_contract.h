@@ -93,6 +93,19 @@ TEST_P(CallContract, WhatIsHeldIsAnnounced) {
   EXPECT_EQ(told[1].reason, "attempt_1");
 }
 
+TEST_P(CallContract, CallsAreNoMoney) {
+  begin(spend_of("a", 5, {calls_of(10)}));
+  end(SpendChange::To::settled, "a", 5);
+  begin(spend_of("b", 30, {calls_of(10), dollars_of(100, 30)}));
+  end(SpendChange::To::settled, "b", 20);
+  const auto told = rows();
+  ASSERT_EQ(told.size(), 4U);
+  EXPECT_FALSE(told[0].cap_usage_after);
+  EXPECT_FALSE(told[1].cap_usage_after);
+  EXPECT_EQ(told[2].cap_usage_after, micro(30));
+  EXPECT_EQ(told[3].cap_usage_after, micro(20));
+}
+
 TEST_P(CallContract, WhatIsNotHeldIsNotAnnounced) {
   EXPECT_EQ(begin(charge_of("a", 100, 101)).state, ReserveState::over_cap);
   EXPECT_TRUE(rows().empty());

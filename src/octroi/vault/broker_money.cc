@@ -96,7 +96,7 @@ Task<Result<>> Broker::reserve(Visit& visit) {
       visit.announced = true;
       metrics_.money(visit.vendor->settings.name, CallMetrics::Money::reserved,
                      visit.decision.amount);
-      if (!reserved->usage.empty()) visit.cap_usage = reserved->usage.front().total();
+      visit.cap_usage = ledger::money_used(reserved->usage);
       visit.decision = policy::after_reserve(std::move(visit.decision), *reserved);
       co_return Result<>{};
     case ledger::ReserveState::replayed:
@@ -202,9 +202,7 @@ audit::Event Broker::event_of(const Visit& visit, std::string_view kind) const {
   if (!visit.reservation.empty()) {
     e.reserved = visit.decision.amount;
     if (visit.before) e.retry_of = visit.reservation;
-    if (visit.cap_usage) {
-      if (auto usage = MicroUsd::from_raw(*visit.cap_usage)) e.cap_usage_after = *usage;
-    }
+    e.cap_usage_after = visit.cap_usage;
   }
   if (!visit.looked_up.empty()) e.details.emplace_back("looked_up", visit.looked_up);
   e.client = visit.exchange.peer().address.str();

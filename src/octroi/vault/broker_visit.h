@@ -77,7 +77,7 @@ struct Broker::Visit {
   std::optional<ledger::SpendState> before;  // a retry: how the first one stands
   std::string looked_up;       // which object was asked for what the request does not say
   ledger::SpendChange change;  // what became of it; written with the row that tells it
-  std::optional<std::int64_t> cap_usage;
+  std::optional<MicroUsd> cap_usage;
   std::optional<MicroUsd> settled;
   bool announced = false;
   bool revoked = false;        // while it was under way
