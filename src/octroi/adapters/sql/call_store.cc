@@ -39,51 +39,27 @@ Result<> keep(Savepoint all, ChainTip& tip) {
   return kept;
 }
 
-/// A row that is written when its numbers are known. An operation may be run again, so what one run
-/// adds is taken back by the next.
-class PendingRow {
- public:
-  [[nodiscard]] static Result<PendingRow> of(const SqlJournal& journal, audit::Event event) {
-    PendingRow row;
-    row.event_ = std::make_unique<audit::Event>(std::move(event));
-    OCTROI_CHECK(audit::prepare(*row.event_));
-    row.usage_ = row.event_->cap_usage_after;
-    row.tip_ = journal.tip();
-    row.now_ = journal.now();
-    return row;
-  }
-  [[nodiscard]] ChainTip& tip() const { return *tip_; }
-  [[nodiscard]] Result<> append(Connection& db, const std::vector<SpendUsage>& usage) const {
-    event_->cap_usage_after = usage_;
-    tell_usage(usage, *event_);
-    OCTROI_CHECK(append_row(db, *tip_, now_, *event_));
-    return {};
-  }
-  [[nodiscard]] Result<> append(Connection& db, const ReserveOutcome& outcome,
-                                const AnnounceWith& with) const {
-    if (!with) return append(db, outcome.usage);
-    audit::Event row = *event_;
-    tell_usage(outcome.usage, row);
-    with(outcome, row);
-    OCTROI_CHECK(append_row(db, *tip_, now_, row));
-    return {};
-  }
-
- private:
-  PendingRow() = default;
-
-  std::shared_ptr<ChainTip> tip_;
-  UnixMillis now_;
-  std::unique_ptr<audit::Event> event_;
-  std::optional<MicroUsd> usage_;  // as the event came
+/// A row whose numbers are not known yet. The event lies apart, because it is large and moved
+/// often.
+struct PendingRow {
+  std::shared_ptr<ChainTip> tip;
+  UnixMillis now;
+  std::unique_ptr<const audit::Event> event;
 };
+Result<PendingRow> pending_row(const SqlJournal& journal, audit::Event event) {
+  OCTROI_CHECK(audit::prepare(event));
+  return PendingRow{journal.tip(), journal.now(),
+                    std::make_unique<const audit::Event>(std::move(event))};
+}
 
 Result<ChangeOutcome> change_and_tell(Connection& db, const SpendChange& change,
                                       const PendingRow& row) {
   OCTROI_TRY(Savepoint all, Savepoint::begin(db));
   OCTROI_TRY(ChangeOutcome changed, changed_by(db, change));
-  OCTROI_CHECK(row.append(db, changed.usage));
-  OCTROI_CHECK(keep(std::move(all), row.tip()));
+  audit::Event event = *row.event;
+  tell_usage(changed.usage, event);
+  OCTROI_CHECK(append_row(db, *row.tip, row.now, event));
+  OCTROI_CHECK(keep(std::move(all), *row.tip));
   return changed;
 }
 
@@ -91,20 +67,25 @@ Result<ChangeOutcome> change_and_tell(Connection& db, const SpendChange& change,
 
 Task<Result<ReserveOutcome>> SqlCalls::begin(Reservation reservation, audit::Event intent,
                                              AnnounceWith with) {
-  OCTROI_CO_TRY(PendingRow row, PendingRow::of(journal_, std::move(intent)));
+  OCTROI_CO_TRY(PendingRow row, pending_row(journal_, std::move(intent)));
   auto r = std::make_shared<const Reservation>(std::move(reservation));
   co_return co_await spends_.write_reserved(
       *r, [r, a = std::move(row), w = std::move(with)](Connection& db) -> Result<ReserveOutcome> {
         OCTROI_TRY(Savepoint all, Savepoint::begin(db));
         OCTROI_TRY(ReserveOutcome outcome, reserve_spend(db, *r));
-        if (outcome.state == ReserveState::applied) OCTROI_CHECK(a.append(db, outcome, w));
-        OCTROI_CHECK(keep(std::move(all), a.tip()));
+        if (outcome.state == ReserveState::applied) {
+          audit::Event event = *a.event;
+          tell_usage(outcome.usage, event);
+          if (w) w(outcome, event);
+          OCTROI_CHECK(append_row(db, *a.tip, a.now, event));
+        }
+        OCTROI_CHECK(keep(std::move(all), *a.tip));
         return outcome;
       });
 }
 
 Task<Result<ChangeOutcome>> SqlCalls::end(SpendChange change, audit::Event outcome) {
-  OCTROI_CO_TRY(PendingRow row, PendingRow::of(journal_, std::move(outcome)));
+  OCTROI_CO_TRY(PendingRow row, pending_row(journal_, std::move(outcome)));
   const std::string id = change.id;
   co_return co_await spends_.write_change(
       id, [c = std::move(change), a = std::move(row)](Connection& db) {
@@ -116,7 +97,7 @@ bool SqlCalls::end_later(SpendChange& change, audit::Event& outcome) {
   if (lanes_.shared()) return false;
   constexpr std::string_view kWhat = "what became of a call is not written; its intent is there";
   Lane& lane = lanes_.writer(SqlJournal::kKey);
-  auto row = PendingRow::of(journal_, std::move(outcome));
+  auto row = pending_row(journal_, std::move(outcome));
   if (row) {
     lane.post(0, kWhat, [c = std::move(change), a = *std::move(row)](Connection& db) -> Result<> {
       OCTROI_CHECK(change_and_tell(db, c, a));
