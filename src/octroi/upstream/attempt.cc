@@ -28,7 +28,7 @@ std::optional<std::size_t> Attempt::pick(UnixMillis now) const {
 bool Attempt::next() {
   const UnixMillis now = clock_.now();
   while (const auto address = pick(now)) {
-    tried_ |= AddressSet{1} << *address;
+    tried_ |= bit(*address);
     if (!balancer_.enter(*address)) {
       busy_ = true;
       continue;
@@ -86,8 +86,8 @@ Task<Result<Attempt::Connection>> Attempt::reconnect(bool reused) {
     if (reused) {
       // Perhaps only idle for too long, perhaps dying: a process that is killed still accepts
       // while its connections are closed. The next try is the last, so another comes first.
-      tried_ &= ~(AddressSet{1} << *current_);
-      closed_ |= AddressSet{1} << *current_;
+      tried_ &= ~bit(*current_);
+      closed_ |= bit(*current_);
     } else {
       balancer_.state(*current_).failed(passive(), clock_.now());
     }

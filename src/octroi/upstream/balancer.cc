@@ -7,8 +7,6 @@ namespace octroi::upstream {
 
 namespace {
 
-constexpr AddressSet bit(std::size_t address) { return AddressSet{1} << address; }
-
 /// Calls f(address) for each in the set.
 template <class F>
 void each(AddressSet set, F f) {

@@ -7,6 +7,7 @@
 // Thread  one a worker and service; the standing of addresses is read from shared atomics.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@ namespace octroi::upstream {
 
 /// One bit for each address of a group.
 using AddressSet = std::uint64_t;
+[[nodiscard]] constexpr AddressSet bit(std::size_t address) { return AddressSet{1} << address; }
 
 class Balancer {
  public:
