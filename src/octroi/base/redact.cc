@@ -271,7 +271,7 @@ std::string cut_out(std::string_view text, Ranges ranges) {
 
 std::string upper_hex(ByteView bytes) {
   std::string out = to_hex(bytes);
-  for (char& c : out) c = c >= 'a' ? static_cast<char>(c - 'a' + 'A') : c;
+  for (char& c : out) c = upper(c);
   return out;
 }
 
