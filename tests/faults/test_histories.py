@@ -406,3 +406,23 @@ def test_a_history_of_sixty_four_with_one_lie_is_seen_through(workdir):
     assert judge([*fewer, *unknown, final], workdir)["verdict"] == "ok"
     lie = told("account", "debit", (2000, 2010), amount=2, result="ok")
     assert judge([*operations, lie, final], workdir)["verdict"] == "illegal"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crowd_before_one_account_is_judged_too(seed, workdir):
+    """A stall holds all clients at one token; some of their questions are never answered. Each moment of
+    the account was in the middle of most of them."""
+    chance = random.Random(seed)
+
+    def crowd(count: int, **rest: Any) -> list[dict[str, Any]]:
+        return [told("account", "debit", (chance.randrange(4, 100), chance.randrange(1000, 2000)), amount=1, **rest)
+                for _ in range(count)]
+
+    silent, served, refused = crowd(20), crowd(7, result="ok"), crowd(37, result="insufficient")
+    operations = [told("account", "open", (1, 2), amount=10, debit=0, result="ok"),
+                  *({**one, "return": 0} for one in silent), *served, *refused]
+    chance.shuffle(operations)
+    assert judge(operations, workdir)["verdict"] == "ok", "three of the silent ones happened"
+    early = told("account", "debit", (2, 3), amount=1, result="insufficient")
+    assert judge([*operations, early], workdir)["verdict"] == "illegal"
+    assert judge([*operations, *crowd(4, result="ok")], workdir)["verdict"] == "illegal"

@@ -40,21 +40,18 @@ type input struct {
 	Gate   string `json:"gate"`   // claim: the replica that was asked
 	Amount int64  `json:"amount"` // account
 	Debit  int64  `json:"debit"`  // account, open: what the first request costs
-
-	// Operations that never ended and asked the same are alike: whoever was called first may as well have
-	// happened first. Without that the search would try all subsets of them.
-	kind int // 0: it ended
-	turn int
 }
 
 type output struct {
 	Result  string `json:"result"` // "" with an operation that never ended
 	Answer  string `json:"answer"` // claim, ok
 	Deposit int64  `json:"deposit"`
-	Spent   *int64 `json:"spent"`
+	Spent   int64  `json:"spent"` // or `untold`
 	Refund  int64  `json:"refund"`
 	Closed  bool   `json:"closed"`
 }
+
+const untold = -1
 
 // ---- a claim: whoever is first has it, and gets the same answer again -----------------------------
 
@@ -118,7 +115,7 @@ func account(s accountState, in input, out output) (bool, accountState) {
 			next.spent += in.Amount
 			return could, next
 		case out.Result == "insufficient":
-			return alive && left < in.Amount && (out.Spent == nil || *out.Spent == s.spent), s
+			return alive && left < in.Amount && (out.Spent == untold || out.Spent == s.spent), s
 		}
 		return out.Result == "closed" && s.closed, s
 	case "add":
@@ -151,80 +148,113 @@ func account(s accountState, in input, out output) (bool, accountState) {
 		return alive && (unsure || out.Result == "ok" && out.Refund == left), next
 	case "read":
 		return out.Result == "ok" && s.open && s.closed == out.Closed && s.deposit == out.Deposit &&
-			out.Spent != nil && *out.Spent == s.spent, s
+			out.Spent == s.spent, s
 	}
 	return false, s
 }
 
 // ---- ------------------------------------------------------------------------------------------
 
-// kinds is the most kinds of operations without an end that one key has.
-const kinds = 16
+// Of all orders that differ in nothing that can be seen, one is tried, or a crowd at one key would have
+// as many as it has subsets:
+//   - What ended and changes nothing goes before all that could go now (in none of the models does such
+//     an operation come to change something later).
+//   - Of operations that asked the same and were told the same, who must go first goes first.
 
-// inTurn is a state and how many of each kind have happened.
-type inTurn[S any] struct {
-	is    S
-	ended [kinds]int
+// crowd is the history of one key.
+type crowd struct{ all []porcupine.Operation }
+
+// member is an operation of it, as the models' input.
+type member struct {
+	input
+	at int
+	of *crowd
 }
 
-func step[S any](f func(S, input, output) (bool, S)) func(s, in, out any) (bool, any) {
+// gone is a state and who went before it, one bit each.
+type gone[S comparable] struct {
+	is  S
+	who []uint64
+}
+
+func (g gone[S]) has(at int) bool { return at/64 < len(g.who) && g.who[at/64]>>(at%64)&1 == 1 }
+
+func (g gone[S]) with(at int, is S) gone[S] {
+	next := gone[S]{is: is, who: make([]uint64, max(len(g.who), at/64+1))}
+	copy(next.who, g.who)
+	next.who[at/64] |= 1 << (at % 64)
+	return next
+}
+
+// before tells whether a, not b, is tried of two that are alike.
+func (c *crowd) before(a, b int) bool {
+	if c.all[a].Return != c.all[b].Return {
+		return c.all[a].Return < c.all[b].Return
+	}
+	return a < b
+}
+
+func step[S comparable](f func(S, input, output) (bool, S)) func(s, in, out any) (bool, any) {
+	idle := func(is S, one porcupine.Operation) bool {
+		good, next := f(is, one.Input.(member).input, one.Output.(output))
+		return good && next == is && one.Return != math.MaxInt64
+	}
 	return func(s, in, out any) (bool, any) {
-		state, asked := s.(inTurn[S]), in.(input)
-		if asked.kind > 0 {
-			if state.ended[asked.kind-1] != asked.turn {
-				return false, state
-			}
-			state.ended[asked.kind-1]++
+		now, asked, told := s.(gone[S]), in.(member), out.(output)
+		good, next := f(now.is, asked.input, told)
+		if !good {
+			return false, now
 		}
-		var good bool
-		good, state.is = f(state.is, asked, out.(output))
-		return good, state
+		c := asked.of
+		until := int64(math.MaxInt64) // who was called later must wait for somebody
+		for at, one := range c.all {
+			if !now.has(at) {
+				until = min(until, one.Return)
+			}
+		}
+		asks := idle(now.is, c.all[asked.at])
+		for at, one := range c.all {
+			if at == asked.at || now.has(at) || one.Call > until {
+				continue
+			}
+			if idle(now.is, one) {
+				if !asks || at < asked.at {
+					return false, now
+				}
+			} else if one.Input.(member).input == asked.input && one.Output.(output) == told && c.before(at, asked.at) {
+				return false, now
+			}
+		}
+		return true, now.with(asked.at, next)
 	}
 }
 
-// takeTurns numbers the operations without an end, kind by kind, in the order of their calls.
-func takeTurns(history []porcupine.Operation) error {
-	sort.SliceStable(history, func(i, j int) bool { return history[i].Call < history[j].Call })
-	kind, next := map[input]int{}, map[input]int{}
-	for n := range history {
-		if history[n].Return != math.MaxInt64 {
-			continue
-		}
-		in := history[n].Input.(input)
-		if kind[in] == 0 {
-			kind[in] = len(kind) + 1
-		}
-		if kind[in] > kinds {
-			return fmt.Errorf("more than %d kinds of operations without an end", kinds)
-		}
-		numbered := in
-		numbered.kind, numbered.turn = kind[in], next[in]
-		next[in]++
-		history[n].Input = numbered
+// join makes a crowd of a history.
+func join(history []porcupine.Operation) {
+	c := &crowd{history}
+	for at := range history {
+		history[at].Input = member{history[at].Input.(input), at, c}
 	}
-	return nil
+}
+
+// model of states that are compared without who is gone: porcupine knows that.
+func model[S comparable](f func(S, input, output) (bool, S)) porcupine.Model {
+	return porcupine.Model{
+		Init:              func() any { return gone[S]{} },
+		Step:              step(f),
+		Equal:             func(a, b any) bool { return a.(gone[S]).is == b.(gone[S]).is },
+		DescribeOperation: describe,
+		DescribeState:     func(s any) string { return fmt.Sprintf("%+v", s.(gone[S]).is) },
+	}
 }
 
 func describe(in, out any) string {
-	i, o := in.(input), out.(output)
+	i, o := in.(member), out.(output)
 	told, _ := json.Marshal(o)
 	return fmt.Sprintf("%s(%s %d) %s", i.Op, i.ID, i.Amount, told)
 }
 
-var models = map[string]porcupine.Model{
-	"claim": {
-		Init:              func() any { return inTurn[claimState]{} },
-		Step:              step(claim),
-		DescribeOperation: describe,
-		DescribeState:     func(s any) string { return fmt.Sprintf("%+v", s.(inTurn[claimState]).is) },
-	},
-	"account": {
-		Init:              func() any { return inTurn[accountState]{} },
-		Step:              step(account),
-		DescribeOperation: describe,
-		DescribeState:     func(s any) string { return fmt.Sprintf("%+v", s.(inTurn[accountState]).is) },
-	},
-}
+var models = map[string]porcupine.Model{"claim": model(claim), "account": model(account)}
 
 type name struct{ model, key string }
 
@@ -234,7 +264,7 @@ func read(from io.Reader) (map[name][]porcupine.Operation, int, error) {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		var one operation
+		one := operation{output: output{Spent: untold}}
 		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
 			return nil, 0, err
 		}
@@ -265,10 +295,7 @@ func main() {
 	var bad []string
 	for at, history := range histories {
 		operations += len(history)
-		if err := takeTurns(history); err != nil {
-			fmt.Fprintln(os.Stderr, at.model, at.key, err)
-			os.Exit(2)
-		}
+		join(history)
 		result, info := porcupine.CheckOperationsVerbose(models[at.model], history, *limit)
 		if result == porcupine.Ok {
 			continue
