@@ -109,6 +109,7 @@ class Broker {
   [[nodiscard]] Result<> check_still_open(const Visit& visit) const;
   Task<Result<>> read_call(Visit& visit);
   Task<void> look_up(Visit& visit);
+  [[nodiscard]] static bool was_counted(const Visit& visit, const ledger::SpendRecord& begun);
   Task<Result<>> decide(Visit& visit);
   [[nodiscard]] Result<> check_first(Visit& visit) const;
   [[nodiscard]] static policy::Decision judge(const Visit& visit);
@@ -132,6 +133,7 @@ class Broker {
   Result<> not_sent(Visit& visit, const http::RelayResult& result);
   Task<Result<>> not_answered(Visit& visit, const http::RelayResult& result);
   void settle(Visit& visit, Outcome outcome);
+  [[nodiscard]] static std::string object_of(const Visit& visit, const Outcome& outcome);
   [[nodiscard]] static MicroUsd cost_of(const Visit& visit);
   void release(Visit& visit);
   /// Whether the agent has its answer, so that nobody waits.

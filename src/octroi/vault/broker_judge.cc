@@ -42,6 +42,16 @@ Result<> check_tunnel(const Via& via, http::RequestHead& head) {
   return fail(Errc::ambiguous, "this tunnel leads to another host than the request names");
 }
 
+/// The vendor that a request is for which does not say it but by its key.
+const Vendor* meant_by(const Snapshot& snapshot, const Address& address,
+                       const ledger::VaultKey& key) {
+  if (address.among.empty()) return snapshot.by_name(key.vendor);
+  for (const Vendor* vendor : address.among) {
+    if (vendor->settings.name == key.vendor) return vendor;
+  }
+  return address.among.front();
+}
+
 }  // namespace
 
 Errc code_of(policy::Reason reason) {
@@ -82,7 +92,8 @@ Result<> Broker::find_key(Visit& visit) {
   visit.user_agent = std::string(head.headers.get("user-agent").value_or(""));
   OCTROI_CHECK(check_tunnel(visit.via, head));
   OCTROI_TRY(Address address, find_vendor(*visit.snapshot, head));
-  visit.vendor = address.vendor;
+  // Accounts of one vendor speak alike, until the key says which one it is.
+  visit.vendor = address.among.empty() ? address.vendor : address.among.front();
   const Form::Rules any_query{.max_fields = 512, .free_names = true};
   OCTROI_TRY(Form query, Form::parse(head.query(), address.vendor != nullptr
                                                        ? address.vendor->pack->query_rules()
@@ -95,7 +106,7 @@ Result<> Broker::find_key(Visit& visit) {
     return open_with(visit, visit.book->by_signer(visit.signature->key_name), std::move(address),
                      std::move(query));
   }
-  const auto own = take_key(head, query, address.vendor);
+  const auto own = take_key(head, query, visit.vendor);
   const bool other =
       visit.via.key != nullptr && (own ? !own->read() : own.error().is(Errc::no_key));
   if (!own && !other) return fail(own.error());
@@ -107,10 +118,10 @@ Result<> Broker::find_key(Visit& visit) {
 Result<> Broker::open_with(Visit& visit, const ledger::VaultKey* key, Address address, Form query) {
   if (key == nullptr) return fail(Errc::unknown_key, "this vault key is not known here");
   visit.key = key;
-  const bool addressed = visit.vendor != nullptr;
+  const bool addressed = address.vendor != nullptr;
   // Its holder understands the words of its vendor, also when it is refused. A canary is answered
   // like a key that nobody was given.
-  if (!addressed && !key->canary) visit.vendor = visit.snapshot->by_name(key->vendor);
+  if (!addressed && !key->canary) visit.vendor = meant_by(*visit.snapshot, address, *key);
   OCTROI_CHECK(check_first(visit));
   if (!addressed) {
     if (visit.vendor == nullptr)
@@ -277,6 +288,18 @@ Task<void> Broker::look_up(Visit& visit) {
   }
 }
 
+/// Whether all that this call can take was counted by an earlier one, under the same rules: those
+/// of the key's policy, and of the keys above it.
+bool Broker::was_counted(const Visit& visit, const ledger::SpendRecord& begun) {
+  const VendorQuestions* questions = visit.vendor->pack->questions();
+  if (questions == nullptr || !questions->counts_whole(begun.operation)) return false;
+  if (begun.state == ledger::SpendState::released || begun.amount == MicroUsd{}) return false;
+  if (begun.policy != visit.policy->name) return false;
+  if (visit.above.empty() || begun.key_id == visit.key->id) return true;
+  const ledger::VaultKey* by = visit.book->by_id(begun.key_id);
+  return by != nullptr && ledger::counted_as(*by) == ledger::counted_as(*visit.key);
+}
+
 /// What the policy says, but for the room in its caps.
 Task<Result<>> Broker::decide(Visit& visit) {
   // A capture or confirmation goes on with what was counted when it began.
@@ -284,8 +307,7 @@ Task<Result<>> Broker::decide(Visit& visit) {
   if (!object.empty()) {
     auto begun = co_await shared_.spends.find_spend_of(visit.call.vendor, object);
     if (!begun) co_return fail(std::move(begun).error());
-    if (*begun && (*begun)->state != ledger::SpendState::released &&
-        (*begun)->policy == visit.policy->name) {
+    if (*begun && was_counted(visit, **begun)) {
       visit.call.amount = policy::AmountState::none;
       visit.call.customer_unknown = visit.call.customer_unknown && !visit.policy->customers.empty();
     }

@@ -239,6 +239,19 @@ Task<Result<>> Broker::announce(Visit& visit) {
   co_return fail(Errc::unavailable, "the audit journal cannot be written; nothing was sent");
 }
 
+/// The name under which the call is found again: that of what it made. A call that reads or changes
+/// what was there keeps it only when it counted all of it, because what goes on with an object is
+/// judged by the newest call that bears its name (was_counted).
+std::string Broker::object_of(const Visit& visit, const Outcome& outcome) {
+  if (visit.call.direction == policy::Direction::read) return {};
+  const bool was_there = visit.input.path.find("/" + outcome.object) != std::string::npos;
+  if (!was_there) return outcome.object;
+  const VendorQuestions* questions = visit.vendor->pack->questions();
+  const bool whole = visit.call.amount != policy::AmountState::none && questions != nullptr &&
+                     questions->counts_whole(visit.operation.name);
+  return whole ? outcome.object : std::string();
+}
+
 /// What it cost, to be written with the row that tells it (tell_outcome).
 void Broker::settle(Visit& visit, Outcome outcome) {
   visit.outcome = std::move(outcome);
@@ -247,7 +260,7 @@ void Broker::settle(Visit& visit, Outcome outcome) {
   using To = ledger::SpendChange::To;
   ledger::SpendChange& change = visit.change;
   change.id = visit.reservation;
-  change.object = o.object;
+  change.object = object_of(visit, o);
   switch (o.state) {
     case Outcome::State::done:
       if (visit.before == ledger::SpendState::settled) return;  // counted when it was done

@@ -277,6 +277,54 @@ Task<void> show(http::Exchange* x, std::string body) {
   head.headers.add("Content-Type", "application/json");
   std::ignore = co_await x->respond(std::move(head), std::move(body));
 }
+constexpr const char* kSmallOnes =
+    R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd","max_amount":"20 usd",)"
+    R"("unknown_amount":"lookup","caps":[{"per":"day","calls":50}]})";
+/// A payment of $5000 that was begun elsewhere, and may be captured in parts.
+Task<void> big_intent(http::Exchange* x) {
+  return show(x, R"({"id":"pi_9","amount":500000,"amount_capturable":500000,"currency":"usd"})");
+}
+TEST_F(BrokerTest, WhoeverTouchesAnObjectDidNotCountIt) {
+  start(kSmallOnes);
+  reply_ = big_intent;
+  const std::string intent = "/stripe/v1/payment_intents/pi_9";
+  EXPECT_EQ(call("GET", intent, "").status, 200);
+  EXPECT_EQ(call("POST", intent, "metadata[a]=b").status, 200);
+  EXPECT_EQ(call("POST", intent + "/confirm", "").status, 403);
+  EXPECT_EQ(call("POST", intent + "/capture", "").status, 403);
+  // A part of it is judged and counted as a part, and so is the next one.
+  EXPECT_EQ(call("POST", intent + "/capture", "amount_to_capture=100").status, 200);
+  EXPECT_EQ(call("POST", intent + "/capture", "amount_to_capture=499900").status, 403);
+  for (const auto& r : spends()) EXPECT_EQ(r.object, "") << r.operation;
+}
+
+TEST_F(BrokerTest, WhatWasCountedStaysCountedWhoeverTouchesIt) {
+  reply_ = [](http::Exchange* x) {
+    return show(x, R"({"id":"pi_9","amount":1000,"amount_received":0,"currency":"usd"})");
+  };
+  const std::string intent = "/stripe/v1/payment_intents/pi_9";
+  EXPECT_EQ(call("POST", "/stripe/v1/payment_intents", "amount=1000&currency=usd").status, 200);
+  EXPECT_EQ(call("POST", intent, "metadata[a]=b").status, 200);
+  EXPECT_EQ(call("POST", intent + "/confirm", "").status, 200);
+  EXPECT_EQ(call("POST", intent + "/capture", "amount_to_capture=400").status, 200);
+  EXPECT_EQ(call("POST", intent + "/capture", "").status, 200);
+  MicroUsd all;
+  for (const auto& r : spends()) all = *all.plus(r.settled);
+  EXPECT_EQ(all, 10_usd);
+}
+
+TEST_F(BrokerTest, AConfirmationThatWasLookedUpCountsTheWhole) {
+  start(kSmallOnes);
+  reply_ = [](http::Exchange* x) {
+    return show(x, R"({"id":"pi_9","amount":1500,"currency":"usd"})");
+  };
+  const std::string intent = "/stripe/v1/payment_intents/pi_9";
+  EXPECT_EQ(call("POST", intent + "/confirm", "").status, 200);
+  const std::size_t asked = sent_.size();
+  EXPECT_EQ(call("POST", intent + "/capture", "").status, 200);
+  EXPECT_EQ(sent_.size(), asked + 1);  // nobody was asked again
+}
+
 constexpr const char* kWithLookUps =
     R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd","max_amount":"10 usd",)"
     R"("customers":["cus_1"],"unknown_amount":"lookup","unknown_customer":"lookup"})";

@@ -21,6 +21,7 @@ Result<> VendorQuestions::learn(const Operation& /*operation*/, const Input& /*i
 void VendorQuestions::mark(const Operation& /*operation*/, Input& /*input*/,
                            std::string_view /*reservation*/) const {}
 bool VendorQuestions::marks(std::string_view /*operation*/) const { return false; }
+bool VendorQuestions::counts_whole(std::string_view /*operation*/) const { return false; }
 std::string VendorQuestions::match(const Operation& /*operation*/, const Input& /*input*/) const {
   return {};
 }

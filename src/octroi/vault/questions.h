@@ -70,6 +70,9 @@ class VendorQuestions {
   virtual void mark(const Operation& operation, Input& input, std::string_view reservation) const;
   /// Whether calls of this operation bear one: only then is what is not shown not there.
   [[nodiscard]] virtual bool marks(std::string_view operation) const;
+  /// Whether a call of this operation is counted at all that its object can still cost, so that
+  /// what goes on with the object (VendorPack::continues) spends nothing more.
+  [[nodiscard]] virtual bool counts_whole(std::string_view operation) const;
   /// What one is found by that bears no mark: at most kMostMatch characters; of a call that makes
   /// several things, join_matches(). Empty: it cannot be told from others.
   [[nodiscard]] virtual std::string match(const Operation& operation, const Input& input) const;

@@ -196,7 +196,8 @@ Result<> Questions::learn(const Operation& operation, const Input& input, const 
   if (call.amount != policy::AmountState::unknown || operation.row >= table().size()) return {};
   const Row& row = table()[operation.row];
   const auto currency = object.string("currency");
-  if (!derives(row) || !currency) return {};
+  // An authorisation of which more may be captured costs more than the object says.
+  if (!derives(row) || !currency || may_take_more(input)) return {};
   const std::int64_t minor =
       asked_for(row, input)
           .value_or(amount_left(about->path, operation.direction, operation.name, object));
@@ -216,6 +217,15 @@ void Questions::mark(const Operation& operation, Input& input, std::string_view 
 }
 
 bool Questions::marks(std::string_view operation) const { return list_of(operation) != nullptr; }
+
+/// These are judged and counted by all that a charge or an intent may cost from then on. A capture
+/// counts the part that it takes; more may be taken by the next one.
+bool Questions::counts_whole(std::string_view operation) const {
+  static constexpr std::array<std::string_view, 5> kWhole = {
+      "charges.create", "payment_intents.create", "payment_intents.update",
+      "payment_intents.confirm", "payment_intents.increment_authorization"};
+  return std::ranges::find(kWhole, operation) != kWhole.end();
+}
 
 std::vector<VendorList> Questions::lists(UnixMillis from, UnixMillis /*to*/) const {
   std::vector<VendorList> out;

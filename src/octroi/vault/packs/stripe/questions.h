@@ -17,6 +17,7 @@ class Questions final : public VendorQuestions {
                                const json::Value& object, policy::Call& call) const override;
   void mark(const Operation& operation, Input& input, std::string_view reservation) const override;
   [[nodiscard]] bool marks(std::string_view operation) const override;
+  [[nodiscard]] bool counts_whole(std::string_view operation) const override;
   [[nodiscard]] std::vector<VendorList> lists(UnixMillis from, UnixMillis to) const override;
   [[nodiscard]] Result<VendorPage> read_list(std::string_view target,
                                              const json::Value& answer) const override;

@@ -14,6 +14,7 @@ namespace octroi::vault {
 namespace {
 
 using stripe::Amount;
+using stripe::may_take_more;
 using stripe::Row;
 
 /// Rows beyond the table: reads, and what is not known.
@@ -78,13 +79,6 @@ bool is_currency(std::string_view text) {
   return text.size() == 3 && std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
          });
-}
-
-/// An authorisation of which more than its amount may be captured; captures are counted with it.
-bool may_take_more(const Input& input) {
-  return std::ranges::any_of(input.form.fields(), [](const auto& field) {
-    return field.first.ends_with("[request_overcapture]") && field.second != "never";
-  });
 }
 
 /// Reads the fields of one request into a Call.
@@ -394,6 +388,12 @@ class StripePack final : public VendorPack {
 };
 
 }  // namespace
+
+bool stripe::may_take_more(const Input& input) {
+  return std::ranges::any_of(input.form.fields(), [](const auto& field) {
+    return field.first.ends_with("[request_overcapture]") && field.second != "never";
+  });
+}
 
 std::unique_ptr<VendorPack> make_stripe_pack() { return std::make_unique<StripePack>(); }
 

@@ -37,5 +37,9 @@ struct Row {
 };
 [[nodiscard]] std::span<const Row> table();
 
+/// Whether it asks for an authorisation of which more than its amount may be captured; captures are
+/// counted with it.
+[[nodiscard]] bool may_take_more(const Input& input);
+
 }  // namespace stripe
 }  // namespace octroi::vault

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 
 #include "octroi/vault/pack_testing.h"
+#include "octroi/vault/questions.h"
 
 namespace octroi::vault {
 namespace {
@@ -185,6 +186,17 @@ TEST(Stripe, AConfirmationThatAllowsMoreDoesNotGoOnWithWhatWasCounted) {
   };
   EXPECT_EQ(begun(""), "pi_1");
   EXPECT_EQ(begun("payment_method_options[card][request_overcapture]=if_available"), "");
+}
+
+TEST(Stripe, NobodyKnowsWhatMayBeCapturedBeyondTheAmount) {
+  const auto pack = make_stripe_pack();
+  const Input in = form_request("POST", "/v1/payment_intents/pi_1/confirm",
+                                "payment_method_options[card][request_overcapture]=if_available");
+  const Operation operation = pack->route("POST", in.path);
+  policy::Call call = *pack->extract(operation, in);
+  const auto object = json::parse(R"({"id":"pi_1","amount":5,"currency":"usd"})");
+  EXPECT_TRUE(pack->questions()->learn(operation, in, object->root(), call));
+  EXPECT_EQ(call.amount, unknown);
 }
 
 TEST(Stripe, SeesMoneyThatMovesAside) {
