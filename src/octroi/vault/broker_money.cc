@@ -154,8 +154,12 @@ void Broker::tell_of_cap(const Visit& visit, const policy::Counted& cap, UnixMil
 Result<> Broker::after_replay(Visit& visit, const ledger::SpendRecord& seen) {
   visit.before = seen.state;
   switch (seen.state) {
-    case ledger::SpendState::settled:
     case ledger::SpendState::unknown:
+      // What the vendor may have done was judged then. Since it has, an object that is looked up
+      // may have nothing left to pay.
+      visit.decision.amount = seen.amount;
+      return {};
+    case ledger::SpendState::settled:
     case ledger::SpendState::released:
       return {};
     case ledger::SpendState::held:

@@ -1,7 +1,9 @@
 #include "octroi/vault/broker.h"
 
 #include <functional>
+#include <utility>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "octroi/audit/memory_journal.h"
@@ -236,6 +238,11 @@ Task<void> hang_up(http::Exchange* x) {
   x->abort();
   co_return;
 }
+Task<void> show(http::Exchange* x, std::string body) {
+  http::ResponseHead head;
+  head.headers.add("Content-Type", "application/json");
+  std::ignore = co_await x->respond(std::move(head), std::move(body));
+}
 TEST_F(BrokerTest, AnUnknownOutcomeKeepsTheHoldAndARetryIsCountedOnce) {
   reply_ = hang_up;
   EXPECT_EQ(charge("5000", "one").status, 502);
@@ -250,6 +257,24 @@ TEST_F(BrokerTest, AnUnknownOutcomeKeepsTheHoldAndARetryIsCountedOnce) {
   EXPECT_THAT(kinds(),
               ElementsAre("call.intent allowed", "call.outcome unknown", "call.outcome denied",
                           "call.intent allowed", "call.outcome allowed"));
+}
+
+constexpr const char* kLookingUp =
+    R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd","unknown_amount":"lookup"})";
+TEST_F(BrokerTest, ARetryThatFindsNothingLeftToPayIsCountedAsTheFirst) {
+  start(kLookingUp);
+  int left = 4000;
+  bool answers = false;
+  reply_ = [&](http::Exchange* x) {
+    const bool asks = x->request().method == "GET";
+    if (!asks && !std::exchange(answers, true)) return left = 0, hang_up(x);
+    return show(x, fmt::format(R"({{"id":"in_1","amount_remaining":{},"currency":"usd"}})", left));
+  };
+  EXPECT_EQ(call("POST", "/stripe/v1/invoices/in_1/pay", "", "one").status, 502);
+  EXPECT_EQ(call("POST", "/stripe/v1/invoices/in_1/pay", "", "one").status, 200);
+  ASSERT_EQ(spends().size(), 1U);
+  EXPECT_EQ(spends()[0].state, ledger::SpendState::settled);
+  EXPECT_EQ(spends()[0].settled, 40_usd);
 }
 
 TEST_F(BrokerTest, AnIdempotencyKeyIsForOneRequest) {
@@ -272,11 +297,6 @@ TEST_F(BrokerTest, ACaptureOfWhatWasCountedIsNotCountedAgain) {
   EXPECT_EQ(sent_.size(), 2U);
 }
 
-Task<void> show(http::Exchange* x, std::string body) {
-  http::ResponseHead head;
-  head.headers.add("Content-Type", "application/json");
-  std::ignore = co_await x->respond(std::move(head), std::move(body));
-}
 constexpr const char* kSmallOnes =
     R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd","max_amount":"20 usd",)"
     R"("unknown_amount":"lookup","caps":[{"per":"day","calls":50}]})";
