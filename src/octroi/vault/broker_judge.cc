@@ -236,6 +236,8 @@ Task<Result<>> Broker::read_call(Visit& visit) {
   OCTROI_CO_TRY(visit.operation, pack.name(std::move(visit.operation), headers, visit.input));
   visit.call.operation = visit.operation.name;
   visit.call.direction = visit.operation.direction;
+  // Vendors do every read, whatever key it has: each is a call of its own.
+  if (visit.operation.direction == policy::Direction::read) visit.idempotency_key.clear();
   if (!pack.takes(visit.operation, visit.input)) {
     co_return fail(visit.operation.name.empty() ? Errc::unknown_operation : Errc::unsupported_body,
                    visit.operation.name.empty()

@@ -259,6 +259,14 @@ TEST_F(BrokerTest, AnUnknownOutcomeKeepsTheHoldAndARetryIsCountedOnce) {
                           "call.intent allowed", "call.outcome allowed"));
 }
 
+TEST_F(BrokerTest, ReadsOfOneIdempotencyKeyAreAsManyCalls) {
+  start(R"({"vendor":"stripe","endpoints":["*"],"caps":[{"per":"day","calls":2}]})");
+  EXPECT_EQ(call("GET", "/stripe/v1/customers", "", "one").status, 200);
+  EXPECT_EQ(call("GET", "/stripe/v1/customers", "", "one").status, 200);
+  EXPECT_EQ(call("GET", "/stripe/v1/customers", "", "one").status, 403);
+  EXPECT_EQ(sent_.size(), 2U);
+}
+
 constexpr const char* kLookingUp =
     R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd","unknown_amount":"lookup"})";
 TEST_F(BrokerTest, ARetryThatFindsNothingLeftToPayIsCountedAsTheFirst) {
