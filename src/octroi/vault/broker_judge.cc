@@ -34,6 +34,15 @@ std::optional<std::string> field_of(const policy::Call& call, std::string_view n
   return std::nullopt;
 }
 
+/// Stripe's place for it. As strict as the header: it is shown to whoever approves the call.
+Result<std::string> run_of_metadata(const policy::Call& call) {
+  constexpr const char* kField = "metadata[agent_run_id]";
+  const std::string text = field_of(call, kField).value_or("");
+  auto run = run_of({}, text);
+  if (run && *run == text) return run;
+  return fail(Errc::ambiguous, fmt::format("{} must be one word of at most 128 letters", kField));
+}
+
 /// A tunnel leads to one host. Whoever asks for another inside it was answered for neither.
 Result<> check_tunnel(const Via& via, http::RequestHead& head) {
   if (via.host.empty()) return {};
@@ -255,7 +264,9 @@ Task<Result<>> Broker::read_call(Visit& visit) {
   visit.call.key_id = ledger::counted_as(*visit.key);
   std::string run = visit.agent_run;
   if (run.empty()) run = visit.call.run;
-  if (run.empty()) run = field_of(visit.call, "metadata[agent_run_id]").value_or("");
+  if (run.empty()) {
+    OCTROI_CO_TRY(run, run_of_metadata(visit.call));
+  }
   if (!bound.empty() && !run.empty() && run != bound) {
     visit.call.run = bound;
     co_return fail(Errc::wrong_run, "this vault key is bound to another run");

@@ -267,6 +267,19 @@ TEST_F(BrokerTest, ReadsOfOneIdempotencyKeyAreAsManyCalls) {
   EXPECT_EQ(sent_.size(), 2U);
 }
 
+TEST_F(BrokerTest, ARunInTheBodyIsOneWordToo) {
+  const auto of_run = [this](const std::string& run) {
+    return call("POST", "/stripe/v1/charges", "amount=1&currency=usd&metadata[agent_run_id]=" + run)
+        .status;
+  };
+  for (const std::string& bad : std::vector<std::string>{"a%0Ab", "a%1B[2Jb", "%09a", "a b",
+                                                         "%C3%A9", std::string(129, 'a')})
+    EXPECT_EQ(of_run(bad), 400) << bad;
+  EXPECT_THAT(sent_, IsEmpty());
+  EXPECT_EQ(of_run("ticket-7"), 200);
+  EXPECT_EQ(spends()[0].run, "ticket-7");
+}
+
 constexpr const char* kLookingUp =
     R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd","unknown_amount":"lookup"})";
 TEST_F(BrokerTest, ARetryThatFindsNothingLeftToPayIsCountedAsTheFirst) {
