@@ -4,16 +4,21 @@ is no."""
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import hashlib
 import hmac
 import json
+import os
+import pty
+import subprocess
+import urllib.parse
 from typing import Any, Iterator
 
 import pytest
 import stripe
 
 from harness import web
-from harness.process import wait_for
+from harness.process import environment, wait_for
 from harness.vault import Key, Reply, Vault, Vendor
 
 HOOK_SECRET = "hook-secret-0123456789abcdef"
@@ -82,6 +87,38 @@ def test_of_many_that_come_at_once_one_passes(stripe_vault, capture):
         states = [r.status for r in pool.map(lambda _: charge(vault, key), range(32))]
     assert states.count(200) == 1 and states.count(403) == 31
     assert len(capture.calls) == 1
+
+
+def seen_in_a_terminal(vault: Vault, *words: str) -> str:
+    """What a person is shown."""
+    ours, theirs = pty.openpty()
+    done = subprocess.run([str(vault.binary), *words, "--config", str(vault.file)], stdout=theirs, env=environment(), timeout=60)
+    os.close(theirs)
+    text = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while piece := os.read(ours, 4096):
+            text += piece
+    os.close(ours)
+    assert done.returncode == 0
+    return text.decode()
+
+
+def test_no_text_of_an_agent_moves_the_cursor_of_who_decides(stripe_vault, capture):
+    vault = stripe_vault(approve_over="10 usd")
+    key = vault.issue("stripe", "bot")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    def ask(**fields: str):
+        body = urllib.parse.urlencode({"amount": "1500", "currency": "usd", **fields})
+        return vault.request("/stripe/v1/charges", key, "POST", form, body.encode())
+
+    for run in ("r1\x1b[4A\ramount 0.21 usd", "a\nb", "\t", "x" * 513, "zwölf"):
+        assert ask(**{"metadata[agent_run_id]": run}).status == 400
+    ticket = ticket_of(ask(customer="cus_1\x1b[4A\ramount 0.21 usd\u009b2J\u202e"))
+    for shown in (seen_in_a_terminal(vault, "approval", "show", ticket), seen_in_a_terminal(vault, "approval", "list")):
+        assert ticket in shown and not any(c in shown for c in "\x1b\u009b\u202e")
+        assert "\r" not in shown.replace("\r\n", "\n")
+    assert not capture.calls
 
 
 def test_what_was_denied_stays_denied_and_other_keys_have_other_tickets(stripe_vault, capture):

@@ -17,16 +17,38 @@ namespace {
 
 constexpr const char* kPath = "/api/v1/approvals";
 
+/// Text of agents, for whoever decides by it: none of it may move the cursor of a terminal, or turn
+/// the direction of writing. Control characters have two bytes beyond ASCII (C2 80 to 9F), those of
+/// direction and of lines three (E2 80 A8 to AE, E2 81 A6 to A9).
+std::string shown(const json::Value& v, std::string_view name) {
+  const std::string text = text_of(v, name);
+  const auto at = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool two = at(i) == 0xc2 && at(i + 1) >= 0x80 && at(i + 1) <= 0x9f;
+    const bool three =
+        at(i) == 0xe2 && ((at(i + 1) == 0x80 && at(i + 2) >= 0xa8 && at(i + 2) <= 0xae) ||
+                          (at(i + 1) == 0x81 && at(i + 2) >= 0xa6 && at(i + 2) <= 0xa9));
+    const bool bad = at(i) < 0x20 || at(i) == 0x7f || two || three;
+    out += bad ? '?' : text[i];
+    if (two) i += 1;
+    if (three) i += 2;
+  }
+  return out;
+}
+
 void print_list(const json::Value& root) {
   const auto rows = root.array("approvals");
   if (!rows) return;
   std::printf("%-25s %-9s %-14s %-24s %-14s %s\n", "ID", "STATE", "AMOUNT", "OPERATION", "AGENT",
               "EXPIRES");
   for (const json::Value a : rows->elements()) {
-    std::printf("%-25s %-9s %-14s %-24s %-14s %s\n", text_of(a, "id").c_str(),
-                text_of(a, "state").c_str(), text_of(a, "amount").c_str(),
-                text_of(a, "operation").c_str(), text_of(a, "agent").c_str(),
-                text_of(a, "expires_at").c_str());
+    std::printf("%-25s %-9s %-14s %-24s %-14s %s\n", shown(a, "id").c_str(),
+                shown(a, "state").c_str(), shown(a, "amount").c_str(),
+                shown(a, "operation").c_str(), shown(a, "agent").c_str(),
+                shown(a, "expires_at").c_str());
   }
 }
 
@@ -34,7 +56,7 @@ void print_one(const json::Value& a) {
   for (const char* name : {"id", "state", "vendor", "operation", "method", "path", "amount",
                            "customer", "policy", "key_id", "agent", "run", "reason", "body_sha256",
                            "asked_at", "expires_at", "decided_at", "decided_by"}) {
-    if (a.string(name)) std::printf("%-11s %s\n", name, text_of(a, name).c_str());
+    if (a.string(name)) std::printf("%-11s %s\n", name, shown(a, name).c_str());
   }
 }
 
