@@ -28,6 +28,25 @@ def test_the_same_verdict_everywhere(stripe_vault, capture, path, host):
     ]
 
 
+def test_two_accounts_of_one_vendor_share_its_host(make_vault, capture):
+    """Which of them is meant, the key says: by Host as by itself."""
+    other = "sk_test_51TheKeyOfTheOtherAccount0123456789"
+    vault = make_vault(
+        {"stripe": (capture, REAL_STRIPE_KEY, {}), "second": (capture, other, {"pack": "stripe"})},
+        {name: {"vendor": vendor, "endpoints": ["customers.*"]} for name, vendor in (("one", "stripe"), ("two", "second"))},
+    ).start()
+    first, second = vault.issue("stripe", "one"), vault.issue("second", "two")
+    for key in (first, second, first):
+        answer = vault.request("/v1/customers", key, headers={"Host": "api.stripe.com"})
+        assert answer.status == 200, answer.text
+    assert [c.all("Authorization")[0] for c in capture.calls] == [f"Bearer {k}" for k in (REAL_STRIPE_KEY, other, REAL_STRIPE_KEY)]
+    # A path names one of them; the other's key does not open it.
+    assert "wrong_vendor" in vault.request("/stripe/v1/customers", second).text
+    vault.revoke(second)
+    refused = vault.request("/v1/customers", second, headers={"Host": "api.stripe.com"})
+    assert refused.status == 401 and refused.get("Stripe-Should-Retry") == "false"
+
+
 def test_basic_credentials(stripe_vault, capture):
     import base64
 

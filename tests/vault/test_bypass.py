@@ -81,6 +81,20 @@ SHAPES = {
         "/v2/money_management/outbound_payments", "application/json",
         '{"amount":{"value":1/*,"value":100000*/,"currency":"usd"}}', {},
     ),
+    "json_v2_list_of_types": (
+        "/v2/money_management/outbound_payments", FORM + ", a/b+json",
+        '{"amount":{"value":1,"currency":"usd"},"note":"&amount[value]=100000&"}', {},
+    ),
+    "json_v2_two_charsets": (
+        "/v2/money_management/outbound_payments", "application/json; charset=utf-8; charset=utf-7",
+        '{"amount":{"value":1,"currency":"usd"},"note":"+ACI-,+ACI-amount+ACI-:+AHs-+ACI-value+ACI-:100000+AH0-"}', {},
+    ),
+    "json_v2_spaced_charset": (
+        "/v2/money_management/outbound_payments", "application/json; charset = utf-7",
+        '{"amount":{"value":1,"currency":"usd"},"note":"+ACI-,+ACI-amount+ACI-:+AHs-+ACI-value+ACI-:100000+AH0-"}', {},
+    ),
+    "other_path_in_a_header": ("/v1/charges", FORM, "amount=1&currency=usd", {"X-Original-URL": "/v1/payouts"}),
+    "rewritten_path": ("/v1/charges", FORM, "amount=1&currency=usd", {"X-Rewrite-URL": "/v1/payouts"}),
     "json_v2_after": (
         "/v2/money_management/outbound_payments", "application/json",
         '{"amount":{"value":1,"currency":"usd"}}{"amount":{"value":100000,"currency":"usd"}}', {},
@@ -124,6 +138,38 @@ def test_what_was_judged_is_what_is_sent(stripe_vault, capture):
     assert call.asked == b"amount=100&currency=usd&metadata%5Ba+b%5D=c+d&expand%5B%5D=x&expand%5B%5D=y"
     assert call.all("Content-Type") == [FORM]
     assert call.all("Accept-Encoding") == ["identity"]
+
+
+def test_a_body_goes_out_under_its_bare_type(make_vault, capture):
+    """A parameter that some server reads could make another text of it."""
+    vault = make_vault({"api": (capture, "real-key-0123456789", {})}, {"all": {"vendor": "api", "endpoints": ["*", "POST /**"]}}).start()
+    key = vault.issue("api", "all", test=False)
+    for sent, bare in (
+        ("application/json; xcharset=utf-7", "application/json"),
+        ('application/JSON; a="; charset=utf-7"', "application/json"),
+        ("application/vnd.api+json; charset=UTF-8", "application/vnd.api+json"),
+    ):
+        capture.calls.clear()
+        answer = vault.request("/api/x", key, "POST", {"Content-Type": sent}, '{"a":"+ACI-"}')
+        assert answer.status == 200, answer.text
+        assert capture.calls[0].all("Content-Type") == [bare]
+
+
+def test_a_rule_about_fields_wants_a_body_that_can_be_read(make_vault, capture):
+    policy = {"vendor": "api", "endpoints": ["POST /**"], "fields": [{"field": "destination", "absent": True}]}
+    vault = make_vault({"api": (capture, "real-key-0123456789", {})}, {"fielded": policy}).start()
+    key = vault.issue("api", "fielded", test=False)
+
+    def post(kind: str, body: str) -> int:
+        return vault.request("/api/x", key, "POST", {"Content-Type": kind}, body).status
+
+    assert post("application/json", '{"a":1}') == 200
+    for kind, body in (
+        ("application/json", '{"destination":1}'), ("application/json", '{"Destination":1}'), (FORM, "destination=1"),
+        ("text/json", "{}"), ("multipart/form-data; boundary=x", "--x--"), ("text/plain", "a"), ("", "a"),
+    ):
+        assert post(kind, body) == 403, (kind, body)
+    assert len(capture.calls) == 1
 
 
 def test_other_methods_never_carry_the_key(stripe_vault, capture):

@@ -155,7 +155,7 @@ Task<void> Front::handle(http::Exchange& exchange, http::Server& server) {
     co_await say(&exchange, 407, std::move(key).error());
     co_return;
   }
-  if (snapshot_->by_host(host_of(head.authority)) == nullptr) {
+  if (snapshot_->by_host(host_of(head.authority)).empty()) {
     co_await forward_plain(exchange, std::move(*key));
     co_return;
   }
@@ -176,7 +176,7 @@ Task<void> Front::connect(http::Exchange& exchange, http::Server& server) {
     co_await say(&exchange, 407, std::move(key).error());
     co_return;
   }
-  if (snapshot_->by_host(where->host) == nullptr) {
+  if (snapshot_->by_host(where->host).empty()) {
     co_await tunnel_blindly(exchange, where->host, where->port, std::move(*key));
     co_return;
   }

@@ -39,7 +39,9 @@ Result<> VendorPack::check_credential(const Secret& real) const {
 }
 
 Result<> VendorPack::check_headers(const http::Headers& headers) const {
-  for (const char* name : {"x-http-method-override", "x-http-method", "x-method-override"}) {
+  // Servers that take method or path from elsewhere.
+  for (const char* name : {"x-http-method-override", "x-http-method", "x-method-override",
+                           "x-original-url", "x-rewrite-url"}) {
     if (headers.has(name))
       return fail(Errc::ambiguous, fmt::format("the header {} is not allowed", name));
   }

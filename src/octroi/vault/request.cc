@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "octroi/vault/media_type.h"
+
 namespace octroi::vault {
 
 namespace {
@@ -27,24 +29,9 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-BodyKind kind_of(std::string_view content_type) {
-  const std::string type = lower(trimmed(content_type.substr(0, content_type.find(';'))));
-  if (type == "application/x-www-form-urlencoded") return BodyKind::form;
-  if (type == "application/json" || (type.starts_with("application/") && type.ends_with("+json")))
-    return BodyKind::json;
-  return BodyKind::other;
-}
-
-/// Every text that a vendor's server would read in this charset, it must be ours.
-Result<> check_charset(std::string_view content_type) {
-  const std::string text = lower(content_type);
-  const std::size_t at = text.find("charset=");
-  if (at == std::string::npos) return {};
-  std::string_view value = trimmed(std::string_view(text).substr(at + 8));
-  if (value.starts_with('"')) value.remove_prefix(1);
-  value = value.substr(0, value.find_first_of("\"; "));
-  if (value == "utf-8" || value == "utf8" || value == "us-ascii") return {};
-  return fail(Errc::unsupported_body, "the body must be in UTF-8");
+BodyKind kind_of(const MediaType& type) {
+  if (type.is_form()) return BodyKind::form;
+  return type.is_json() ? BodyKind::json : BodyKind::other;
 }
 
 Result<Shown> read_authorization(std::string_view value) {
@@ -95,7 +82,9 @@ std::string host_of(std::string_view authority) {
 Result<Address> find_vendor(const Snapshot& snapshot, const http::RequestHead& head) {
   OCTROI_TRY(std::string path, canonical_path(head.path()));
   const std::string host = host_of(head.authority);
-  if (const Vendor* vendor = snapshot.by_host(host)) return Address{vendor, std::move(path)};
+  auto named = snapshot.by_host(host);
+  if (named.size() == 1) return Address{named[0], std::move(path)};
+  if (!named.empty()) return Address{nullptr, std::move(path), std::move(named)};
   const std::string_view rest = std::string_view(path).substr(1);
   const std::string_view first = rest.substr(0, rest.find('/'));
   if (const Vendor* vendor = snapshot.by_path(first)) {
@@ -201,19 +190,27 @@ Task<Result<Input>> read_input(http::Exchange& exchange, const Vendor& vendor, s
   if (!exchange.body().trailers().empty())
     co_return fail(Errc::ambiguous, "the request has trailers");
   if (body->empty()) co_return in;
-  in.body_kind = vendor.pack->raw_bodies() ? BodyKind::other : kind_of(in.content_type);
+  if (vendor.pack->raw_bodies()) {
+    in.body_kind = BodyKind::other;
+    in.body = std::move(*body);
+    co_return in;
+  }
+  OCTROI_CO_TRY(const MediaType type, read_media_type(in.content_type));
+  in.body_kind = kind_of(type);
+  // What was read is sent under its bare type: a parameter could make another text of it.
+  if (in.body_kind != BodyKind::other) {
+    OCTROI_CO_CHECK(type.check_utf8());
+    in.content_type = type.essence;
+  }
   switch (in.body_kind) {
     case BodyKind::none:
       break;
     case BodyKind::form: {
-      OCTROI_CO_CHECK(check_charset(in.content_type));
       OCTROI_CO_TRY(in.form, Form::parse(*body, vendor.pack->form_rules()));
       in.body = in.form.text();
-      in.content_type = "application/x-www-form-urlencoded";
       break;
     }
     case BodyKind::json: {
-      OCTROI_CO_CHECK(check_charset(in.content_type));
       auto document = json::parse(*body, {32, static_cast<std::size_t>(max_body) + 1, false});
       if (!document)
         co_return fail(Errc::ambiguous,

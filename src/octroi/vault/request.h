@@ -20,6 +20,8 @@ namespace octroi::vault {
 struct Address {
   const Vendor* vendor = nullptr;  // null: only the key can tell
   std::string path;                // canonical, as the vendor sees it
+  /// Where the host is that of several vendors' accounts: these, one of which the key is for.
+  std::vector<const Vendor*> among = {};
 };
 [[nodiscard]] Result<Address> find_vendor(const Snapshot& snapshot, const http::RequestHead& head);
 

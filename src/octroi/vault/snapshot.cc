@@ -142,17 +142,18 @@ const Vendor* Snapshot::by_path(std::string_view segment) const {
   return nullptr;
 }
 
-const Vendor* Snapshot::by_host(std::string_view host) const {
+std::vector<const Vendor*> Snapshot::by_host(std::string_view host) const {
+  std::vector<const Vendor*> out;
   for (const std::vector<Vendor>* list : {&vendors, &doors}) {
     for (const Vendor& v : *list) {
       const auto names = v.pack->hosts();
       if (std::find(names.begin(), names.end(), host) != names.end() ||
           std::find(v.settings.hosts.begin(), v.settings.hosts.end(), host) !=
               v.settings.hosts.end())
-        return &v;
+        out.push_back(&v);
     }
   }
-  return nullptr;
+  return out;
 }
 
 }  // namespace octroi::vault

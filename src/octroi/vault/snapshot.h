@@ -63,7 +63,8 @@ struct Snapshot {
   [[nodiscard]] const Vendor* by_name(std::string_view name) const;
   /// By the first segment of a path.
   [[nodiscard]] const Vendor* by_path(std::string_view segment) const;
-  [[nodiscard]] const Vendor* by_host(std::string_view host) const;
+  /// Several where two accounts of one vendor are configured: which one is meant, the key says.
+  [[nodiscard]] std::vector<const Vendor*> by_host(std::string_view host) const;
 };
 
 }  // namespace octroi::vault
