@@ -8,6 +8,7 @@
 #include "octroi/vault/packs/mcp/methods.h"
 #include "octroi/vault/packs/mcp/reader.h"
 #include "octroi/vault/packs/mcp/refusal.h"
+#include "octroi/vault/spelling.h"
 
 namespace octroi::vault {
 

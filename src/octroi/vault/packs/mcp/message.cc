@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "octroi/vault/errors.h"
+#include "octroi/vault/spelling.h"
 
 namespace octroi::vault::mcp {
 
@@ -41,21 +42,6 @@ bool is_tool(std::string_view text) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-' || c == '.';
   });
-}
-
-Result<> check_spelling(const Value& value) {
-  if (value.is_object()) {
-    std::set<std::string> seen;
-    for (const auto& [key, member] : value.members()) {
-      if (!seen.insert(folded(key)).second) {
-        return fail(Errc::ambiguous,
-                    fmt::format("the field {} stands there twice, in two spellings", key));
-      }
-      OCTROI_CHECK(check_spelling(member));
-    }
-  }
-  for (const Value element : value.elements()) OCTROI_CHECK(check_spelling(element));
-  return {};
 }
 
 Result<std::string> read_id(const Value& value) {
@@ -112,28 +98,6 @@ Result<Message> read_message(const Value& root) {
 }
 
 }  // namespace
-
-std::string folded(std::string_view name) {
-  // The two characters beyond ASCII that fold to letters in it: the long s and the sign of Kelvin.
-  constexpr std::string_view kLongS = "\u017f";
-  constexpr std::string_view kKelvin = "\u212a";
-  std::string out;
-  out.reserve(name.size());
-  while (!name.empty()) {
-    if (name.starts_with(kLongS)) {
-      out += 's';
-      name.remove_prefix(kLongS.size());
-    } else if (name.starts_with(kKelvin)) {
-      out += 'k';
-      name.remove_prefix(kKelvin.size());
-    } else {
-      const char c = name.front();
-      out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-      name.remove_prefix(1);
-    }
-  }
-  return out;
-}
 
 Result<Messages> read_messages(const Value& root) {
   OCTROI_CHECK(check_spelling(root));

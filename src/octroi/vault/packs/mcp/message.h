@@ -54,7 +54,4 @@ struct ToolCall {
 /// Of a message whose method is kToolCall.
 [[nodiscard]] Result<ToolCall> read_tool_call(const Message& message);
 
-/// A name as readers take it that do not look at case.
-[[nodiscard]] std::string folded(std::string_view name);
-
 }  // namespace octroi::vault::mcp

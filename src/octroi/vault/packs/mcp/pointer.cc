@@ -7,7 +7,7 @@
 
 #include "octroi/vault/errors.h"
 #include "octroi/vault/pack.h"
-#include "octroi/vault/packs/mcp/message.h"
+#include "octroi/vault/spelling.h"
 
 namespace octroi::vault::mcp {
 
