@@ -57,6 +57,7 @@ struct Call {
   std::vector<std::string> countries;   // of the recipients, two capital letters each
   std::vector<std::string> sender_domains;
   std::vector<std::pair<std::string, std::string>> fields;  // of the body: name as sent, value
+  bool unread = false;  // there is a body of which nobody knows the fields
 
   std::int64_t count = 1;  // calls or messages that this request stands for (a batch)
   std::string run, agent, key_id;

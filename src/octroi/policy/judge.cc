@@ -229,10 +229,18 @@ void Judge::field(const FieldRule& rule, std::size_t index) {
   const bool applies = rule.endpoints.empty() ? !is_read() : names_any(rule.endpoints, call_);
   if (!applies) return;
   const std::string name = fmt::format("fields[{}]", index);
+  if (call_.unread) {
+    return refused(name, Reason::field_denied,
+                   fmt::format("{} must be {}, and the fields of this body cannot be read",
+                               rule.field, wanted(rule)));
+  }
   bool there = false;
+  const std::string any_case = folded(rule.field);
   for (const auto& [field, value] : call_.fields) {
-    if (!glob_matches(rule.field, field)) continue;
-    there = true;
+    // Some servers do not look at case: what they may take for the field must pass as it.
+    const bool exact = glob_matches(rule.field, field);
+    if (!exact && !glob_matches(any_case, folded(field))) continue;
+    there = there || exact;
     if (value_passes(rule, value)) continue;
     return refused(name, Reason::field_denied,
                    fmt::format("{} must be {}", shown(field), wanted(rule)));
