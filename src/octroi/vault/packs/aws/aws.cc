@@ -5,9 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "octroi/vault/media_type.h"
 #include "octroi/vault/packs/resend/resend.h"
 #include "octroi/vault/questions.h"
 #include "octroi/vault/sigv4.h"
+#include "octroi/vault/spelling.h"
 
 namespace octroi::vault {
 
@@ -219,6 +221,9 @@ class AwsPack final : public VendorPack {
     for (const auto& [name, value] : input.form.fields()) call.fields.emplace_back(name, value);
     if (input.document) flatten(input.document->root(), "", call.fields);
     const std::string& service = input.scope.service;
+    // What S3 is sent are contents, not fields.
+    call.unread =
+        service != "s3" && !input.body.empty() && !input.document && input.form.fields().empty();
     if (operation.direction == message) {
       OCTROI_CHECK(service == "ses" ? read_mail(operation, call) : read_notice(call));
       return call;
@@ -298,21 +303,26 @@ class AwsPack final : public VendorPack {
   }
 
  private:
-  /// Reads the body where the action, or what it is about, stands in it.
+  /// Reads the body where the action, or what it is about, stands in it. Each service looks for its
+  /// action in one place, and what stands in another is refused: it would be judged and not done.
   static Result<std::string> action_of(const http::Headers& headers, Input& input) {
     const std::string& service = input.scope.service;
     if (service == "s3") return s3_action(input, headers.has("x-amz-copy-source"));
-    const std::string_view type = headers.get("content-type").value_or("");
-    const bool json = type.find("json") != std::string_view::npos;
+    if (std::ranges::any_of(input.query.fields(),
+                            [](const auto& field) { return folded(field.first) == "action"; }))
+      return fail(Errc::ambiguous, "send the action in the body of a POST, not in the query");
+    OCTROI_TRY(const MediaType type, read_media_type(headers.get("content-type").value_or("")));
+    const bool json = type.essence == "application/json" ||
+                      type.essence == "application/x-amz-json-1.0" ||
+                      type.essence == "application/x-amz-json-1.1";
     if (json && !input.body.empty()) {
-      auto document = json::parse(input.body, {64, input.body.size() + 1, false});
-      if (!document)
-        return fail(Errc::ambiguous,
-                    fmt::format("the body is no strict JSON: {}", document.error().message()));
-      input.document.emplace(std::move(*document));
+      OCTROI_CHECK(type.check_utf8());
+      OCTROI_CHECK(read_document(input));
     }
+    const bool plain = input.method == "POST" && input.path == "/" && input.query.empty();
     if (const auto target = headers.get("x-amz-target")) {
       if (!json) return fail(Errc::unsupported_body, "x-amz-target goes with a JSON body");
+      if (!plain) return fail(Errc::ambiguous, "x-amz-target goes with POST / and no query");
       const std::size_t dot = target->rfind('.');
       return std::string(dot == std::string_view::npos ? "" : target->substr(dot + 1));
     }
@@ -322,13 +332,22 @@ class AwsPack final : public VendorPack {
         return "SendBulkEmail";
       return std::string();
     }
-    if (input.method == "POST" && input.path == "/" &&
-        type.starts_with("application/x-www-form-urlencoded")) {
+    if (plain && type.is_form()) {
+      OCTROI_CHECK(type.check_utf8());
       OCTROI_TRY(input.form, Form::parse(input.body, {.max_fields = 2000, .free_names = true}));
       OCTROI_TRY(const auto action, input.form.value("Action"));
       return std::string(action.value_or(""));
     }
     return std::string();
+  }
+
+  static Result<> read_document(Input& input) {
+    auto document = json::parse(input.body, {64, input.body.size() + 1, false});
+    if (!document)
+      return fail(Errc::ambiguous,
+                  fmt::format("the body is no strict JSON: {}", document.error().message()));
+    input.document.emplace(std::move(*document));
+    return {};
   }
 
   static Result<> read_mail(const Operation& operation, policy::Call& call) {

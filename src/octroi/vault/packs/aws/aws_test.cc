@@ -185,6 +185,50 @@ TEST(Aws, RefusesWhatCanBeReadInTwoWays) {
       read_call({"dynamodb", "POST", "/", kForm, "Action=x", {{"x-amz-target", "D.PutItem"}}}));
 }
 
+// Each service looks for its action in one place: a name anywhere else is the agent's wish.
+TEST(Aws, NamesAnOperationWhereTheServiceLooksForIt) {
+  const std::string topic = R"({"a":"&Action=CreateTopic&Name=evil&Version=2010-03-31&x="})";
+  const auto with_target = [](std::string target) {
+    return std::vector<std::pair<const char*, std::string>>{{"x-amz-target", std::move(target)}};
+  };
+  for (const Asked& asked : std::initializer_list<Asked>{
+           {"sns", "POST", "/", "application/x-www-form-urlencoded; json", topic,
+            with_target("X.ListTopics")},
+           {"sns", "POST", "/", "application/x-www-form-urlencoded;x=json", topic,
+            with_target("X.ListTopics")},
+           {"sns", "POST", "/", "text/json", topic, with_target("X.ListTopics")},
+           {"lambda", "POST", "/2015-03-31/functions/pay/invocations", "application/json", "{}",
+            with_target("X.ListFunctions")},
+           {"ses", "POST", "/v2/email/outbound-bulk-emails", "application/json", "{}",
+            with_target("X.SendEmail")},
+           {"ses", "DELETE", "/v2/email/identities/example.com", kJson, "",
+            with_target("X.SendEmail")},
+           {"ses", "DELETE", "/", kJson, "", with_target("X.ListThings")},
+           {"dynamodb", "POST", "/?x=1", kJson, "{}", with_target("D.ListTables")},
+           {"sns", "POST", "/?Action=CreateTopic&Name=x", kJson, "{}", with_target("X.ListTopics")},
+           {"sns", "POST", "/?Action=CreateTopic", kForm, "Action=ListTopics"},
+           {"sns", "GET", "/?Action=Publish&PhoneNumber=%2B1"},
+           {"sns", "GET", "/?action=Publish"},
+           {"sns", "POST", "/", "application/x-www-form-urlencoded; charset=utf-7",
+            "Action=ListTopics"},
+           {"dynamodb", "POST", "/", "application/json; charset=utf-16", "{}",
+            with_target("D.ListTables")}}) {
+    const auto got = read_call(asked);
+    EXPECT_FALSE(got) << asked.target << " " << asked.type << " " << got->operation.name;
+  }
+  const auto beside = read_call({"sns", "POST", "/?x=1", kForm, "Action=ListTopics"});
+  ASSERT_TRUE(beside);
+  EXPECT_EQ(beside->operation.name, "");
+}
+
+TEST(Aws, ABodyThatIsNotReadHasNoFields) {
+  EXPECT_TRUE(read_call({"lambda", "POST", "/2015-03-31/functions/f/invocations",
+                         "application/octet-stream", "x"})
+                  ->call.unread);
+  EXPECT_FALSE(read_call({"sns", "POST", "/", kForm, "Action=ListTopics"})->call.unread);
+  EXPECT_FALSE(read_call({"s3", "PUT", "/bucket/a", "", "x"})->call.unread);
+}
+
 TEST(Aws, NeverMakesKeys) {
   for (const auto& [service, action] :
        {std::pair("iam", "CreateAccessKey"), std::pair("sts", "AssumeRole"),
