@@ -50,11 +50,29 @@ constexpr std::array<PhoneRate, 28> kRates = {{
 }};
 constexpr PhoneRate kDearest = {"", "", micro(400'000), micro(500'000), micro(5'000'000)};
 
-/// Areas of +1 that are other countries, where a call costs many times as much.
-constexpr std::array<std::string_view, 26> kIslands = {
-    "1242", "1246", "1264", "1268", "1284", "1340", "1345", "1441", "1473",
-    "1649", "1658", "1664", "1670", "1671", "1684", "1721", "1758", "1767",
-    "1784", "1787", "1809", "1829", "1849", "1868", "1869", "1876"};
+constexpr std::string_view kWhatsapp = "whatsapp:";
+
+/// Areas of +1 that are other countries, or cost whom they are sent to, where a call costs many
+/// times as much.
+constexpr std::array<std::string_view, 28> kIslands = {
+    "1242", "1246", "1264", "1268", "1284", "1340", "1345", "1441", "1473", "1649",
+    "1658", "1664", "1670", "1671", "1684", "1721", "1758", "1767", "1784", "1787",
+    "1809", "1829", "1849", "1868", "1869", "1876", "1900", "1939"};
+
+/// Areas of +1 that are Canada.
+constexpr auto kCanadian = std::to_array<int>(
+    {204, 226, 236, 249, 250, 257, 263, 289, 306, 343, 354, 365, 367, 368, 382, 403,
+     416, 418, 428, 431, 437, 438, 450, 468, 474, 506, 514, 519, 548, 579, 581, 584,
+     587, 600, 604, 613, 622, 633, 639, 644, 647, 655, 672, 677, 683, 688, 705, 709,
+     742, 753, 778, 780, 782, 807, 819, 825, 867, 873, 879, 902, 905});
+static_assert(std::ranges::is_sorted(kCanadian));
+
+/// `number` begins with 1.
+bool is_canadian(std::string_view number) {
+  int area = 0;
+  for (const char c : number.substr(1, 3)) area = area * 10 + (c - '0');
+  return std::ranges::binary_search(kCanadian, area);
+}
 
 struct Row {
   std::string_view method;
@@ -266,10 +284,12 @@ std::int64_t sms_segments(std::string_view utf8) {
   return size <= one ? 1 : (size + part - 1) / part;
 }
 
-PhoneRate phone_rate(std::string_view number) {
-  const std::size_t plus = number.find('+');
-  if (plus == std::string_view::npos) return kDearest;
-  number.remove_prefix(plus + 1);
+PhoneRate phone_rate(std::string_view to) {
+  if (to.starts_with(kWhatsapp)) to.remove_prefix(kWhatsapp.size());
+  const std::string_view number = to.substr(to.starts_with('+') ? 1 : to.size());
+  // Whatever else it is (a SIP address, a client's name), a number in it is not where it goes.
+  if (number.empty() || number.find_first_not_of("0123456789") != std::string_view::npos)
+    return kDearest;
   for (const std::string_view island : kIslands) {
     if (number.starts_with(island)) return kDearest;
   }
@@ -277,7 +297,9 @@ PhoneRate phone_rate(std::string_view number) {
   for (const PhoneRate& r : kRates) {
     if (number.starts_with(r.prefix) && r.prefix.size() >= best->prefix.size()) best = &r;
   }
-  return *best;
+  PhoneRate out = *best;
+  if (out.country == "US" && is_canadian(number)) out.country = "CA";
+  return out;
 }
 
 std::unique_ptr<VendorPack> make_twilio_pack() { return std::make_unique<TwilioPack>(); }

@@ -25,7 +25,7 @@ struct PhoneRate {
   std::string_view country;  // "US"; empty: not in the table
   MicroUsd sms, mms, minute;
 };
-/// Of "+15551234567" and "whatsapp:+1…".
-[[nodiscard]] PhoneRate phone_rate(std::string_view number);
+/// Of "+15551234567" and "whatsapp:+1…"; everything else is as dear as it can be, in no country.
+[[nodiscard]] PhoneRate phone_rate(std::string_view to);
 
 }  // namespace octroi::vault

@@ -36,6 +36,27 @@ TEST(Twilio, EstimatesAMessageByCountryAndLength) {
               ElementsAre("??"));
 }
 
+TEST(Twilio, ACountryIsThatOfANumberAndOfNothingElse) {
+  for (const auto& [to, country] : std::initializer_list<std::pair<std::string, std::string>>{
+           {"+15551234567", "US"},
+           {"whatsapp:+15551234567", "US"},
+           {"+447700900123", "GB"},
+           {"+14165550123", "CA"},
+           {"+18675550123", "CA"},
+           {"+19005550123", ""},
+           {"+18765551234", ""},
+           {"447700900123+1", ""},
+           {"sip:mallory@evil.example;x=+1", ""},
+           {"client:mallory+1", ""},
+           {"messenger:123456+1", ""},
+           {"whatsapp:447700900123+1", ""},
+           {"+1 555 123", ""},
+           {"+", ""},
+           {"15551234567", ""},
+           {"", ""}})
+    EXPECT_EQ(phone_rate(to).country, country) << to;
+}
+
 TEST(Twilio, ACallNeedsAnEnd) {
   const auto pack = make_twilio_pack();
   const Input open = input("/Calls.json", "To=%2B4915112345678&From=%2B1&Url=x");
