@@ -1,5 +1,7 @@
 #include "octroi/vault/inflate.h"
 
+#include <utility>
+
 #include <brotli/decode.h>
 #include <zlib.h>
 
@@ -17,28 +19,39 @@ tl::unexpected<Error> damaged() {
 
 class ZlibInflater final : public Inflater {
  public:
-  /// `either`: deflate, which some send without the wrapper that it should have.
-  explicit ZlibInflater(bool either) : either_(either) { begin(15 + 32); }
+  enum class Is : std::uint8_t {
+    gzip,
+    deflate  // with a wrapper (RFC 1950), which some leave out
+  };
+  explicit ZlibInflater(Is is) : is_(is), unsure_(is == Is::deflate) { begin(15 + 32); }
   ~ZlibInflater() override { ::inflateEnd(&stream_); }
   ZlibInflater(const ZlibInflater&) = delete;
   ZlibInflater& operator=(const ZlibInflater&) = delete;
 
   Result<std::string> take() override {
-    if (input_.empty()) return std::string();
-    if (done_) return damaged();
-    std::string out(kPiece, '\0');
-    int code = run(out);
-    if (code == Z_DATA_ERROR && either_ && stream_.total_out == 0) {
-      ::inflateEnd(&stream_);
-      begin(-15);
-      either_ = false;
-      code = run(out);
+    while (!input_.empty() || more_) {
+      if (done_) OCTROI_CHECK(begin_next());
+      if (unsure_) begun_ += input_;
+      std::string out(kPiece, '\0');
+      int code = run(out);
+      if (code == Z_DATA_ERROR && unsure_ && stream_.total_out == 0) {
+        unsure_ = false;
+        ::inflateEnd(&stream_);
+        begin(-15);
+        input_ = std::exchange(begun_, {});
+        code = run(out);
+      }
+      if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) return damaged();
+      if (stream_.total_out > 0) unsure_ = false;
+      out.resize(kPiece - stream_.avail_out);
+      input_.erase(0, input_.size() - stream_.avail_in);
+      done_ = code == Z_STREAM_END;
+      // It may hold more than had room, also where nothing more comes in.
+      more_ = !done_ && stream_.avail_out == 0;
+      if (!out.empty()) return out;
+      if (!done_) break;
     }
-    if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) return damaged();
-    out.resize(kPiece - stream_.avail_out);
-    input_.erase(0, input_.size() - stream_.avail_in);
-    done_ = code == Z_STREAM_END;
-    return out;
+    return std::string();
   }
   bool complete() const override { return done_ && input_.empty(); }
 
@@ -46,6 +59,13 @@ class ZlibInflater final : public Inflater {
   void begin(int bits) {
     stream_ = {};
     ::inflateInit2(&stream_, bits);
+  }
+  /// RFC 1952 section 2.2: a file is one member after the other.
+  Result<> begin_next() {
+    if (is_ != Is::gzip) return damaged();
+    ::inflateReset(&stream_);
+    done_ = false;
+    return {};
   }
   int run(std::string& out) {
     stream_.next_in = reinterpret_cast<Bytef*>(input_.data());
@@ -56,7 +76,10 @@ class ZlibInflater final : public Inflater {
   }
 
   z_stream stream_{};
-  bool either_;
+  const Is is_;
+  bool unsure_;        // nothing came out yet: it may have no wrapper
+  std::string begun_;  // all that went in so far, while that is so
+  bool more_ = false;
   bool done_ = false;
 };
 
@@ -97,8 +120,9 @@ class BrotliInflater final : public Inflater {
 std::unique_ptr<Inflater> Inflater::make(std::string_view coding) {
   using http::equal_ignoring_case;
   if (equal_ignoring_case(coding, "gzip") || equal_ignoring_case(coding, "x-gzip"))
-    return std::make_unique<ZlibInflater>(false);
-  if (equal_ignoring_case(coding, "deflate")) return std::make_unique<ZlibInflater>(true);
+    return std::make_unique<ZlibInflater>(ZlibInflater::Is::gzip);
+  if (equal_ignoring_case(coding, "deflate"))
+    return std::make_unique<ZlibInflater>(ZlibInflater::Is::deflate);
   if (equal_ignoring_case(coding, "br")) return std::make_unique<BrotliInflater>();
   return nullptr;
 }
