@@ -37,7 +37,8 @@ struct Input {
   BodyKind body_kind = BodyKind::none;
   Form form;
   std::optional<json::Document> document;
-  std::string body;  // what is sent: written anew from what was read
+  std::optional<json::Document> arguments;  // what is judged, where it is not all of the document
+  std::string body;                         // what is sent: written anew from what was read
   /// Of a request that is signed: for which service, and where.
   struct Scope {
     std::string region, service;

@@ -26,14 +26,20 @@ struct OperationSettings {
   std::string name;           // "orders.create"
   std::string method;         // upper case
   std::string path;           // "/admin/api/*/orders.json": `*` is one segment, `**` the rest
+  std::string graphql;        // "mutation refundCreate": its root field; paths are in its arguments
   std::string direction;      // as policy::Direction is written
-  std::string amount;         // dotted path of the field: "order.total"; empty: it spends nothing
-  std::string currency;       // dotted path, or "=usd" for a fixed one
+  std::string amount;         // path of the field: "order.total", "lines[*].price" is the sum;
+                              // empty: it spends nothing
+  std::string quantity;       // path beside amount: how often that counts; empty: once
+  std::string currency;       // path, or "=usd" for a fixed one
   bool major = false;         // the amount is in dollars ("12.34"), not in cents
-  std::string customer;       // dotted path
+  std::string customer;       // path
   std::string answer_amount;  // where the answer says what it cost
-  std::string answer_id;      // and what was made
-  std::string mark;           // dotted path of a field that octroi writes its own id into
+  std::string answer_currency;     // and in what; empty: as `currency`
+  std::string answer_id;           // and what was made
+  std::string errors;              // where an answer that is none says why: nothing was done
+  std::string mark;                // dotted path of a field that octroi writes its own id into
+  std::vector<std::string> query;  // fields of the query that may stand beside a body
 };
 
 /// A list in which a vendor that has no pack of its own shows what was made.

@@ -6,15 +6,21 @@
 #include <fmt/format.h>
 
 #include "octroi/json/writer.h"
+#include "octroi/vault/field_path.h"
 #include "octroi/vault/oauth.h"
+#include "octroi/vault/packs/generic/declared.h"
+#include "octroi/vault/packs/generic/fields.h"
+#include "octroi/vault/packs/generic/graphql.h"
 #include "octroi/vault/packs/generic/questions.h"
 #include "octroi/vault/packs/generic/signing.h"
+#include "octroi/vault/spelling.h"
 
 namespace octroi::vault {
 
 namespace {
 
 constexpr std::size_t kUndeclared = 100'000;
+constexpr std::size_t kGraphql = 100'001;  // at a path of GraphQL operations, none of them yet
 
 bool is_read_method(std::string_view method) { return method == "GET" || method == "HEAD"; }
 
@@ -23,6 +29,8 @@ std::string_view word_of(Errc code) {
   text.remove_prefix(text.find('.') + 1);
   return text;
 }
+
+using generic::tree_of;
 
 class GenericPack final : public VendorPack {
  public:
@@ -50,17 +58,20 @@ class GenericPack final : public VendorPack {
   Form::Rules query_rules() const override { return {.max_fields = 512, .free_names = true}; }
 
   bool takes(const Operation& operation, const Input& input) const override {
+    if (operation.row == kGraphql) return false;
     // What is judged by a field must be read; what is judged by its path alone passes as it is.
-    if (input.body_kind != BodyKind::other) return true;
-    return operation.row == kUndeclared || operations_[operation.row].amount.empty();
+    if (input.body_kind != BodyKind::other || operation.row == kUndeclared) return true;
+    const OperationSettings& o = operations_[operation.row];
+    return o.amount.empty() && o.customer.empty();
   }
 
   Operation route(std::string_view method, std::string_view path) const override {
     for (std::size_t i = 0; i < operations_.size(); ++i) {
       const OperationSettings& o = operations_[i];
-      if (o.method == method && path_matches(o.path, path)) {
-        return {o.name,
-                policy::direction_from_string(o.direction).value_or(policy::Direction::write), i};
+      if (!o.graphql.empty()) {
+        if (path_matches(o.path, path)) return {"", policy::Direction::write, kGraphql};
+      } else if (o.method == method && path_matches(o.path, path)) {
+        return declared(i);
       }
     }
     return {"", is_read_method(method) ? policy::Direction::read : policy::Direction::write,
@@ -68,40 +79,21 @@ class GenericPack final : public VendorPack {
   }
 
   Result<policy::Call> extract(const Operation& operation, const Input& input) const override {
+    OCTROI_CHECK(check_method_field(input));
     policy::Call call = call_of(operation, input);
-    if (input.document) flatten(input.document->root(), "", call.fields);
-    for (const auto& [name, value] : input.form.fields()) call.fields.emplace_back(name, value);
-    for (const auto& [name, value] : input.query.fields()) call.fields.emplace_back(name, value);
+    call.unread = input.body_kind == BodyKind::other;
+    std::optional<json::Document> made;
+    OCTROI_TRY(const json::Value root, judged(input, made));
+    list_fields(input, root, call);
     if (operation.row == kUndeclared) return call;
-    const OperationSettings& o = operations_[operation.row];
-    // Ours: it says which call made what.
-    if (!o.mark.empty() && std::ranges::any_of(call.fields, [&](const auto& f) {
-          return f.first.starts_with(o.mark);
-        }))
-      return fail(Errc::ambiguous, fmt::format("the field {} is not allowed", o.mark));
-    const bool marked = input.document
-                            ? generic::with_text_at(input.document->root(), o.mark, "").has_value()
-                            : input.body_kind == BodyKind::form;
-    if (!o.mark.empty() && !marked)
-      return fail(Errc::ambiguous, fmt::format("{} has no place for its mark: send {} with a body "
-                                               "of fields",
-                                               o.name, o.name));
-    if (!o.customer.empty()) {
-      OCTROI_TRY(auto customer, field(input, o.customer));
-      if (customer && !customer->empty()) {
-        call.customers.push_back(std::move(*customer));
-      } else {
-        call.customer_unknown = true;
-      }
-    }
-    OCTROI_CHECK(read_amount(o, input, call));
+    OCTROI_CHECK(generic::read_request(operations_[operation.row], input, root, call));
     return call;
   }
 
   Result<Operation> name(Operation routed, const http::Headers& /*headers*/,
                          Input& input) const override {
     if (signing_) signing_->drop(input);
-    return routed;
+    return routed.row == kGraphql ? name_graphql(input) : std::move(routed);
   }
 
   void prepare(Sending s) const override {
@@ -127,20 +119,9 @@ class GenericPack final : public VendorPack {
   Outcome settle(const Operation& operation, int status, const http::Headers& headers,
                  std::string_view body, bool whole) const override {
     Outcome out = outcome_by(status, headers, "x-request-id");
-    if (operation.row == kUndeclared || !whole || out.state != Outcome::State::done) return out;
-    const OperationSettings& o = operations_[operation.row];
-    const auto doc = json::parse(body);
-    if (!doc) return out;
-    if (!o.answer_id.empty()) out.object = scalar_at(doc->root(), o.answer_id).value_or("");
-    if (o.answer_amount.empty()) return out;
-    const auto amount = scalar_at(doc->root(), o.answer_amount);
-    const std::string currency = o.currency.starts_with('=')
-                                     ? o.currency.substr(1)
-                                     : scalar_at(doc->root(), o.currency).value_or("");
-    if (!amount || currency.empty()) return out;
-    const auto minor = o.major ? parse_major(o.answer_amount, *amount, currency)
-                               : parse_minor(o.answer_amount, *amount);
-    if (minor) out.minor = policy::MinorAmount{*minor, currency, policy::MinorUnits::iso};
+    if (operation.row >= operations_.size() || !whole || out.state != Outcome::State::done)
+      return out;
+    generic::read_answer(operations_[operation.row], body, out);
     return out;
   }
 
@@ -161,33 +142,67 @@ class GenericPack final : public VendorPack {
   }
 
  private:
-  static Result<std::optional<std::string>> field(const Input& input, const std::string& name) {
-    if (input.document) return scalar_at(input.document->root(), name);
-    const Form& form = input.body_kind == BodyKind::form ? input.form : input.query;
-    OCTROI_TRY(const auto value, form.value(name));
-    return value ? std::optional<std::string>(std::string(*value)) : std::nullopt;
+  Operation declared(std::size_t row) const {
+    const OperationSettings& o = operations_[row];
+    return {o.name, policy::direction_from_string(o.direction).value_or(policy::Direction::write),
+            row};
   }
 
-  static Result<> read_amount(const OperationSettings& o, const Input& input, policy::Call& call) {
-    if (o.amount.empty()) return {};
-    call.amount = policy::AmountState::unknown;
-    OCTROI_TRY(const auto amount, field(input, o.amount));
-    std::optional<std::string> currency;
-    if (o.currency.starts_with('=')) {
-      currency = o.currency.substr(1);
-    } else {
-      OCTROI_TRY(currency, field(input, o.currency));
+  /// What the declared paths are looked up in: the body, or the query of a request without one.
+  static Result<json::Value> judged(const Input& input, std::optional<json::Document>& made) {
+    if (input.arguments) return input.arguments->root();
+    if (input.document) return input.document->root();
+    const bool unread = input.body_kind == BodyKind::other;
+    const Form& form = input.body_kind == BodyKind::form ? input.form : input.query;
+    OCTROI_TRY(made, tree_of(unread ? Form() : form));
+    return made->root();
+  }
+
+  /// Every field, under its name as it was sent and, of forms, as paths are written.
+  static void list_fields(const Input& input, const json::Value& root, policy::Call& call) {
+    flatten(root, "", call.fields);
+    for (const Form* form : {&input.form, &input.query}) {
+      for (const auto& [name, value] : form->fields()) {
+        const bool listed =
+            std::ranges::find(call.fields, std::pair(name, value)) != call.fields.end();
+        if (!listed) call.fields.emplace_back(name, value);
+      }
     }
-    if (!amount || !currency) return {};
-    std::int64_t minor = 0;
-    if (o.major) {
-      OCTROI_TRY(minor, parse_major(o.amount, *amount, *currency));
-    } else {
-      OCTROI_TRY(minor, parse_minor(o.amount, *amount));
+  }
+
+  /// A field that some frameworks take for the method.
+  static Result<> check_method_field(const Input& input) {
+    constexpr std::string_view kField = "_method";
+    bool there = false;
+    if (input.document) {
+      for (const auto& [key, unused] : input.document->root().members())
+        there = there || folded(key) == kField;
     }
-    call.amount = policy::AmountState::known;
-    call.minor = policy::MinorAmount{minor, *currency, policy::MinorUnits::iso};
-    return {};
+    for (const Form* form : {&input.form, &input.query}) {
+      for (const auto& [name, unused] : form->fields()) there = there || folded(name) == kField;
+    }
+    return there ? fail(Errc::ambiguous, "the field _method is not allowed") : Result<>{};
+  }
+
+  /// Which of the declared ones a GraphQL request runs; what it gives to it is what is judged.
+  Result<Operation> name_graphql(Input& input) const {
+    if (input.method != "POST" || !input.document || !input.query.empty())
+      return fail(Errc::unsupported_body, "send GraphQL as POST, with JSON and without a query");
+    OCTROI_TRY(generic::GraphqlCall call, generic::read_graphql(input.document->root()));
+    const std::string_view kind =
+        call.kind == generic::GraphqlCall::Kind::mutation ? "mutation" : "query";
+    const auto runs = [&](const OperationSettings& o) {
+      const std::size_t space = o.graphql.find(' ');
+      const std::string_view field = std::string_view(o.graphql).substr(space + 1);
+      return o.graphql.starts_with(kind) && path_matches(o.path, input.path) &&
+             (field == "*" || std::ranges::count(call.fields, field) == std::ssize(call.fields));
+    };
+    const auto found = std::ranges::find_if(operations_, runs);
+    if (found == operations_.end())
+      return fail(Errc::unknown_operation,
+                  fmt::format("no operation is declared for {} {}", kind, call.fields[0]));
+    input.arguments.emplace(std::move(call.arguments));
+    return declared(static_cast<std::size_t>(found - operations_.begin()));
   }
 
   std::vector<OperationSettings> operations_;

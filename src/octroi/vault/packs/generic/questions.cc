@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "octroi/json/writer.h"
+#include "octroi/vault/packs/generic/fields.h"
 #include "octroi/vault/packs/generic/generic.h"
 
 namespace octroi::vault::generic {
@@ -83,7 +84,7 @@ void Questions::mark(const Operation& operation, Input& input, std::string_view 
     if (auto body = with_text_at(input.document->root(), field, reservation))
       input.body = *std::move(body);
   } else if (input.body_kind == BodyKind::form) {
-    input.form.set(field, reservation);
+    input.form.set(as_form_name(field), reservation);
     input.body = input.form.text();
   }
 }
