@@ -10,6 +10,7 @@
 #include "octroi/config/load.h"
 #include "octroi/config/stripe_scopes.h"
 #include "octroi/config/vault_auth.h"
+#include "octroi/config/vault_operations.h"
 #include "octroi/config/vault_section.h"
 #include "octroi/json/writer.h"
 #include "octroi/policy/policy.h"
@@ -85,14 +86,19 @@ vault::OperationSettings operation(const Value& v) {
   out.name = v.at("name").str();
   out.method = upper(v.at("method").str());
   out.path = v.at("path").str();
+  out.graphql = v.at("graphql").str();
   out.direction = v.at("direction").str();
   out.amount = v.at("amount").str();
+  out.quantity = v.at("quantity").str();
   out.currency = v.at("currency").str();
   out.major = v.at("unit").str() == "major";
   out.customer = v.at("customer").str();
   out.answer_amount = v.at("answer_amount").str();
+  out.answer_currency = v.at("answer_currency").str();
   out.answer_id = v.at("answer_id").str();
+  out.errors = v.at("errors").str();
   out.mark = v.at("mark").str();
+  out.query = v.at("query").strings();
   return out;
 }
 
@@ -275,6 +281,7 @@ class VaultCheck {
       c_.error(v, path, "looks like the version in a vendor's path",
                "give the vendor another name");
     }
+    check_operations(path, v, c_);
     check_lists(path, v);
     if (const Value& at = v.at("verify.path"); at.has_value() && !at.str().starts_with('/'))
       c_.error(at, path + ".verify.path", "is not below upstream", "begin it with /");
