@@ -6,6 +6,7 @@ const std::string_view kPythonShim =
     R"py("""Loaded by Python at its start, because octroi run put this folder on PYTHONPATH."""
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import os
 import sys
 
@@ -49,8 +50,6 @@ def _next():
     rest = [p for p in sys.path if os.path.abspath(p or ".") != here]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", rest)
     if spec is not None and spec.loader is not None:
-        import importlib.util
-
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
 
