@@ -18,7 +18,7 @@ import pytest
 from harness.peers import NODE_HOME, node_missing, node_program
 from harness.process import environment, wait_for
 from harness.reach import FORM, STRIPE, outcomes
-from harness.vault import REAL_STRIPE_KEY, Key, Vault
+from harness.vault import REAL_STRIPE_KEY, Key, Reply, Vault
 from harness.web import request
 
 node = pytest.mark.skipif(node_missing() is not None, reason=node_missing() or "")
@@ -64,12 +64,12 @@ def test_what_the_program_finds(stripe_vault, tmp_path):
     corporate = tmp_path / "corporate.pem"
     corporate.write_text("-----corporate-----\n")
     got = child_environment(
-        vault, key, "--run", "run-5",
+        vault, key,
         NO_PROXY="intern.example, *.stripe.com,.com", STRIPE_API_KEY=REAL_STRIPE_KEY, ALL_PROXY="http://elsewhere:1",
         REQUESTS_CA_BUNDLE=str(corporate), NODE_EXTRA_CA_CERTS=str(corporate), NODE_OPTIONS="--no-warnings",
         PYTHONPATH="/nowhere", OCTROI_VAULT_KEY="something",
     )
-    proxy = f"http://run-5:{key.text}@127.0.0.1:{vault.port}"
+    proxy = f"http://octroi:{key.text}@127.0.0.1:{vault.port}"
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
         assert got[name] == proxy
     assert got["NO_PROXY"] == got["no_proxy"] == "localhost,127.0.0.1,::1,intern.example"
@@ -346,3 +346,66 @@ def test_an_mcp_server_that_wraps_stripe_is_capped(stripe_vault, localstripe):
         ("refunds.create", "allowed", None, "mcp"),
         ("refunds.create", "denied", "cap_exceeded", "mcp"),
     ]
+
+
+CHAT = textwrap.dedent("""
+    import openai
+    client = openai.OpenAI(max_retries=0)
+    client.chat.completions.create(model="gpt-4o-mini", max_tokens=5, messages=[{"role": "user", "content": "hi"}])
+""")
+
+
+def test_a_run_is_told_of_sdks_that_read_a_base_url(make_vault, capture):
+    """A base URL leads past the proxy, which is what tells the run."""
+    capture.reply = lambda c: Reply(body=json.dumps({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-4o-mini-2024-07-18",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}).encode())
+    vault = make_vault(
+        {"openai": (capture, "sk-proj-TheRealKey0123456789", {"pack": "openai"})},
+        {"chat": {"vendor": "openai", "endpoints": ["chat.completions.create"], "caps": [{"per": "run", "usd": "5 usd"}]}},
+    ).start()
+    key = vault.issue("openai", "chat", test=False)
+    done = run(vault, key, sys.executable, "-c", CHAT, flags=("--run", "t11"), OPENAI_BASE_URL="https://elsewhere.example/v1")
+    assert done.returncode == 0, done.stderr
+    assert {r["run"] for r in vault.audit_rows("--vendor", "openai")} == {"t11"}
+    assert vault.audit_rows("--run", "t11")
+
+
+@pytest.mark.parametrize("name", ["a b", "octroi", "x" * 129, "büro"])
+def test_what_is_no_name_of_a_run(stripe_vault, tmp_path, name):
+    vault = stripe_vault()
+    mark = tmp_path / "started"
+    refused = run(vault, vault.issue("stripe", "bot"), "touch", str(mark), flags=("--run", name))
+    assert refused.returncode == 2 and "--run" in refused.stderr and not mark.exists()
+
+
+def test_a_run_that_calls_could_not_carry(make_vault, capture, tmp_path):
+    """Nothing is started that would be written down without its run."""
+    vault = make_vault(
+        {"twilio": (capture, "AC" + "0" * 32 + ":" + "1" * 32, {}),
+         "shop": (capture, "the-real-key-of-the-shop", {"pack": "generic", "auth": "bearer"})},
+        {"call": {"vendor": "twilio", "endpoints": ["*"]}, "buy": {"vendor": "shop", "endpoints": ["GET /v1/*"]}},
+    ).start()
+    pair = vault.issue("twilio", "call", "--shape", "twilio", test=False)
+    shop = vault.issue("shop", "buy", test=False)
+    mark = tmp_path / "started"
+    for key, why in ((pair, "a pair"), (shop, "shop")):
+        refused = run(vault, key, "touch", str(mark), flags=("--run", "r1"))
+        assert refused.returncode == 2 and why in refused.stderr and "key issue --run" in refused.stderr
+        assert not mark.exists()
+        assert run(vault, key, "true").returncode == 0
+
+
+def test_a_key_file_that_is_not_there_is_a_wrong_word(stripe_vault, tmp_path):
+    done = run(stripe_vault(), None, "true", flags=("--vault", f"@{tmp_path}/none"))
+    assert done.returncode == 2 and "--vault" in done.stderr
+
+
+def test_pythons_own_start_goes_on(stripe_vault, tmp_path):
+    """What octroi puts before it neither says anything nor hides the sitecustomize of the machine."""
+    vault = stripe_vault()
+    key = vault.issue("stripe", "bot")
+    (tmp_path / "sitecustomize.py").write_text("import builtins\nbuiltins.of_the_machine = True\n")
+    done = run(vault, key, sys.executable, "-c", "print(of_the_machine)", PYTHONPATH=str(tmp_path))
+    assert (done.stdout, done.stderr) == ("True\n", "")
