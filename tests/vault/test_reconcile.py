@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from email.utils import format_datetime
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.process import wait_for
-from harness.vault import Reply, Vault
+from harness.vault import REAL_STRIPE_KEY, Reply, Vault
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
@@ -188,3 +191,63 @@ def test_a_declared_list_resolves_what_was_lost(make_vault, capture):
     orders[0]["total"] = "10.00"  # the vendor's truth, whenever it is asked
     assert [c["action"] for c in report(vault, "shop")["calls"]] == ["corrected"]
     assert order("7.51").status == 502
+
+
+# --- retries
+
+
+def test_the_hold_of_a_retry_under_way_is_kept(make_vault, capture):
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def slow(call: Any) -> Reply:
+        if call.method == "GET":
+            return Reply(body=b'{"data":[],"has_more":false}')
+        if sum(c.method == "POST" for c in capture.calls) == 1:
+            return Reply(drop=True)  # and nothing was made
+        arrived.set()
+        go_on.wait(30)
+        return Reply(body=b'{"id":"ch_1","amount":5000,"currency":"usd"}')
+
+    capture.reply = slow
+    vault = make_vault(
+        {"stripe": (capture, REAL_STRIPE_KEY, {})},
+        {"bot": {"vendor": "stripe", "endpoints": ["charges.create"], "daily_cap": "50 usd"}},
+        reconcile={"every": "1h", "grace": "1s"},
+    ).start()
+    key = vault.issue("stripe", "bot")
+
+    def charge(**headers: str) -> int:
+        return vault.request("/stripe/v1/charges", key, "POST", {**FORM, **headers}, b"amount=5000&currency=usd").status
+
+    assert charge(**{"Idempotency-Key": "one"}) == 502
+    time.sleep(1.1)  # the grace
+    with ThreadPoolExecutor(1) as pool:
+        retry = pool.submit(charge, **{"Idempotency-Key": "one"})
+        assert arrived.wait(20)
+        try:
+            assert [c["action"] for c in report(vault, "stripe")["calls"]] == ["in_flight"]
+            assert charge() == 403
+        finally:
+            go_on.set()
+        assert retry.result(20) == 200
+    seen = report(vault, "stripe", "--all")
+    assert (seen["ledger"], seen["held"]) == ("50 usd", "0 usd")
+
+
+def test_a_retry_that_finds_nothing_left_to_pay_counts_what_was_held(stripe_vault, capture):
+    left = [4000]
+
+    def invoice(call: Any) -> Reply:
+        answer = Reply(body=json.dumps({"id": "in_1", "amount_remaining": left[0], "currency": "usd"}).encode())
+        if call.method == "GET" or not left[0]:
+            return answer
+        left[0] = 0
+        return Reply(drop=True)  # it is paid
+
+    capture.reply = invoice
+    vault = stripe_vault(endpoints=["invoices.pay"], max_amount="40 usd", unknown_amount="lookup")
+    key = vault.issue("stripe", "bot")
+    pay = {**FORM, "Idempotency-Key": "one"}
+    assert vault.request("/stripe/v1/invoices/in_1/pay", key, "POST", pay).status == 502
+    assert vault.request("/stripe/v1/invoices/in_1/pay", key, "POST", pay).status == 200
+    assert [c["settled"] for c in vault.command("policy", "usage", "bot")["caps"]] == ["40 usd"]

@@ -52,6 +52,7 @@ std::optional<ReserveOutcome> MemorySpends::seen_locked(const Reservation& r) {
   if (same && it->second.record.state == SpendState::released) return std::nullopt;
   ReserveOutcome out;
   out.state = same ? ReserveState::replayed : ReserveState::mismatch;
+  if (is_tried_again(it->second.record, r)) try_again(it->second.record, r);
   out.seen = it->second.record;
   return out;
 }

@@ -176,6 +176,25 @@ TEST_P(SpendContract, AnUnknownOutcomeKeepsTheMoneyUntilSomebodyFindsOut) {
   EXPECT_EQ(used(), Pair(0, 60));
 }
 
+TEST_P(SpendContract, ARetryOfAnUnknownCallIsUnderWayForItsOwnTime) {
+  EXPECT_EQ(reserved(charge_of("a", 100, 60)), ReserveState::applied);
+  Reservation again = charge_of("a", 100, 60);
+  again.answer_by = again.answer_by + Millis(60'000);
+  EXPECT_EQ(reserved(again), ReserveState::replayed);
+  EXPECT_EQ(find("a").answer_by, kNoon + std::chrono::minutes(5));  // the first one's, still
+  EXPECT_EQ(mark_unknown("a"), ChangeState::applied);
+  EXPECT_EQ(reserved(again), ReserveState::replayed);
+  EXPECT_EQ(reserved(charge_of("a", 100, 60)), ReserveState::replayed);  // never earlier again
+  again.fingerprint = digest_of(2);
+  again.answer_by = again.answer_by + Millis(60'000);
+  EXPECT_EQ(reserved(again), ReserveState::mismatch);
+  restart();
+  EXPECT_EQ(find("a").answer_by, kNoon + std::chrono::minutes(6));
+  EXPECT_EQ(find("a").attempt, 2);
+  EXPECT_EQ(find("a").state, SpendState::unknown);
+  EXPECT_EQ(used(), Pair(60, 0));
+}
+
 TEST_P(SpendContract, WhatNobodyAnswersForCountsAsSpentInTheEnd) {
   EXPECT_EQ(reserved(charge_of("a", 100, 60)), ReserveState::applied);
   EXPECT_EQ(value(spends().sweep(kNoon + Millis(299'999), 10)).orphaned, 0);

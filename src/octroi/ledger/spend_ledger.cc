@@ -80,6 +80,16 @@ Counted counted(SpendState state, SpendUnit unit, std::int64_t amount, bool retu
   return {amount, 0};
 }
 
+bool is_tried_again(const SpendRecord& now, const Reservation& r) {
+  return now.state == SpendState::unknown && now.fingerprint == r.fingerprint &&
+         now.answer_by < r.answer_by;
+}
+
+void try_again(SpendRecord& now, const Reservation& r) {
+  now.answer_by = r.answer_by;
+  ++now.attempt;
+}
+
 ChangeState settling(const SpendRecord& now, MicroUsd actual, std::string_view object) {
   const bool known_object = object.empty() || object == now.object;
   const bool same = now.state == SpendState::settled && now.settled == actual && !now.assumed;

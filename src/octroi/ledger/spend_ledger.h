@@ -14,7 +14,8 @@
 // Id       says what is the same call: the caller derives it from the idempotency key, so that a
 //          retry finds `replayed` and is counted once. A released call may be tried again under its
 //          id and holds anew. After `replay_until` the id is free for a new call (vendors forget
-//          their idempotency keys as well); what was open then counts as spent.
+//          their idempotency keys as well); what was open then counts as spent. A retry of an
+//          unknown call is under way until the `answer_by` that it brings.
 // Clock    the newest window of a scope remembers the latest time that it saw. A call that is more
 //          than kClockSkew older is refused. One that is a little late for a window that others
 //          have begun, because clocks differ, counts in the new one.
@@ -82,7 +83,9 @@ struct Reservation {
   std::vector<Hold> holds;
   std::optional<DedupeClaim> dedupe;
   UnixMillis now;
-  UnixMillis answer_by;     // still `held` after it: whoever held it died; sweep() makes it unknown
+  // Still `held` after it: whoever held it died; sweep() makes it unknown. A retry under way: until
+  // then nobody gives back what it may spend.
+  UnixMillis answer_by;
   UnixMillis give_up_at;    // still `unknown` after it: sweep() counts it as spent
   UnixMillis replay_until;  // until then the id stands for this call
   // For lists and reconciliation; nothing is decided by them.
@@ -101,7 +104,7 @@ struct SpendRecord {
   MicroUsd amount;           // what was held
   MicroUsd settled;          // what it cost, once it is settled
   bool assumed = false;      // settled at its hold because nobody found out
-  std::int64_t attempt = 1;  // how often it was reserved under this id
+  std::int64_t attempt = 1;  // how often it was tried under this id, as far as it is known
   UnixMillis created, changed, answer_by, give_up_at, replay_until;
   std::string vendor, operation, policy, key_id, run;
   std::string object;  // the vendor's id of what was made (ch_…, SM…), once it is known
@@ -204,6 +207,9 @@ struct Counted {
 };
 [[nodiscard]] Counted counted(SpendState state, SpendUnit unit, std::int64_t amount, bool returns,
                               MicroUsd settled);
+/// Whether a replay of this one is an attempt of its own, whose time counts from now on.
+[[nodiscard]] bool is_tried_again(const SpendRecord& now, const Reservation& r);
+void try_again(SpendRecord& now, const Reservation& r);
 /// Whether a change applies to a reservation as it stands: applied, unchanged or refused. Every
 /// implementation asks.
 [[nodiscard]] ChangeState settling(const SpendRecord& now, MicroUsd actual,

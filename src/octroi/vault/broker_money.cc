@@ -7,12 +7,12 @@
 #include "octroi/crypto/hash.h"
 #include "octroi/vault/broker_visit.h"
 #include "octroi/vault/questions.h"
+#include "octroi/vault/reconcile.h"
 
 namespace octroi::vault {
 
 namespace {
 
-constexpr Millis kAnswerMargin{30'000};  // beyond a call's own deadline: its process died
 constexpr Millis kGiveUp = std::chrono::hours(24);
 constexpr Millis kReplay = std::chrono::hours(24);  // vendors forget idempotency keys then
 
@@ -47,9 +47,7 @@ ledger::Reservation Broker::reservation_of(const Visit& visit) const {
         visit.started + visit.decision.dedupe};
   }
   r.now = visit.started;
-  r.answer_by = visit.started + visit.vendor->settings.timeout + kAnswerMargin;
-  // Twice a token, and a call that was refused because of the first one.
-  if (visit.vendor->tokens != nullptr) r.answer_by = r.answer_by + 3 * kAnswerMargin;
+  r.answer_by = visit.started + answer_time(*visit.vendor);
   r.give_up_at = visit.started + kGiveUp;
   r.replay_until = visit.started + kReplay;
   r.vendor = visit.call.vendor;

@@ -33,8 +33,15 @@ std::string object_of(const SpendRecord& r) {
   return r.object.starts_with(kMatch) ? std::string() : r.object;
 }
 
+/// Also a retry of what nobody knows.
 bool under_way(const SpendRecord& r, UnixMillis now) {
-  return r.state == SpendState::held && r.answer_by > now;
+  const bool retried = r.state == SpendState::unknown && r.attempt > 1;
+  return (r.state == SpendState::held || retried) && r.answer_by > now;
+}
+
+/// When the vendor was sent it last.
+UnixMillis last_try(const Vendor& vendor, const SpendRecord& r) {
+  return r.attempt > 1 ? std::max(r.created, r.answer_by - answer_time(vendor)) : r.created;
 }
 
 /// What each thing that it made is found by; of one that bears a mark or has a name, nothing.
@@ -44,6 +51,12 @@ std::vector<std::string_view> matches_of(const SpendRecord& r) {
 }
 
 }  // namespace
+
+Millis answer_time(const Vendor& vendor) {
+  constexpr Millis kMargin{30'000};
+  // Twice a token, and a call that was refused because of the first one.
+  return vendor.settings.timeout + (vendor.tokens != nullptr ? 4 : 1) * kMargin;
+}
 
 std::string_view to_string(Reconciled r) {
   switch (r) {
@@ -342,7 +355,7 @@ ReconciledCall Reconciler::judge(const Vendor& vendor, const SpendRecord& record
     return call;
   }
   const bool covered = covers(vendor, record, shown);
-  const bool is_late = covered && now - record.created >= rules.grace;
+  const bool is_late = covered && now - last_try(vendor, record) >= rules.grace;
   if (!items.empty() && items.size() < made) {
     call.note = fmt::format("the vendor shows {} of {}", items.size(), made);
     if (record.state == SpendState::settled && !open) {
@@ -402,6 +415,15 @@ Task<Result<>> Reconciler::apply(const Vendor* vendor, ReconciledCall* call) {
   const bool changes = call->what == Reconciled::settled || call->what == Reconciled::corrected ||
                        call->what == Reconciled::released;
   if (!changes) co_return Result<>{};
+  if (call->what == Reconciled::released && call->record.state == SpendState::unknown) {
+    // The vendor took its time to show its lists; a retry may have come meanwhile.
+    OCTROI_CO_TRY(const auto now, co_await spends_.find_spend(call->record.id));
+    if (now && under_way(*now, clock_.now())) {
+      call->what = Reconciled::in_flight;
+      call->note.clear();
+      co_return Result<>{};
+    }
+  }
   Correction c = correction_of(*vendor, call->record,
                                call->what == Reconciled::released
                                    ? std::nullopt

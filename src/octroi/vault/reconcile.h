@@ -16,7 +16,8 @@
 // A vendor that has no list is told as such (`unlisted`), and is not complete while a call of it is
 // open.
 //
-// Calls under way are left alone, unless the vendor shows them. Each change and its row of the
+// Calls under way are left alone, unless the vendor shows them; a retry of an unknown one is under
+// way too, and `grace` is of the last try. Each change and its row of the
 // audit
 // ("call.reconciled") are one commit; running it again, or twice at once, changes nothing more.
 // Thread   one loop; the ledger may be used by others meanwhile.
@@ -109,6 +110,9 @@ class Reconciler {
   Clock& clock_;
   const std::shared_ptr<const Snapshot> snapshot_;
 };
+
+/// How long a call of this vendor may be under way: beyond it, its process died.
+[[nodiscard]] Millis answer_time(const Vendor& vendor);
 
 /// {"vendors":[{"vendor","from","to","complete","unlisted","ledger","held","shown","others",
 /// "calls":[…]}]};

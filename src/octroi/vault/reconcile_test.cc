@@ -53,6 +53,7 @@ class ReconcileTest : public ::testing::Test, public VendorClients {
 
   static Task<void> answer(ReconcileTest* self, http::Exchange* x) {
     self->asked_.push_back(x->request().target);
+    if (self->on_asked_) self->on_asked_();
     http::ResponseHead head;
     head.status = self->status_;
     head.headers.add("Content-Type", "application/json");
@@ -160,6 +161,7 @@ class ReconcileTest : public ::testing::Test, public VendorClients {
   std::string body_ = R"({"data":[],"has_more":false})";
   int status_ = 200;
   std::vector<std::string> asked_;
+  std::function<void()> on_asked_;
   std::unique_ptr<http::Client> client_;
   std::unique_ptr<http::Server> server_;
   std::shared_ptr<const Snapshot> snapshot_;
@@ -188,6 +190,28 @@ TEST_F(ReconcileTest, WhatTheVendorDoesNotShowIsKeptForTheGrace) {
   EXPECT_EQ(find("a").state, ledger::SpendState::unknown);
   EXPECT_EQ(find("b").state, ledger::SpendState::released);
   EXPECT_EQ(find("c").state, ledger::SpendState::held);
+}
+
+TEST_F(ReconcileTest, ARetryUnderWayKeepsTheHold) {
+  unknown("a");
+  ledger::Reservation again;
+  again.id = "a";
+  again.amount = 1_usd;
+  again.now = clock_.now();
+  again.answer_by = again.now + Millis(110'000);
+  const auto retry = [&] {
+    EXPECT_EQ(value(spends_.reserve(again)).state, ledger::ReserveState::replayed);
+  };
+  on_asked_ = retry;  // while the vendor shows its list
+  EXPECT_THAT(what(run()), ElementsAre("a in_flight"));
+  on_asked_ = nullptr;
+  EXPECT_THAT(what(run()), ElementsAre("a in_flight"));
+  // Nobody answered it, and the vendor has the grace to show it.
+  clock_.advance(Millis(15 * 60'000 - 1));
+  EXPECT_THAT(what(run()), ElementsAre("a kept"));
+  EXPECT_EQ(find("a").state, ledger::SpendState::unknown);
+  clock_.advance(Millis(1));
+  EXPECT_THAT(what(run()), ElementsAre("a released"));
 }
 
 TEST_F(ReconcileTest, AListThatCannotBeReadReleasesNothing) {

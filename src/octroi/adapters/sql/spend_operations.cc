@@ -212,6 +212,11 @@ class Reserving {
       const bool same = before->record.fingerprint == r_.fingerprint;
       if (!same || before->record.state != SpendState::released) {
         out_.state = same ? ReserveState::replayed : ReserveState::mismatch;
+        if (is_tried_again(before->record, r_)) {
+          try_again(before->record, r_);
+          OCTROI_CHECK(db_.run("UPDATE spends SET answer_by = ?, attempt = ? WHERE id = ?",
+                               r_.answer_by.value, before->record.attempt, std::string_view(id_)));
+        }
         out_.seen = std::move(before->record);
         return std::optional(std::move(out_));
       }
