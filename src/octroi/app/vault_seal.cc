@@ -2,10 +2,13 @@
 
 #include <array>
 #include <charconv>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <utility>
 #include <vector>
+
+#include <sys/stat.h>
 
 #include "octroi/base/file.h"
 #include "octroi/base/log.h"
@@ -242,7 +245,19 @@ Result<CredentialSeal> CredentialSeal::of_bytes(Secret raw) {
   return out;
 }
 
+namespace {
+
+/// The key usually stands beside a store that is not there before the first command, which may be
+/// this one. Its folder is made as the store makes it; where it cannot be, writing the key says so.
+void make_folder_of(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  if (!folder.empty()) (void)::mkdir(folder.c_str(), 0700);
+}
+
+}  // namespace
+
 Result<CredentialSeal> CredentialSeal::of_file(const std::string& path, bool make) {
+  if (make) make_folder_of(path);
   OCTROI_TRY(const Secret text,
              make ? load_or_create_secret_file(path, {64, 65},
                                                [] {

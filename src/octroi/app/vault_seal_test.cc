@@ -2,6 +2,7 @@
 // once for each, and nothing opens without it.
 #include "octroi/app/vault_seal.h"
 
+#include <filesystem>
 #include <map>
 
 #include <gmock/gmock.h>
@@ -72,6 +73,22 @@ struct Restarted final : public secrets::KeyService {
   std::shared_ptr<FakeService> behind_;
   std::string name_;
 };
+
+TEST(FileSeal, TheFirstCommandOfAMachineMakesTheFolderOfItsKey) {
+  const auto above = std::filesystem::path(testing::TempDir()) / fresh_name().substr(8);
+  std::filesystem::create_directory(above);
+  vault::VaultSettings settings;
+  settings.key_file = (above / "octroi" / "vault.key").string();
+  const auto sealed =
+      CredentialSeal::open(settings)->seal(Secret(std::string_view("sk")), "stripe");
+  ASSERT_TRUE(sealed.has_value());
+  using std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(above / "octroi").permissions(), perms::owner_all);
+  EXPECT_EQ(CredentialSeal::open(settings)->unseal(*sealed, "stripe")->reveal_text(), "sk");
+  settings.key_file = (above / "not" / "there" / "vault.key").string();
+  EXPECT_FALSE(CredentialSeal::open(settings).has_value());
+  std::filesystem::remove_all(above);
+}
 
 TEST(TransitSeal, OneDataKeySealsAllOfAProcess) {
   const auto service = std::make_shared<FakeService>(fresh_name());
