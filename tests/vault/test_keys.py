@@ -189,3 +189,29 @@ def test_a_brake_pauses_the_key(stripe_vault, capture):
     assert charge(key) == 401
     assert charge(other) == 200
     assert len(capture.calls) == 4
+
+
+def test_keys_are_ended_by_who_has_none_of_the_servers_secrets(make_vault, capture, hook_secret):
+    """`cred://` is the service's own: an operator's shell has no $CREDENTIALS_DIRECTORY."""
+    vault = make_vault({"stripe": (capture, REAL_STRIPE_KEY, {})}, {"bot": {"vendor": "stripe", "endpoints": ["customers.*"]}})
+    vault.config["vault"]["webhook"] = {"url": "http://127.0.0.1:9/", "secret": hook_secret(vault), "private": True}
+    vault.start()
+    key = vault.issue("stripe", "bot")
+    assert vault.request("/stripe/v1/customers", key).status == 200
+    vault.config["vault"]["vendors"]["stripe"]["credential"] = "cred://stripe"
+    vault.config["vault"]["webhook"]["secret"] = "env://NOT_IN_THIS_SHELL"
+    vault.write()
+    for words in (("approval", "list"), ("key", "list"), ("policy", "list"), ("policy", "usage", "bot"), ("audit", "query"), ("audit", "verify", "--store"),
+                  ("policy", "explain", "bot", "GET /v1/customers"), ("key", "issue", "--vendor", "stripe", "--policy", "bot"), ("vault", "show"), ("vault", "reconcile", "--dry-run")):  # fmt: skip
+        vault.command(*words)
+    assert key.id in vault.command("key", "revoke", "--all")["ids"]
+    assert vault.request("/stripe/v1/customers", key).status == 401
+    vault.stop()
+    assert {k["state"] for k in vault.command("key", "list")["keys"]} == {"revoked"}
+    offline = vault.command("key", "issue", "--vendor", "stripe", "--policy", "bot", ok=False)
+    assert offline.returncode == 2 and "cred" in offline.stderr, "what makes keys in the store may need them"
+
+
+@pytest.fixture
+def hook_secret():
+    return lambda vault: vault.secret("hook", "hook-secret-0123456789")

@@ -106,7 +106,7 @@ Task<void> decide(Call* call, Verdict verdict) {
 template <class Work>
 cli::ExitCode run_with(const Invocation& call, Work work) {
   const Common common{call, call.json};
-  return static_cast<cli::ExitCode>(with_config(common, work));
+  return static_cast<cli::ExitCode>(with_server(common, work));
 }
 
 void add_decision(cli::CommandLine& line, bool approved, const char* name, const char* summary,

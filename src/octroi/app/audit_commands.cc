@@ -323,7 +323,7 @@ ExitCode with_source(const Invocation& invocation, Work work) {
     }
   };
   return static_cast<ExitCode>(
-      with_config(common, [&](Call* call) { return Steps::run(call, work); }));
+      with_server(common, [&](Call* call) { return Steps::run(call, work); }));
 }
 
 constexpr const char* kWalletHelp = "The wallet's audit: what `octroi fetch` and `wallet` paid.";
@@ -422,7 +422,7 @@ ExitCode run_verify(const Invocation& call, const Verify& v) {
   }
   if (own) {
     return static_cast<ExitCode>(
-        with_config(common, [&](Call* c) { return verify_store_of(c, v.wallet); }));
+        with_server(common, [&](Call* c) { return verify_store_of(c, v.wallet); }));
   }
   return tell_report(common, verify_file(v));
 }

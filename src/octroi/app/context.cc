@@ -13,9 +13,45 @@ namespace octroi::app {
 
 bool has_config(const Common& common) { return cli::find_config(common.call).has_value(); }
 
-std::optional<config::Loaded> load_config(const Common& common) {
-  auto loaded = cli::load_config(common.call);
+namespace {
+
+/// The secret at this path, where it is a reference that leads somewhere.
+Result<std::shared_ptr<const Secret>> secret_at(const Common& common, const config::Loaded& loaded,
+                                                std::string_view path) {
+  const std::string& reference = loaded.values->at(path).reference;
+  if (reference.empty()) return loaded.values->at(path).secret;
+  auto found = common.call.host.resolve(reference);
+  if (found) return std::make_shared<const Secret>(*std::move(found));
+  return fail(std::move(found).error().within(std::string(path)));
+}
+
+/// A token in a file that is not there yet is made by the first server (token_file).
+bool is_not_made_yet(const config::Loaded& loaded, const Error& error) {
+  return !loaded.config.admin.token_file.empty() && error.kind() == ErrorKind::not_found;
+}
+
+Result<> add_secrets_of_store(const Common& common, config::Loaded& loaded) {
+  auto token = secret_at(common, loaded, "admin.auth.token");
+  if (token) {
+    loaded.config.admin.token = *std::move(token);
+  } else if (!is_not_made_yet(loaded, token.error())) {
+    return fail(std::move(token).error());
+  }
+  OCTROI_TRY(loaded.config.store_password, secret_at(common, loaded, "store_password"));
+  return {};
+}
+
+}  // namespace
+
+std::optional<config::Loaded> load_config(const Common& common, Needs needs) {
+  auto loaded = cli::load_config(common.call, /*secrets=*/needs == Needs::all);
   if (!loaded) return std::nullopt;
+  if (needs == Needs::store) {
+    if (auto added = add_secrets_of_store(common, *loaded); !added) {
+      common.call.err() << "octroi: " << added.error().message() << "\n";
+      return std::nullopt;
+    }
+  }
   if (auto applied = configure_log(loaded->config.log); !applied) {
     common.call.err() << "octroi: log: " << applied.error().message() << "\n";
     return std::nullopt;

@@ -33,8 +33,14 @@ inline constexpr int kHttpError = 22;
 
 /// Whether there is a configuration to load.
 [[nodiscard]] bool has_config(const Common& common);
+/// Which secrets of the configuration a command has to have.
+enum class Needs : std::uint8_t {
+  all,
+  store,  // what opens the admin API and the store; others may be out of this shell's reach
+};
 /// Loads, prints every problem to stderr, and applies the log settings. Empty after errors.
-[[nodiscard]] std::optional<config::Loaded> load_config(const Common& common);
+[[nodiscard]] std::optional<config::Loaded> load_config(const Common& common,
+                                                        Needs needs = Needs::all);
 
 /// "octroi: message" on stderr, or {"error":{"code","message"}} with --json. Returns `code`.
 int tell_error(const Common& common, const Error& error, int code);

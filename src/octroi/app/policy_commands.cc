@@ -274,7 +274,7 @@ Task<void> explain(Call* call, ExplainQuery query) {
 
 int policy_check_command(const Common& common, const PolicyQuery& query) {
   if (query.file.empty()) {
-    return with_config(common, [&](Call* call) { return check(call, query); });
+    return with_server(common, [&](Call* call) { return check(call, query); });
   }
   const auto parsed = parse_file(query.name.empty() ? "policy" : query.name, query.file);
   if (!parsed) return tell_error(common, parsed.error(), kUsage);
@@ -283,11 +283,11 @@ int policy_check_command(const Common& common, const PolicyQuery& query) {
 }
 
 int policy_show_command(const Common& common, const PolicyQuery& query) {
-  return with_config(common, [&](Call* call) { return show(call, query); });
+  return with_server(common, [&](Call* call) { return show(call, query); });
 }
 
 int policy_explain_command(const Common& common, const ExplainQuery& query) {
-  return with_config(common, [&](Call* call) { return explain(call, query); });
+  return with_server(common, [&](Call* call) { return explain(call, query); });
 }
 
 }  // namespace octroi::app

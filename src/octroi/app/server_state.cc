@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "octroi/base/file.h"
+#include "octroi/cli/config_file.h"
 
 namespace octroi::app {
 
@@ -76,13 +77,25 @@ std::string percent_encode(std::string_view text) {
   return out;
 }
 
-int with_config(const Common& common, const std::function<Task<void>(Call*)>& work) {
-  auto loaded = load_config(common);
+int with_config(const Common& common, const std::function<Task<void>(Call*)>& work, Needs needs) {
+  auto loaded = load_config(common, needs);
   if (!loaded) return kUsage;
   net::Loop loop;
   Call call{common, loaded->config, loop};
   run_on_loop(loop, work(&call));
   return call.code;
+}
+
+int with_server(const Common& common, const std::function<Task<void>(Call*)>& work) {
+  return with_config(common, work, Needs::store);
+}
+
+Result<config::Loaded> load_whole(const Common& common) {
+  const auto file = cli::find_config(common.call);
+  if (!file) return fail(config::Errc::invalid_config, cli::no_config_message());
+  auto loaded = cli::try_load_config(common.call, *file, /*secrets=*/true);
+  if (!loaded) return fail(config::Errc::invalid_config, config::to_text(loaded.error()));
+  return *std::move(loaded);
 }
 
 int tell(Call* call, const Error& error) {

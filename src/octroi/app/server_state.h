@@ -52,7 +52,13 @@ struct Call {
   net::Loop& loop;
   int code = kFailed;
 };
-int with_config(const Common& common, const std::function<Task<void>(Call*)>& work);
+int with_config(const Common& common, const std::function<Task<void>(Call*)>& work,
+                Needs needs = Needs::all);
+/// For what is asked of a running server, or done in its store: without secrets of vendors, nodes
+/// and webhooks, so that a key can be revoked from a shell that has none of them.
+int with_server(const Common& common, const std::function<Task<void>(Call*)>& work);
+/// The configuration with all its secrets, for the few steps in the store that need them.
+[[nodiscard]] Result<config::Loaded> load_whole(const Common& common);
 /// Prints the error and sets the code.
 int tell(Call* call, const Error& error);
 /// Prints the answer, as it is or as `print` shows it to a reader, or tells its error.

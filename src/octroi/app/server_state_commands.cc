@@ -185,15 +185,15 @@ Task<void> revoke_token(Call* call, std::string text) {
 }  // namespace
 
 int transaction_list_command(const Common& common, const TransactionQuery& query) {
-  return with_config(common, [&](Call* call) { return list_transactions(call, query); });
+  return with_server(common, [&](Call* call) { return list_transactions(call, query); });
 }
 
 int transaction_totals_command(const Common& common, const RevenueQuery& query) {
-  return with_config(common, [&](Call* call) { return transaction_totals(call, query); });
+  return with_server(common, [&](Call* call) { return transaction_totals(call, query); });
 }
 
 int token_revoke_command(const Common& common, const std::string& id) {
-  return with_config(common, [&](Call* call) { return revoke_token(call, id); });
+  return with_server(common, [&](Call* call) { return revoke_token(call, id); });
 }
 
 }  // namespace octroi::app

@@ -201,15 +201,15 @@ Task<void> on_session(Call* call, SessionAction action, std::string text) {
 }  // namespace
 
 int session_list_command(const Common& common, const SessionQuery& query) {
-  return with_config(common, [&](Call* call) { return list_sessions(call, query); });
+  return with_server(common, [&](Call* call) { return list_sessions(call, query); });
 }
 
 int session_totals_command(const Common& common) {
-  return with_config(common, [](Call* call) { return totals(call); });
+  return with_server(common, [](Call* call) { return totals(call); });
 }
 
 int session_command(const Common& common, SessionAction action, const std::string& id) {
-  return with_config(common, [&](Call* call) { return on_session(call, action, id); });
+  return with_server(common, [&](Call* call) { return on_session(call, action, id); });
 }
 
 }  // namespace octroi::app

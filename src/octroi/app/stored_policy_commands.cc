@@ -299,7 +299,7 @@ void add(cli::CommandLine& line, Word word) {
                 [w, word](const Invocation& call) {
                   const Common common{call, call.json};
                   return static_cast<cli::ExitCode>(
-                      with_config(common, [&](Call* c) { return word.work(c, *w); }));
+                      with_server(common, [&](Call* c) { return word.work(c, *w); }));
                 },
             .json_when_piped = true});
 }
@@ -315,7 +315,7 @@ void add_stored_policy_commands(cli::CommandLine& line) {
                 [](const Invocation& call) {
                   const Common common{call, call.json};
                   return static_cast<cli::ExitCode>(
-                      with_config(common, [](Call* c) { return list(c); }));
+                      with_server(common, [](Call* c) { return list(c); }));
                 },
             .json_when_piped = true});
   add(line, {.name = "policy add",

@@ -153,7 +153,7 @@ void add_token_commands(cli::CommandLine& line) {
                 },
             .run =
                 [query](const Invocation& call) {
-                  return static_cast<cli::ExitCode>(with_config(
+                  return static_cast<cli::ExitCode>(with_server(
                       {call, call.json}, [&](Call* c) { return list_tokens(c, *query); }));
                 },
             .json_when_piped = true});
@@ -166,7 +166,7 @@ void add_token_commands(cli::CommandLine& line) {
        .run =
            [id](const Invocation& call) {
              return static_cast<cli::ExitCode>(
-                 with_config({call, call.json}, [&](Call* c) { return show_token(c, *id); }));
+                 with_server({call, call.json}, [&](Call* c) { return show_token(c, *id); }));
            },
        .json_when_piped = true});
   line.add({.name = "token totals",
@@ -175,7 +175,7 @@ void add_token_commands(cli::CommandLine& line) {
             .options = nullptr,
             .run =
                 [](const Invocation& call) {
-                  return static_cast<cli::ExitCode>(with_config({call, call.json}, token_totals));
+                  return static_cast<cli::ExitCode>(with_server({call, call.json}, token_totals));
                 },
             .json_when_piped = true});
 }

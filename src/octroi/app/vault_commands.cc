@@ -35,9 +35,11 @@ Result<std::unique_ptr<ledger::Store>> open_keys(const config::Config& config) {
 
 // --- key issue
 
-Task<Result<std::string>> issue_in_store(const config::Config* config, KeyRequest request) {
-  OCTROI_CO_TRY(const auto* settings, settings_of(*config));
-  OCTROI_CO_TRY(auto store, open_keys(*config));
+/// Keys that sign are made with the key of sealing.
+Task<Result<std::string>> issue_in_store(const Common* common, KeyRequest request) {
+  OCTROI_CO_TRY(const auto whole, load_whole(*common));
+  OCTROI_CO_TRY(const auto* settings, settings_of(whole.config));
+  OCTROI_CO_TRY(auto store, open_keys(whole.config));
   OCTROI_CO_TRY(const auto now, co_await policies_in_force(*store, *settings));
   co_return co_await issue_key(*store, now.settings, std::move(request), system_clock().now());
 }
@@ -48,7 +50,7 @@ Task<void> issue(Call* call, KeyRequest request) {
   ask.target = "/api/v1/vault/keys";
   ask.body = request.to_json();
   auto answer = co_await ask_admin(&call->loop, &call->config, std::move(ask));
-  if (nobody_listens(answer)) answer = co_await issue_in_store(&call->config, std::move(request));
+  if (nobody_listens(answer)) answer = co_await issue_in_store(&call->common, std::move(request));
   finish(call, answer, [](const json::Value& root) {
     std::printf("%s\n", text_of(root, "key").c_str());
     std::fprintf(stderr, "key %s; its text is not shown again\n", text_of(root, "id").c_str());
@@ -213,7 +215,7 @@ Task<void> register_credential(Call* call, std::string vendor) {
 template <class Work>
 cli::ExitCode run_with(const Invocation& call, Work work) {
   const Common common{call, call.json};
-  return static_cast<cli::ExitCode>(with_config(common, work));
+  return static_cast<cli::ExitCode>(with_server(common, work));
 }
 
 void add_issue(cli::CommandLine& line) {
@@ -328,10 +330,11 @@ void add_change(cli::CommandLine& line, ledger::VaultKeyState state, const char*
 
 // --- key rotate
 
-Task<Result<std::string>> rotate_in_store(const config::Config* config, std::string id,
+Task<Result<std::string>> rotate_in_store(const Common* common, std::string id,
                                           RotateRequest request) {
-  OCTROI_CO_TRY(const auto* settings, settings_of(*config));
-  OCTROI_CO_TRY(auto store, open_keys(*config));
+  OCTROI_CO_TRY(const auto whole, load_whole(*common));
+  OCTROI_CO_TRY(const auto* settings, settings_of(whole.config));
+  OCTROI_CO_TRY(auto store, open_keys(whole.config));
   co_return co_await rotate_key(*store, *settings, std::move(id), std::move(request),
                                 system_clock().now());
 }
@@ -343,7 +346,7 @@ Task<void> rotate(Call* call, std::string id, RotateRequest request) {
   ask.body = request.to_json();
   auto answer = co_await ask_admin(&call->loop, &call->config, std::move(ask));
   if (nobody_listens(answer))
-    answer = co_await rotate_in_store(&call->config, std::move(id), std::move(request));
+    answer = co_await rotate_in_store(&call->common, std::move(id), std::move(request));
   finish(call, answer, [](const json::Value& root) {
     std::printf("%s\n", text_of(root, "key").c_str());
     std::fprintf(stderr, "key %s replaces %s; its text is not shown again\n",
@@ -402,7 +405,9 @@ void add_register(cli::CommandLine& line) {
            [vendor](OptionSet& set) { set.positional("VENDOR", *vendor, "One of vault.vendors."); },
        .run =
            [vendor](const Invocation& call) {
-             return run_with(call, [&](Call* c) { return register_credential(c, *vendor); });
+             // Sealing needs the key of sealing, which is a secret of the configuration.
+             return static_cast<cli::ExitCode>(with_config(
+                 {call, call.json}, [&](Call* c) { return register_credential(c, *vendor); }));
            },
        .json_when_piped = true});
 }

@@ -55,14 +55,16 @@ Result<ReconcileRequest> request_of(const Wanted& wanted) {
   return out;
 }
 
-Task<Result<std::string>> in_store(net::Loop* loop, const config::Config* config,
+Task<Result<std::string>> in_store(net::Loop* loop, const Common* common,
                                    ReconcileRequest request) {
-  if (!config->vault)
+  OCTROI_CO_TRY(const auto whole, load_whole(*common));
+  const config::Config& config = whole.config;
+  if (!config.vault)
     co_return fail(VaultKeyErrc::no_vault, "the configuration has no vault section");
-  OCTROI_CO_TRY(auto store, open_store(*config));
+  OCTROI_CO_TRY(auto store, open_store(config));
   if (store->spends() == nullptr || store->calls() == nullptr || store->vault_keys() == nullptr)
     co_return fail(VaultKeyErrc::no_vault, "this store keeps no vault keys");
-  OCTROI_CO_TRY(auto snapshot, co_await vault_snapshot(store.get(), *config->vault));
+  OCTROI_CO_TRY(auto snapshot, co_await vault_snapshot(store.get(), *config.vault));
   MetricRegistry metrics;
   VaultReconcile reconcile(*loop, *store, metrics);
   co_return co_await reconcile.run(std::move(snapshot), std::move(request));
@@ -118,7 +120,7 @@ Task<void> reconcile(Call* call, Wanted wanted) {
   ask.timeout = kLongest;
   auto answer = co_await ask_admin(&call->loop, &call->config, std::move(ask));
   if (!answer && answer.error().is(StateErrc::no_admin))
-    answer = co_await in_store(&call->loop, &call->config, std::move(*request));
+    answer = co_await in_store(&call->loop, &call->common, std::move(*request));
   if (!answer) {
     tell(call, answer.error());
     co_return;
@@ -156,7 +158,7 @@ void add_vault_reconcile(cli::CommandLine& line) {
                 [wanted](const Invocation& call) {
                   const Common common{call, call.json};
                   return static_cast<cli::ExitCode>(
-                      with_config(common, [&](Call* c) { return reconcile(c, *wanted); }));
+                      with_server(common, [&](Call* c) { return reconcile(c, *wanted); }));
                 },
             .json_when_piped = true});
 }

@@ -90,16 +90,17 @@ Task<void> rotate(Call* call, Wanted wanted) {
   finish(call, answer, print_rotated);
 }
 
-Task<Result<std::string>> roll_back_in_store(const config::Config* config, std::string vendor) {
-  OCTROI_CO_TRY(auto store, open_keys(*config));
-  co_return co_await roll_back_real_key(store.get(), *config->vault, std::move(vendor),
+Task<Result<std::string>> roll_back_in_store(const Common* common, std::string vendor) {
+  OCTROI_CO_TRY(const auto whole, load_whole(*common));
+  OCTROI_CO_TRY(auto store, open_keys(whole.config));
+  co_return co_await roll_back_real_key(store.get(), *whole.config.vault, std::move(vendor),
                                         system_clock().now());
 }
 
 Task<void> roll_back(Call* call, std::string vendor) {
   const std::string target = fmt::format("{}/{}/rollback", kCredentials, percent_encode(vendor));
   auto answer = co_await ask_admin(&call->loop, &call->config, "POST", target);
-  if (nobody_listens(answer)) answer = co_await roll_back_in_store(&call->config, vendor);
+  if (nobody_listens(answer)) answer = co_await roll_back_in_store(&call->common, vendor);
   finish(call, answer, print_rotated);
 }
 
@@ -128,23 +129,24 @@ void print_vendors(const json::Value& root) {
   for (const json::Value v : vendors->elements()) print_vendor(v);
 }
 
-Task<Result<std::string>> show_in_store(const config::Config* config, std::string vendor) {
-  OCTROI_CO_TRY(auto store, open_keys(*config));
-  co_return co_await show_real_keys(store.get(), *config->vault, std::move(vendor));
+Task<Result<std::string>> show_in_store(const Common* common, std::string vendor) {
+  OCTROI_CO_TRY(const auto whole, load_whole(*common));
+  OCTROI_CO_TRY(auto store, open_keys(whole.config));
+  co_return co_await show_real_keys(store.get(), *whole.config.vault, std::move(vendor));
 }
 
 Task<void> show(Call* call, std::string vendor) {
   std::string target(kCredentials);
   if (!vendor.empty()) target += "/" + percent_encode(vendor);
   auto answer = co_await ask_admin(&call->loop, &call->config, "GET", target);
-  if (nobody_listens(answer)) answer = co_await show_in_store(&call->config, std::move(vendor));
+  if (nobody_listens(answer)) answer = co_await show_in_store(&call->common, std::move(vendor));
   finish(call, answer, print_vendors);
 }
 
 template <class Work>
 cli::ExitCode run_with(const Invocation& call, Work work) {
   const Common common{call, call.json};
-  return static_cast<cli::ExitCode>(with_config(common, work));
+  return static_cast<cli::ExitCode>(with_server(common, work));
 }
 
 void add_rotate(cli::CommandLine& line) {
@@ -166,7 +168,9 @@ void add_rotate(cli::CommandLine& line) {
                 },
             .run =
                 [wanted](const Invocation& call) {
-                  return run_with(call, [&](Call* c) { return rotate(c, *wanted); });
+                  // What is sealed here needs the key of sealing.
+                  return static_cast<cli::ExitCode>(
+                      with_config({call, call.json}, [&](Call* c) { return rotate(c, *wanted); }));
                 },
             .json_when_piped = true});
 }
