@@ -460,8 +460,7 @@ void add_key(cli::CommandLine& line) {
             .run =
                 [wallet](const Invocation& call) {
                   return with_source(call, [wallet](Call* c) { return show_key(c, *wallet); });
-                },
-            .json_when_piped = true});
+                }});
 }
 
 }  // namespace
