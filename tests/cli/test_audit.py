@@ -231,3 +231,14 @@ def test_words_that_make_no_sense(octroi):
     assert "--store" in octroi("verify", status=2)
     assert "--run" in octroi("export", "--proof", status=2)
     octroi("export", "--proof", "--run", "nobody", status=1)
+
+
+def test_checkpoints_that_are_asked_for_are_there(server, octroi, tmp_path):
+    change(server, 3)
+    export = tmp_path / "audit.jsonl"
+    export.write_text(octroi("export"))
+    server.stop()
+    ours = next(server.config_file.parent.rglob("*.checkpoints"))
+    assert json.loads(octroi("verify", export, "--checkpoints", ours))["valid"] is True
+    assert "not there" in octroi("verify", export, "--checkpoints", str(ours) + "s", status=2)
+    assert "no checkpoint" in octroi("verify", export, "--checkpoints", server.config_file, status=2)

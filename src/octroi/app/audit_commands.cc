@@ -253,6 +253,16 @@ void print_report(const Common& common, const audit::Report& r) {
   }
 }
 
+/// Whoever names a file of checkpoints counts on them: none is no answer.
+Result<std::vector<audit::Checkpoint>> outside_of(const std::string& file) {
+  OCTROI_TRY(auto out, audit::read_checkpoints(file));
+  if (out.empty()) {
+    return fail(StateErrc::bad_argument,
+                fmt::format("--checkpoints: {}: is not there, or holds no checkpoint", file));
+  }
+  return out;
+}
+
 Result<audit::Report> verify_file(const Verify& v) {
   std::vector<audit::PublicKey> keys;
   for (const std::string& text : v.keys) {
@@ -261,7 +271,7 @@ Result<audit::Report> verify_file(const Verify& v) {
   }
   audit::Verifier verifier(std::move(keys));
   if (!v.checkpoints.empty()) {
-    OCTROI_TRY(const auto outside, audit::read_checkpoints(v.checkpoints));
+    OCTROI_TRY(const auto outside, outside_of(v.checkpoints));
     for (const audit::Checkpoint& c : outside) verifier.add_checkpoint(c);
   }
   std::ifstream file;
