@@ -233,6 +233,26 @@ def test_words_that_make_no_sense(octroi):
     octroi("export", "--proof", "--run", "nobody", status=1)
 
 
+def test_the_documented_commands_verify_an_export(server, octroi, tmp_path, octroi_binary):
+    """docs/audit.md: the key by a pipe, and an export that is checked by it."""
+    change(server, 3)
+    command = [str(octroi_binary), "--config", str(server.config_file), "audit"]
+
+    def out(*words: str) -> str:
+        return subprocess.run([*command, *words], capture_output=True, text=True, env=environment(), timeout=60, check=True).stdout
+
+    export = tmp_path / "audit.jsonl"
+    export.write_text(out("export"))
+    key = out("key").strip()
+    assert len(key) == 64, "the key alone, also through a pipe"
+    assert json.loads(octroi("verify", export, "--key", key))["valid"] is True
+    # Whoever makes all rows anew takes the checkpoints out, which he cannot sign.
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text("".join(line for line in export.read_text().splitlines(keepends=True) if '"checkpoint"' not in line))
+    assert json.loads(octroi("verify", bare, "--key", key, status=1))["first_bad"]["fault"] == "unproven"
+    assert json.loads(octroi("verify", bare))["trusted_key"] is False
+
+
 def test_checkpoints_that_are_asked_for_are_there(server, octroi, tmp_path):
     change(server, 3)
     export = tmp_path / "audit.jsonl"

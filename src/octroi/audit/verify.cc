@@ -276,6 +276,12 @@ void Verifier::close(const std::string& writer, Chain& chain) {
         fmt::format("there were rows up to {} at least", chain.expected.rbegin()->first), 0);
 }
 
+void Verifier::check_proven() {
+  if (!demands_checkpoint_ || report_.rows == 0 || report_.checkpoints > 0) return;
+  found({last_writer_, 1}, Fault::unproven,
+        "there is no checkpoint before any row: nothing shows that these are the server's", 0);
+}
+
 Report Verifier::finish() && {
   for (auto& [writer, chain] : chains_) {
     close(writer, chain);
@@ -283,6 +289,7 @@ Report Verifier::finish() && {
     report_.unsigned_rows += chain.unsigned_rows;
   }
   if (proof_ && report_.rows == 0) found({}, Fault::removed, "a proof without a row", 0);
+  check_proven();
   return std::move(report_);
 }
 

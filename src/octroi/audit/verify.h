@@ -10,7 +10,8 @@
 //   both made anew is found by the row after it, and told apart by the one after that.
 // What cannot        an export and all its checkpoints cut at the same place, when no checkpoint
 //   from outside is given; rows after the last checkpoint made anew by who can write the database.
-//   `unsigned_rows` says how many rows no checkpoint stands behind.
+//   `unsigned_rows` says how many rows no checkpoint stands behind; that none at all stands there
+//   is a fault where demand_checkpoint() asks for it.
 //
 // A proof (proof.h) has only the rows of one run, and between them the hashes of the others.
 //
@@ -39,7 +40,7 @@ enum class Fault : std::uint8_t {
   cut_off,    // a checkpoint tells of rows that are not there
   rewritten,  // a checkpoint tells another hash for this row
   forged,     // the signature of the checkpoint over this row is not one of a trusted key
-  unproven,   // of a proof: no checkpoint stands behind this row
+  unproven,   // no checkpoint stands behind this row of a proof, or behind any of an export
 };
 [[nodiscard]] std::string_view to_string(Fault f);
 
@@ -68,6 +69,8 @@ class Verifier {
   /// against accidents, not against who can write the file.
   explicit Verifier(std::vector<PublicKey> keys = {});
 
+  /// Rows without a single checkpoint are unproven then: whoever made them all anew took those out.
+  void demand_checkpoint() { demands_checkpoint_ = true; }
   /// A row, a checkpoint or a line of a proof. Empty lines are passed over.
   void add_line(std::string_view line);
   void add_row(const StoredRow& row);
@@ -109,12 +112,14 @@ class Verifier {
     found(std::move(row), fault, std::move(message), line_);
   }
   void close(const std::string& writer, Chain& chain);
+  void check_proven();
 
   std::vector<PublicKey> keys_;
   std::map<std::string, Chain> chains_;
   std::string last_writer_;
   std::int64_t line_ = 0;
   bool proof_ = false;
+  bool demands_checkpoint_ = false;
   Report report_;
 };
 

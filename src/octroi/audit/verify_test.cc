@@ -70,6 +70,21 @@ TEST_F(VerifyTest, AnEmptyAuditIsValid) {
   EXPECT_FALSE(r.trusted_key);
 }
 
+TEST_F(VerifyTest, RowsWithoutACheckpointAreUnprovenWhereOneIsDemanded) {
+  append(3);
+  const auto verify = [&](const Lines& lines) {
+    Verifier v({signer_.public_key()});
+    v.demand_checkpoint();
+    for (const std::string& line : lines) v.add_line(line);
+    return verdict_of(std::move(v).finish());
+  };
+  EXPECT_EQ(verify({}), "valid");
+  EXPECT_EQ(verify(lines_of(journal_)), "unproven w1/1");
+  checkpoint();
+  append(1);
+  EXPECT_EQ(verify(lines_of(journal_)), "valid");
+}
+
 TEST_F(VerifyTest, ChainsOfSeveralProcessesAreFollowedApart) {
   append(3);
   checkpoint();
