@@ -178,6 +178,8 @@ int run_command(const Invocation& call, const RunFlags& flags) {
   if (!share) return tell_error(common, share.error(), exit_for(share.error()));
   if (auto distinct = check_distinct(*share); !distinct)
     return tell_error(common, distinct.error(), kUsage);
+  if (auto carried = check_run(*share); !carried)
+    return tell_error(common, carried.error(), kUsage);
   const auto folder = RunFolder::make(call.host.env);
   if (!folder) return tell_error(common, folder.error(), kFailed);
   RunPlan plan;
@@ -223,7 +225,8 @@ void add_run_commands(cli::CommandLine& line) {
                                "printed; $OCTROI_VAULT_KEY otherwise.");
                   set.option("--proxy", flags->proxy,
                              "Where the vault listens; otherwise as configured.");
-                  set.option("--run", flags->run, "What this run is called in the audit.");
+                  set.option("--run", flags->run,
+                             "What this run is called in the audit; calls come by the proxy then.");
                 },
             .run =
                 [flags](const Invocation& call) {

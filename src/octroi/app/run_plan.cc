@@ -12,6 +12,7 @@
 #include "octroi/base/file.h"
 #include "octroi/http/message.h"
 #include "octroi/vault/keys.h"
+#include "octroi/vault/request.h"
 
 namespace octroi::app {
 
@@ -177,12 +178,27 @@ std::string key_variable(const VaultGrant& grant) {
   return names != nullptr ? std::string(names->keys.front()) : prefix_of(grant) + "_API_KEY";
 }
 
+/// Calls to the vendor's hosts find the proxy. A base URL leads past it: that would lose the run,
+/// and would lead all services of AWS to this one vendor.
+bool by_proxy(const VaultShare& share, const VaultGrant& grant) {
+  const bool wanted = !share.run.empty() || grant.pack == "aws";
+  return wanted && !grant.hosts.empty() && !grant.ca_pem.empty();
+}
+
 Result<> add_key(RunPlan& plan, const VaultShare& share, const VaultGrant& grant) {
   const std::string base = share.url + "/" + grant.vendor;
   const Names* const found = names_of(grant);
+  const bool proxied = by_proxy(share, grant);
+  const auto lead = [&](const std::string& name, std::string_view below) {
+    if (proxied) {
+      plan.unset.emplace(name);
+    } else {
+      plan.set[name] = base + std::string(below);
+    }
+  };
   if (found == nullptr) {
     plan.set[key_variable(grant)] = std::string(grant.key.reveal_text());
-    plan.set[prefix_of(grant) + "_BASE_URL"] = base;
+    lead(prefix_of(grant) + "_BASE_URL", "");
     return {};
   }
   OCTROI_TRY(const std::string key, dressed(grant, found->shape));
@@ -194,16 +210,7 @@ Result<> add_key(RunPlan& plan, const VaultShare& share, const VaultGrant& grant
                                             : i == 0 ? key.substr(0, colon)
                                                      : key.substr(colon + 1);
   }
-  // One base URL would lead all services of AWS to this vendor; those of its hosts find the proxy.
-  const bool by_proxy =
-      found->shape == KeyShape::aws && !grant.hosts.empty() && !grant.ca_pem.empty();
-  for (const std::string_view name : found->bases) {
-    if (by_proxy) {
-      plan.unset.emplace(name);
-    } else {
-      plan.set[std::string(name)] = base + std::string(found->below);
-    }
-  }
+  for (const std::string_view name : found->bases) lead(std::string(name), found->below);
   for (const std::string_view name : found->unset) plan.unset.emplace(name);
   return {};
 }
@@ -280,6 +287,32 @@ Result<> check_distinct(const VaultShare& share) {
                             "for the other",
                             other.id, other.vendor, grant.id, grant.vendor, at->first));
   }
+  return {};
+}
+
+Result<> check_run(const VaultShare& share) {
+  if (share.run.empty()) return {};
+  const auto refuse = [](std::string why) {
+    return fail(StateErrc::bad_argument, "--run: " + why);
+  };
+  const auto word = vault::run_of({}, share.run);
+  if (!word || *word != share.run)
+    return refuse("a run is one word of at most 128 letters, digits and signs");
+  if (share.run == "octroi") return refuse("\"octroi\" stands for no run; call it something else");
+  constexpr std::string_view kBind = "bind the key to the run instead: octroi key issue --run RUN";
+  for (const VaultGrant& grant : share.grants) {
+    if (by_proxy(share, grant)) continue;
+    return refuse(fmt::format(
+        "the proxy carries the run, and calls to {} would not come by it ({}); {}", grant.vendor,
+        grant.ca_pem.empty() ? "this vault is no proxy" : "the vendor has no hosts", kBind));
+  }
+  const bool pair = !share.grants.empty() &&
+                    share.grants.front().key.reveal_text().find(':') != std::string_view::npos;
+  if (pair)
+    return refuse(
+        fmt::format("the first key is a pair, whose name stands where the proxy would be "
+                    "told the run; give another key first, or {}",
+                    kBind));
   return {};
 }
 

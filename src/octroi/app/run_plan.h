@@ -61,6 +61,10 @@ struct VaultShare {
 /// for an SDK, and of two the later would stand there alone. StateErrc::bad_argument.
 [[nodiscard]] Result<> check_distinct(const VaultShare& share);
 
+/// Whether the calls of the child can carry `share.run`: the proxy does it, by the name that it is
+/// given, and nothing else of the environment. StateErrc::bad_argument.
+[[nodiscard]] Result<> check_run(const VaultShare& share);
+
 /// Proxy, trust, base URLs and keys of the vault, of a share that is distinct.
 [[nodiscard]] Result<> add_vault(RunPlan& plan, const VaultShare& share, const RunFolder& folder,
                                  const Environment& ours);
