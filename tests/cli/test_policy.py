@@ -97,3 +97,17 @@ def test_explain_of_other_operations_and_times(octroi):
     assert octroi("explain", "bot", "GET /v1/charges", "--at", "2026-12-31T00:00:00Z",
                   status=7)["reason"] == "policy_expired"
     assert "no policy" in octroi("explain", "nobody", "GET /v1/charges", status=1)["error"]["message"]
+
+
+def test_explain_says_what_it_does_not_know(octroi, tmp_path):
+    """Another process has the store, and it is no server that could be asked."""
+    charge = ("explain", "bot", "POST /v1/charges", "--data", "amount=100&currency=usd&customer=cus_123", "--at", AT)
+    assert octroi(*charge)["unused"] is False, "no store yet: nothing is spent"
+    assert not (tmp_path / "octroi.db").exists(), "and none is made to say so"
+    assert octroi(*charge, "--unused")["unused"] is True
+    (tmp_path / "octroi.db").write_text("no database")
+    assert "--unused" in octroi(*charge, status=1)["error"]["message"]
+    policy = {"vendor": "stripe", "endpoints": ["refunds.create"], "unknown_amount": "lookup", "max_amount": "5 usd"}
+    asked = octroi("explain", "bot", "POST /v1/refunds", "--data", "charge=ch_1", "--at", AT, "--unused", "--file", "-",
+                   stdin=json.dumps(policy), status=9)
+    assert asked["verdict"] == "lookup", "nobody knows before the vendor was asked"

@@ -269,6 +269,24 @@ def test_simulate_names_the_calls_that_would_go_otherwise(stripe_vault, capture)
     assert vault.command("policy", "simulate", "bot")["calls"] == 4  # also without a server
 
 
+def test_explain_asks_the_server_what_is_spent(stripe_vault, capture, paid):
+    vault = stripe_vault(daily_cap="20 usd")
+    key = vault.issue("stripe", "bot")
+    assert charge(vault, key, 2000).status == 200
+    settled(vault, "bot")
+    ask = ("policy", "explain", "bot", "POST /v1/charges", "--data", "amount=100&currency=usd&customer=cus_1")
+    for running in (True, False):
+        if not running:
+            vault.stop()
+        said = vault.command(*ask, ok=False)
+        assert said.returncode == 7, said.stdout + said.stderr
+        told = json.loads(said.stdout)
+        assert (told["reason"], told["unused"]) == ("cap_exceeded", False)
+        assert vault.command(*ask, "--unused")["unused"] is True
+        tomorrow = vault.command(*ask, "--at", "2098-01-01T00:00:00Z")
+        assert tomorrow["verdict"] == "allow", "another day has a window of its own"
+
+
 def test_the_admin_apis_description_names_every_path(stripe_vault):
     vault = stripe_vault()
     paths = json.loads(admin(vault, "/openapi.json").body)["paths"]
@@ -276,7 +294,7 @@ def test_the_admin_apis_description_names_every_path(stripe_vault):
         "/vault/keys", "/vault/keys/{id}", "/vault/keys/{id}/revoke", "/vault/keys/{id}/pause", "/vault/keys/{id}/resume",
         "/vault/keys/{id}/rotate", "/vault/revoke", "/vault/reconcile", "/vault/credentials/{vendor}", "/approvals", "/approvals/{id}",
         "/approvals/{id}/approve", "/approvals/{id}/deny", "/policies", "/policies/{name}", "/policies/{name}/versions",
-        "/policies/{name}/rollback", "/policies/{name}/usage", "/policies/{name}/simulate", "/audit",
+        "/policies/{name}/rollback", "/policies/{name}/usage", "/policies/{name}/windows", "/policies/{name}/simulate", "/audit",
     ):
         assert f"/api/v1{path}" in paths, path
 

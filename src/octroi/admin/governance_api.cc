@@ -43,7 +43,11 @@ std::optional<std::int64_t> number(std::string_view text) {
   return out;
 }
 
-/// If-None-Match: * is 0; If-Match: "7" is 7; neither is any.
+tl::unexpected<Error> not_a_moment(const std::string& name) {
+  return fail(ApiErrc::bad_parameter, name + ": write a moment such as 2026-12-31T00:00:00Z");
+}
+
+/// If-None-Match: * is 0; If-Match: "7" is 7, and * is whichever there is; neither is any, or none.
 Result<std::optional<std::int64_t>> expected_version(const http::Headers& headers) {
   if (const auto none = headers.get("If-None-Match")) {
     if (*none != "*") return fail(ApiErrc::bad_parameter, "If-None-Match: use *");
@@ -123,6 +127,16 @@ Task<Result<std::string>> GovernanceApi::policies(http::Exchange& exchange, std:
     if (action.empty()) co_return co_await actions_.show_policy(std::move(name));
     if (action == "/versions") co_return co_await actions_.policy_versions(std::move(name));
     if (action == "/usage") co_return co_await actions_.policy_usage(std::move(name));
+    if (action == "/windows") {
+      OCTROI_CO_TRY(const auto text, parameter(request.query(), "at"));
+      std::optional<UnixMillis> at;
+      if (!text.empty()) {
+        const auto when = from_rfc3339(text);
+        if (!when) co_return not_a_moment("at");
+        at = *when;
+      }
+      co_return co_await actions_.policy_windows(std::move(name), at);
+    }
     co_return nothing();
   }
   if (method == "POST" && action == "/rollback") {
@@ -147,8 +161,7 @@ Task<Result<std::string>> GovernanceApi::simulate(http::Exchange& exchange, std:
     if (key != "from" && key != "to")
       co_return fail(ApiErrc::bad_parameter, "unknown parameter '" + key + "'");
     const auto when = from_rfc3339(value);
-    if (!when)
-      co_return fail(ApiErrc::bad_parameter, key + ": write a moment such as 2026-12-31T00:00:00Z");
+    if (!when) co_return not_a_moment(key);
     (key == "from" ? from : to) = *when;
   }
   OCTROI_CO_TRY(std::string body, co_await http::read_all(exchange.body(), kMaxBody));

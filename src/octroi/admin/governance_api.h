@@ -11,6 +11,7 @@
 //   POST   /api/v1/policies/{name}/rollback  ?version=N: its text becomes the newest version
 //   POST   /api/v1/policies/{name}/simulate  ?from= &to=; body: another text of it, or nothing
 //   GET    /api/v1/policies/{name}/usage     what its caps hold, have settled and have left
+//   GET    /api/v1/policies/{name}/windows   what is counted under this name and for budgets; ?at=
 //
 // Thread  the control loop.
 #pragma once
@@ -39,7 +40,8 @@ struct GovernanceActions {
   std::function<Answer(std::string name)> show_policy;
   std::function<Answer(std::string name)> policy_versions;
   std::function<Answer(std::string name)> policy_usage;
-  /// The version that there must be: 0 none, empty any.
+  std::function<Answer(std::string name, std::optional<UnixMillis> at)> policy_windows;
+  /// The version that there must be: 0 none, kWhicheverVersion any one, empty any or none.
   std::function<Answer(std::string name, std::string document, std::optional<std::int64_t>)>
       put_policy;
   std::function<Answer(std::string name, std::optional<std::int64_t>)> remove_policy;

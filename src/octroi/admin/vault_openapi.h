@@ -50,6 +50,8 @@ inline constexpr std::string_view kVaultPaths =
 )"
     R"("/api/v1/policies/{name}/usage":{"parameters":[{"name":"name","in":"path","required":true,"schema":{"type":"string"}}],"get":{"responses":{"200":{"description":"what each cap holds, has settled and has left, and when it begins anew"},"401":{"description":"no or wrong token"},"404":{"description":"no such policy"}}}},
 )"
+    R"("/api/v1/policies/{name}/windows":{"parameters":[{"name":"name","in":"path","required":true,"schema":{"type":"string"}}],"get":{"parameters":[{"name":"at","in":"query","description":"now, when left out","schema":{"type":"string","format":"date-time"}}],"responses":{"200":{"description":"what is counted under this name, whichever text it had, and for all budgets: what octroi policy explain judges by"},"400":{"description":"names the parameter"},"401":{"description":"no or wrong token"}}}},
+)"
     R"("/api/v1/policies/{name}/simulate":{"parameters":[{"name":"name","in":"path","required":true,"schema":{"type":"string"}}],"post":{"parameters":[{"name":"from","in":"query","schema":{"type":"string","format":"date-time"}},{"name":"to","in":"query","schema":{"type":"string","format":"date-time"}}],"requestBody":{"required":false,"content":{"application/json":{"schema":{"type":"object","description":"a policy; see docs/policy.md"}}}},"responses":{"200":{"description":"the calls of the audit whose verdict would be another"},"400":{"description":"names the field"},"401":{"description":"no or wrong token"},"404":{"description":"no such policy"}}}},
 )";
 // clang-format on

@@ -1,6 +1,7 @@
 #include "octroi/app/policy_commands.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <utility>
@@ -9,6 +10,8 @@
 #include "octroi/app/stores.h"
 #include "octroi/app/vault_policies.h"
 #include "octroi/base/file.h"
+#include "octroi/cli/config_file.h"
+#include "octroi/config/load.h"
 #include "octroi/json/writer.h"
 #include "octroi/ledger/spend_ledger.h"
 #include "octroi/policy/decide.h"
@@ -168,20 +171,36 @@ Result<policy::Call> call_of(const ExplainQuery& query, const vault::Vendor& ven
   return out;
 }
 
-/// What is counted already; nothing where a server holds the store.
-Task<Result<std::vector<ledger::SpendUsage>>> usage_of(const config::Config* config,
-                                                       UnixMillis now) {
-  OCTROI_CO_TRY(const auto store, open_store(*config));
-  ledger::SpendLedger* const spends = store->spends();
-  if (spends == nullptr) co_return std::vector<ledger::SpendUsage>{};
-  OCTROI_CO_TRY(auto usage, co_await spends->usage("policy/", now));
-  OCTROI_CO_TRY(auto shared, co_await spends->usage("budget/", now));
-  std::move(shared.begin(), shared.end(), std::back_inserter(usage));
-  co_return usage;
+/// A store that nobody has made yet holds nothing, and need not be made to say so.
+bool is_new(const config::Config& config) {
+  std::error_code unreadable;
+  return !config::is_postgres(config) &&
+         !std::filesystem::exists(config::sqlite_path(config), unreadable) && !unreadable;
+}
+
+Task<Result<std::vector<ledger::SpendUsage>>> counted(Call* call, std::string name, UnixMillis at) {
+  auto answer =
+      co_await ask_admin(&call->loop, &call->config, "GET",
+                         fmt::format("/api/v1/policies/{}/windows?at={}", percent_encode(name),
+                                     percent_encode(to_rfc3339(at))));
+  if (answer) co_return read_windows(*answer);
+  if (!nobody_listens(answer)) co_return fail(std::move(answer).error());
+  if (is_new(call->config)) co_return std::vector<ledger::SpendUsage>{};
+  OCTROI_CO_TRY(const auto store, open_store(call->config));
+  co_return co_await windows_of(*store, std::move(name), at);
+}
+
+/// What is counted already. Without it the answer would be another one than the door's.
+Task<Result<std::vector<ledger::SpendUsage>>> usage_of(Call* call, std::string name,
+                                                       UnixMillis at) {
+  auto out = co_await counted(call, std::move(name), at);
+  if (out) co_return out;
+  co_return fail(std::move(out).error().within(
+      "what is spent cannot be read (--unused judges as if nothing were)"));
 }
 
 void print_explained(const Common& common, const Policy& p, const policy::Call& asked,
-                     const policy::Explanation& out) {
+                     const policy::Explanation& out, bool unused) {
   const policy::Decision& d = out.decision;
   if (!common.json) {
     for (const policy::Check& c : out.checks) {
@@ -196,7 +215,7 @@ void print_explained(const Common& common, const Policy& p, const policy::Call& 
   w.begin_object().field("policy", p.name).field("hash", to_hex(p.hash));
   w.field("operation", asked.operation).field("direction", to_string(asked.direction));
   w.field("verdict", to_string(d.verdict)).field("reason", to_string(d.reason));
-  w.field("message", d.message).field("amount", format(d.amount));
+  w.field("message", d.message).field("amount", format(d.amount)).field("unused", unused);
   if (d.shadow) w.field("shadow", to_string(*d.shadow)).field("shadow_message", d.shadow_message);
   w.key("checks").begin_array();
   for (const policy::Check& c : out.checks) {
@@ -210,8 +229,9 @@ void print_explained(const Common& common, const Policy& p, const policy::Call& 
 int code_of(policy::Verdict verdict) {
   switch (verdict) {
     case policy::Verdict::allow:
-    case policy::Verdict::lookup:
       return kDone;
+    case policy::Verdict::lookup:
+      return kOutcomeUnknown;
     case policy::Verdict::deny:
       return cli::to_int(cli::ExitCode::policy_refused);
     case policy::Verdict::approve:
@@ -247,13 +267,7 @@ Task<Result<Explained>> explain_one(Call* call, ExplainQuery query) {
   }
   std::vector<ledger::SpendUsage> usage;
   if (!query.unused) {
-    auto used = co_await usage_of(&call->config, now);
-    if (used) {
-      usage = *std::move(used);
-    } else {
-      std::fprintf(stderr, "caps are shown as if nothing were spent: %s\n",
-                   std::string(used.error().message()).c_str());
-    }
+    OCTROI_CO_TRY(usage, co_await usage_of(call, query.policy, now));
   }
   const policy::Context context{now, snapshot->rates ? &*snapshot->rates : nullptr};
   out.explanation = policy::explain(out.policy, out.call, context, usage);
@@ -261,12 +275,13 @@ Task<Result<Explained>> explain_one(Call* call, ExplainQuery query) {
 }
 
 Task<void> explain(Call* call, ExplainQuery query) {
+  const bool unused = query.unused;
   const auto out = co_await explain_one(call, std::move(query));
   if (!out) {
     tell(call, out.error());
     co_return;
   }
-  print_explained(call->common, out->policy, out->call, out->explanation);
+  print_explained(call->common, out->policy, out->call, out->explanation, unused);
   call->code = code_of(out->explanation.decision.verdict);
 }
 

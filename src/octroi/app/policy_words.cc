@@ -44,9 +44,10 @@ void add_explain(cli::CommandLine& line) {
   line.add(
       {.name = "policy explain",
        .summary = "Says what a policy makes of one request, and why. Nothing is sent or counted.",
-       .examples = {{"octroi policy explain support-bot 'POST /v1/charges' --data "
-                     "'amount=5000&currency=usd&customer=cus_123'",
-                     "exit code 0 allowed, 7 refused, 8 needs approval"}},
+       .examples =
+           {{"octroi policy explain support-bot 'POST /v1/charges' --data "
+             "'amount=5000&currency=usd&customer=cus_123'",
+             "exit code 0 allowed, 7 refused, 8 needs approval, 9 the vendor must be asked"}},
        .options =
            [q](OptionSet& set) {
              set.positional("POLICY", q->policy, "Its name.");

@@ -140,6 +140,9 @@ admin::GovernanceActions VaultDoor::governance() {
   out.policy_usage = [this, now](std::string name) {
     return policy_usage(store_, settings_, std::move(name), now());
   };
+  out.policy_windows = [this, now](std::string name, std::optional<UnixMillis> at) {
+    return policy_windows(store_, std::move(name), at.value_or(now()));
+  };
   out.put_policy = [this, now](std::string name, std::string document,
                                std::optional<std::int64_t> expected) {
     return policy_changed(

@@ -1,11 +1,13 @@
 #include "octroi/app/vault_policies.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
 #include "octroi/app/vault_keys.h"
 #include "octroi/base/log.h"
+#include "octroi/json/value.h"
 #include "octroi/json/writer.h"
 #include "octroi/ledger/spend_ledger.h"
 #include "octroi/policy/decide.h"
@@ -245,6 +247,51 @@ Task<Result<std::string>> policy_usage(ledger::Store& store, const vault::VaultS
   for (const auto& u : policy::cap_usage(parsed, windows)) write_usage(w, parsed, u);
   w.end_array().end_object();
   co_return std::move(w).take();
+}
+
+Task<Result<std::vector<ledger::SpendUsage>>> windows_of(ledger::Store& store, std::string name,
+                                                         UnixMillis at) {
+  std::vector<ledger::SpendUsage> out;
+  if (store.spends() == nullptr) co_return out;
+  for (const std::string mode : {"", "shadow/"}) {
+    for (const std::string& below : {policy::scope_prefix(name), std::string("budget/")}) {
+      OCTROI_CO_TRY(auto some, co_await store.spends()->usage(mode + below, at));
+      std::move(some.begin(), some.end(), std::back_inserter(out));
+    }
+  }
+  co_return out;
+}
+
+Task<Result<std::string>> policy_windows(ledger::Store& store, std::string name, UnixMillis at) {
+  OCTROI_CO_TRY(const auto windows, co_await windows_of(store, name, at));
+  json::Writer w;
+  w.begin_object().field("policy", name).field("at", to_rfc3339(at)).key("windows").begin_array();
+  for (const ledger::SpendUsage& u : windows) {
+    w.begin_object().field("scope", u.scope).field("unit", ledger::to_string(u.unit));
+    w.field("starts_ms", u.starts.value).field("ends_ms", u.ends.value);
+    w.field("held", u.held).field("settled", u.settled).end_object();
+  }
+  w.end_array().end_object();
+  co_return std::move(w).take();
+}
+
+Result<std::vector<ledger::SpendUsage>> read_windows(std::string_view text) {
+  OCTROI_TRY(const auto doc, json::parse(text, {8, 64U << 20, false}));
+  OCTROI_TRY(const auto rows, doc.root().array("windows"));
+  std::vector<ledger::SpendUsage> out;
+  for (const json::Value row : rows.elements()) {
+    ledger::SpendUsage u;
+    OCTROI_TRY(u.scope, row.string("scope"));
+    OCTROI_TRY(const auto unit, row.string("unit"));
+    u.unit = unit == ledger::to_string(ledger::SpendUnit::calls) ? ledger::SpendUnit::calls
+                                                                 : ledger::SpendUnit::micro_usd;
+    OCTROI_TRY(u.starts.value, row.int64("starts_ms"));
+    OCTROI_TRY(u.ends.value, row.int64("ends_ms"));
+    OCTROI_TRY(u.held, row.int64("held"));
+    OCTROI_TRY(u.settled, row.int64("settled"));
+    out.push_back(std::move(u));
+  }
+  return out;
 }
 
 }  // namespace octroi::app

@@ -10,7 +10,10 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "octroi/ledger/spend_ledger.h"
 #include "octroi/ledger/store.h"
 #include "octroi/ledger/vault_policies.h"
 #include "octroi/vault/settings.h"
@@ -49,5 +52,13 @@ Task<Result<std::string>> policy_versions(ledger::Store& store, std::string name
 /// each window that anything was counted in, and one for each cap that nothing was counted in.
 Task<Result<std::string>> policy_usage(ledger::Store& store, const vault::VaultSettings& file,
                                        std::string name, UnixMillis now);
+
+/// What the ledger has counted for a policy of this name, whichever text it had, and for all
+/// budgets: what a call is judged by at this moment.
+Task<Result<std::vector<ledger::SpendUsage>>> windows_of(ledger::Store& store, std::string name,
+                                                         UnixMillis at);
+/// The same between processes: {"policy","at","windows":[…]}.
+Task<Result<std::string>> policy_windows(ledger::Store& store, std::string name, UnixMillis at);
+[[nodiscard]] Result<std::vector<ledger::SpendUsage>> read_windows(std::string_view text);
 
 }  // namespace octroi::app
