@@ -287,6 +287,19 @@ def test_explain_asks_the_server_what_is_spent(stripe_vault, capture, paid):
         assert tomorrow["verdict"] == "allow", "another day has a window of its own"
 
 
+def test_what_a_policy_in_shadow_mode_would_have_spent_is_shown(stripe_vault, capture, paid):
+    vault = stripe_vault(daily_cap="20 usd", mode="shadow")
+    key = vault.issue("stripe", "bot")
+    assert charge(vault, key, 1500).status == 200
+    for running in (True, False):
+        if not running:
+            vault.stop()
+        (usage,) = settled(vault, "bot")
+        assert (usage["settled"], usage["left"]) == ("15 usd", "5 usd")
+        told = vault.command("policy", "explain", "bot", "POST /v1/charges", "--data", "amount=100&currency=usd&customer=cus_1")
+        assert any("15 usd of 20 usd used" in c["detail"] for c in told["checks"])
+
+
 def test_the_admin_apis_description_names_every_path(stripe_vault):
     vault = stripe_vault()
     paths = json.loads(admin(vault, "/openapi.json").body)["paths"]

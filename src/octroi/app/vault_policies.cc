@@ -227,13 +227,12 @@ Task<Result<std::string>> policy_usage(ledger::Store& store, const vault::VaultS
   if (found == nullptr || store.spends() == nullptr)
     co_return fail(VaultKeyErrc::not_found, "there is no policy \"" + name + "\"");
   OCTROI_CO_TRY(const auto parsed, parse(name, found->document));
-  OCTROI_CO_TRY(auto windows, co_await store.spends()->usage(policy::scope_prefix(name), now));
+  std::vector<ledger::SpendUsage> windows;
   for (const policy::Cap& cap : parsed.caps) {
-    if (cap.budget.empty()) continue;
-    OCTROI_CO_TRY(auto shared, co_await store.spends()->usage("budget/" + cap.budget + "/", now));
-    windows.insert(windows.end(), shared.begin(), shared.end());
+    OCTROI_CO_TRY(auto some, co_await store.spends()->usage(policy::scopes_of(parsed, cap), now));
+    windows.insert(windows.end(), some.begin(), some.end());
   }
-  // Caps that share a budget ask for the same windows.
+  // Caps of one policy or one budget ask for the same windows.
   const auto before = [](const auto& a, const auto& b) {
     return std::tie(a.scope, a.unit, a.starts) < std::tie(b.scope, b.unit, b.starts);
   };

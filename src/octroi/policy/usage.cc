@@ -22,9 +22,8 @@ bool take(std::string_view& text, std::string_view part) {
 /// and then nothing, or "/agent:helper". Empty optional: it is another's.
 std::optional<std::string> whose(const Policy& policy, const Cap& cap, ledger::SpendUnit unit,
                                  std::string_view scope) {
-  const std::string base =
-      cap.budget.empty() ? scope_prefix(policy.name) : fmt::format("budget/{}/", cap.budget);
-  if (!take(scope, base) || !take(scope, to_string(cap.period))) return std::nullopt;
+  if (!take(scope, scopes_of(policy, cap)) || !take(scope, to_string(cap.period)))
+    return std::nullopt;
   // The run that is capped, the zone whose days they are: no part of a scope holds a slash.
   const std::string_view which = scope.substr(0, std::min(scope.find('/'), scope.size()));
   const bool zoned = (cap.period == Period::day || cap.period == Period::month) &&
@@ -65,6 +64,11 @@ void add(std::vector<CapUsage>& out, const Policy& policy, std::size_t index,
 }
 
 }  // namespace
+
+std::string scopes_of(const Policy& policy, const Cap& cap) {
+  std::string out = policy.mode == Mode::shadow ? "shadow/" : "";
+  return out + (cap.budget.empty() ? scope_prefix(policy.name) : "budget/" + cap.budget + "/");
+}
 
 std::int64_t CapUsage::left() const { return std::max<std::int64_t>(0, limit - held - settled); }
 

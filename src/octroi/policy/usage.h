@@ -24,6 +24,10 @@ struct CapUsage {
   std::optional<UnixMillis> resets_at;      // empty: never, or nothing was counted yet
 };
 
+/// What the scopes of this cap begin with: "policy/bot/", "budget/team/"; below "shadow/" while the
+/// policy is only tried out.
+[[nodiscard]] std::string scopes_of(const Policy& policy, const Cap& cap);
+
 /// `windows`: of SpendLedger::usage, of this policy's scopes and of the budgets that it names. Each
 /// cap is there at least once for each of its units.
 [[nodiscard]] std::vector<CapUsage> cap_usage(const Policy& policy,
