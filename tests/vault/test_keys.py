@@ -215,3 +215,16 @@ def test_keys_are_ended_by_who_has_none_of_the_servers_secrets(make_vault, captu
 @pytest.fixture
 def hook_secret():
     return lambda vault: vault.secret("hook", "hook-secret-0123456789")
+
+
+def test_no_store_is_made_where_no_vault_is_configured(stripe_vault, tmp_path):
+    vault = stripe_vault()
+    vault.stop()
+    store = tmp_path / "fresh" / "octroi.db"
+    file = tmp_path / "wallet.yaml"
+    file.write_text(json.dumps({"store": f"sqlite://{store}", "wallet": {"store": str(tmp_path / "wallet"), "lightning": {
+        "backend": "sim", "sim": {"file": str(tmp_path / "sim.db")}}}}))
+    for words in (("key", "list"), ("key", "revoke", "--all"), ("approval", "list"), ("approval", "show", "apr_1")):
+        done = subprocess.run([str(vault.binary), *words, "--config", str(file)], capture_output=True, text=True, timeout=60, env=environment())
+        assert done.returncode == 2 and "no vault section" in done.stderr, done.stdout + done.stderr
+    assert not store.parent.exists()

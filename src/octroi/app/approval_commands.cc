@@ -6,6 +6,7 @@
 #include "octroi/app/commands.h"
 #include "octroi/app/server_state.h"
 #include "octroi/app/vault_approvals.h"
+#include "octroi/app/vault_keys.h"
 #include "octroi/base/env.h"
 
 namespace octroi::app {
@@ -60,8 +61,14 @@ void print_one(const json::Value& a) {
   }
 }
 
+/// Where no vault is configured, no store may come into being by a look at its tickets.
+Result<std::unique_ptr<ledger::Store>> open_tickets(const config::Config& config) {
+  if (!config.vault) return fail(VaultKeyErrc::no_vault, "the configuration has no vault section");
+  return open_store(config);
+}
+
 Task<Result<std::string>> list_in_store(const config::Config* config, std::string state) {
-  OCTROI_CO_TRY(auto store, open_store(*config));
+  OCTROI_CO_TRY(auto store, open_tickets(*config));
   co_return co_await list_approvals(*store, std::move(state));
 }
 
@@ -73,7 +80,7 @@ Task<void> list(Call* call, std::string state) {
 }
 
 Task<Result<std::string>> show_in_store(const config::Config* config, std::string id) {
-  OCTROI_CO_TRY(auto store, open_store(*config));
+  OCTROI_CO_TRY(auto store, open_tickets(*config));
   co_return co_await show_approval(*store, std::move(id));
 }
 
@@ -85,9 +92,7 @@ Task<void> show(Call* call, std::string id) {
 }
 
 Task<Result<std::string>> decide_in_store(const config::Config* config, Verdict verdict) {
-  if (!config->vault)
-    co_return fail(StateErrc::not_found, "the configuration has no vault section");
-  OCTROI_CO_TRY(auto store, open_store(*config));
+  OCTROI_CO_TRY(auto store, open_tickets(*config));
   co_return co_await decide_approval(*store, config->vault->approvals, std::move(verdict),
                                      system_clock().now());
 }

@@ -26,7 +26,9 @@ Result<const vault::VaultSettings*> settings_of(const config::Config& config) {
   return &*config.vault;
 }
 
+/// Where no vault is configured, no store may come into being by a look at its keys.
 Result<std::unique_ptr<ledger::Store>> open_keys(const config::Config& config) {
+  OCTROI_CHECK(settings_of(config));
   OCTROI_TRY(auto store, open_store(config));
   if (store->vault_keys() == nullptr)
     return fail(VaultKeyErrc::no_vault, "this store keeps no vault keys");
