@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import json
+import os
+import pty
 import subprocess
 import threading
 import time
@@ -215,6 +218,33 @@ def test_keys_are_ended_by_who_has_none_of_the_servers_secrets(make_vault, captu
 @pytest.fixture
 def hook_secret():
     return lambda vault: vault.secret("hook", "hook-secret-0123456789")
+
+
+def on_a_terminal(vault, *words: str) -> str:
+    """What a person sees."""
+    ours, theirs = pty.openpty()
+    done = subprocess.run([str(vault.binary), *words, "--config", str(vault.file)], stdin=subprocess.DEVNULL, stdout=theirs,
+                          stderr=subprocess.STDOUT, timeout=60, env=environment())
+    os.close(theirs)
+    out = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert done.returncode == 0, out
+    return out
+
+
+def test_a_terminal_shows_what_opens_nothing(stripe_vault):
+    vault = stripe_vault()
+    canary = vault.issue("stripe", "bot", "--canary")
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
+    short = vault.issue("stripe", "bot", "--expires", soon)
+    plain = vault.issue("stripe", "bot")
+    wait_for(lambda: "expired" in on_a_terminal(vault, "key", "show", short.id), 30, "the key's end")
+    states = {line.split()[0]: line.split()[1] for line in on_a_terminal(vault, "key", "list").splitlines()}
+    assert (states[canary.id], states[short.id], states[plain.id]) == ("canary", "expired", "active")
+    assert soon in on_a_terminal(vault, "key", "list")
+    assert "canary      yes" in on_a_terminal(vault, "key", "show", canary.id)
+    assert "no key matched" in on_a_terminal(vault, "key", "revoke", "--agent", "typo")
+    assert vault.command("key", "revoke", "--agent", "typo")["ids"] == []
 
 
 def test_no_store_is_made_where_no_vault_is_configured(stripe_vault, tmp_path):

@@ -61,26 +61,39 @@ Task<void> issue(Call* call, KeyRequest request) {
 
 // --- key list, show
 
+/// What a reader has to know of it first: one that is over, or opens nothing by its nature, is not
+/// "active" to anybody.
+std::string state_of(const json::Value& k) {
+  std::string state = text_of(k, "state");
+  if (state == "revoked") return state;
+  const auto ends = from_rfc3339(text_of(k, "expires_at"));
+  if (ends && *ends <= system_clock().now()) return "expired";
+  if (k.boolean("canary").value_or(false)) return "canary";
+  return state;
+}
+
 void print_keys(const json::Value& root) {
   const auto rows = root.array("keys");
   if (!rows) return;
-  std::printf("%-13s %-8s %-5s %-14s %-18s %-14s %s\n", "ID", "STATE", "MODE", "VENDOR", "POLICY",
-              "AGENT", "NAME");
+  constexpr const char* kLine = "%-13s %-8s %-5s %-14s %-18s %-14s %-24s %s\n";
+  std::printf(kLine, "ID", "STATE", "MODE", "VENDOR", "POLICY", "AGENT", "EXPIRES", "NAME");
   for (const json::Value k : rows->elements()) {
-    std::printf("%-13s %-8s %-5s %-14s %-18s %-14s %s\n", text_of(k, "id").c_str(),
-                text_of(k, "state").c_str(), text_of(k, "mode").c_str(),
+    std::printf(kLine, text_of(k, "id").c_str(), state_of(k).c_str(), text_of(k, "mode").c_str(),
                 text_of(k, "vendor").c_str(), text_of(k, "policy").c_str(),
-                text_of(k, "agent").c_str(), text_of(k, "name").c_str());
+                text_of(k, "agent").c_str(), text_of(k, "expires_at").c_str(),
+                text_of(k, "name").c_str());
   }
 }
 
 void print_key(const json::Value& k) {
-  for (const char* name :
-       {"id", "state", "mode", "vendor", "policy", "name", "server", "agent", "run", "parent",
-        "networks", "line", "created_at", "changed_at", "expires_at"}) {
+  std::printf("%-11s %s\n", "id", text_of(k, "id").c_str());
+  std::printf("%-11s %s\n", "state", state_of(k).c_str());
+  for (const char* name : {"mode", "vendor", "policy", "name", "server", "agent", "run", "parent",
+                           "networks", "line", "created_at", "changed_at", "expires_at"}) {
     if (!k.find(name)) continue;
     std::printf("%-11s %s\n", name, text_of(k, name).c_str());
   }
+  if (k.boolean("canary").value_or(false)) std::printf("%-11s %s\n", "canary", "yes");
 }
 
 Task<Result<std::string>> list_in_store(const config::Config* config,
@@ -169,8 +182,12 @@ Task<void> change(Call* call, Change wanted) {
     answer = co_await change_in_store(&call->config, wanted.which, wanted.state);
   finish(call, answer, [](const json::Value& root) {
     if (const auto ids = root.array("ids")) {
-      for (const json::Value id : ids->elements())
+      bool any = false;
+      for (const json::Value id : ids->elements()) {
+        any = true;
         std::printf("%s\n", std::string(id.as_string().value_or("")).c_str());
+      }
+      if (!any) std::fprintf(stderr, "no key matched: nothing was changed\n");
     } else {
       std::printf("%s\n", text_of(root, "id").c_str());
     }
