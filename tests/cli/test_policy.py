@@ -111,3 +111,11 @@ def test_explain_says_what_it_does_not_know(octroi, tmp_path):
     asked = octroi("explain", "bot", "POST /v1/refunds", "--data", "charge=ch_1", "--at", AT, "--unused", "--file", "-",
                    stdin=json.dumps(policy), status=9)
     assert asked["verdict"] == "lookup", "nobody knows before the vendor was asked"
+
+
+def test_check_names_a_vendor_that_is_not_there_and_a_policy_that_is_over(octroi):
+    refused = octroi("check", "--file", "-", stdin='{"vendor":"strip","endpoints":["*"]}', status=2)
+    assert '"strip" is not one of vault.vendors, which are stripe' in refused["error"]["message"]
+    over = '{"vendor":"stripe","endpoints":["*"],"expires":"2020-12-31T00:00:00Z"}'
+    advice = octroi("check", "--file", "-", stdin=over)["policies"][0]["advice"]
+    assert any("nothing is allowed" in line for line in advice)

@@ -63,12 +63,20 @@ Result<std::vector<Policy>> policies_of(const config::Config& config, const std:
 
 // --- check and show
 
+/// What it leaves open, and whether it is over.
+std::vector<std::string> advice_now(const Common& common, const Policy& p) {
+  std::vector<std::string> out = policy::advice(p);
+  if (p.expires && *p.expires <= common.call.host.clock->now())
+    out.push_back("expires: was " + to_rfc3339(*p.expires) + ", so nothing is allowed");
+  return out;
+}
+
 void print_checked(const Common& common, const std::vector<Policy>& policies) {
   if (!common.json) {
     for (const Policy& p : policies) {
       std::printf("%s: ok, for %s, %s\n", p.name.c_str(), p.vendor.c_str(),
                   to_hex(p.hash).substr(0, 8).c_str());
-      for (const std::string& line : policy::advice(p)) std::printf("  %s\n", line.c_str());
+      for (const std::string& line : advice_now(common, p)) std::printf("  %s\n", line.c_str());
     }
     return;
   }
@@ -77,11 +85,28 @@ void print_checked(const Common& common, const std::vector<Policy>& policies) {
   for (const Policy& p : policies) {
     w.begin_object().field("name", p.name).field("vendor", p.vendor);
     w.field("hash", to_hex(p.hash)).key("policy").raw(p.text).key("advice").begin_array();
-    for (const std::string& line : policy::advice(p)) w.string(line);
+    for (const std::string& line : advice_now(common, p)) w.string(line);
     w.end_array().end_object();
   }
   w.end_array().end_object();
   std::printf("%s\n", std::move(w).take().c_str());
+}
+
+/// A policy in a file of its own names a vendor of the configuration, where there is one.
+Result<> check_vendor(const Common& common, const Policy& p) {
+  const auto file = cli::find_config(common.call);
+  if (!file) return {};
+  const auto loaded = cli::try_load_config(common.call, *file, /*secrets=*/false);
+  if (!loaded) return fail(config::Errc::invalid_config, config::to_text(loaded.error()));
+  if (!loaded->config.vault) return {};
+  std::string known;
+  for (const vault::VendorSettings& v : loaded->config.vault->vendors) {
+    if (v.name == p.vendor) return {};
+    known += (known.empty() ? "" : ", ") + v.name;
+  }
+  return fail(StateErrc::bad_argument,
+              fmt::format("vendor: \"{}\" is not one of vault.vendors, which are {}", p.vendor,
+                          known.empty() ? "none" : known));
 }
 
 Task<void> check(Call* call, PolicyQuery query) {
@@ -293,6 +318,8 @@ int policy_check_command(const Common& common, const PolicyQuery& query) {
   }
   const auto parsed = parse_file(query.name.empty() ? "policy" : query.name, query.file);
   if (!parsed) return tell_error(common, parsed.error(), kUsage);
+  if (const auto known = check_vendor(common, *parsed); !known)
+    return tell_error(common, known.error(), kUsage);
   print_checked(common, {*parsed});
   return kDone;
 }

@@ -108,6 +108,7 @@ class CrossCheck {
     if (root_.at("price_server").given) price_server();
     if (root_.at("wallet").given) wallet();
     if (root_.at("vault").given) check_vault(root_, c_);
+    policies_that_are_over();
     if (root_.at("admin").given) admin();
     telemetry();
     nothing_started();
@@ -192,6 +193,15 @@ class CrossCheck {
     if (part.given && part.valid) {
       c_.warn(part, path, fmt::format("is not available in this version; {}", consequence),
               "remove it, or keep it for a later version");
+    }
+  }
+
+  void policies_that_are_over() {
+    for (const auto& [name, policy] : root_.at("vault.policies").children) {
+      const Value& ends = policy.at("expires");
+      if (!ends.valid || !ends.has_value() || ends.time() > c_.now) continue;
+      c_.warn(ends, fmt::format("vault.policies.{}.expires", name),
+              "is over: keys of this policy open nothing", "write a later moment, or remove it");
     }
   }
 
