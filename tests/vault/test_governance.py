@@ -269,6 +269,25 @@ def test_simulate_names_the_calls_that_would_go_otherwise(stripe_vault, capture)
     assert vault.command("policy", "simulate", "bot")["calls"] == 4  # also without a server
 
 
+def test_simulating_the_policy_in_force_changes_nothing(stripe_vault, capture):
+    """Neither what a human let pass, nor what no policy was asked about, is a change."""
+    vault = stripe_vault(approve_over="10 usd")
+    bound, key = vault.issue("stripe", "bot", "--run", "run-1"), vault.issue("stripe", "bot")
+    wrong = {"X-Agent-Run-Id": "run-2"}
+    assert vault.request("/stripe/v1/customers", bound, headers=wrong).status == 403
+    assert charge(vault, key, 500).status == 200
+    assert code(charge(vault, key, 1100)) == "needs_approval"
+    (ticket,) = vault.command("approval", "list")["approvals"]
+    vault.command("approval", "approve", ticket["id"])
+    assert charge(vault, key, 1100).status == 200
+    told = vault.command("policy", "simulate", "bot")
+    assert told["changed"] == [] and told["left_out"] == 1
+    assert (told["calls"], told["allowed"], told["approval"]) == (3, 1, 2)
+    strict = {"vendor": "stripe", "endpoints": ["charges.create"], "max_amount": "10 usd"}
+    told = vault.command("policy", "simulate", "bot", "--file", "-", stdin=json.dumps(strict))
+    assert [(c["was"], c["would_be"]) for c in told["changed"]] == [("approval", "deny")] * 2
+
+
 def test_explain_asks_the_server_what_is_spent(stripe_vault, capture, paid):
     vault = stripe_vault(daily_cap="20 usd")
     key = vault.issue("stripe", "bot")

@@ -135,6 +135,11 @@ void print_simulated(const json::Value& root) {
   }
   std::printf("%lld calls: %lld allowed, %lld denied, %lld need approval\n", n("calls"),
               n("allowed"), n("denied"), n("approval"));
+  if (n("left_out") > 0) {
+    std::printf(
+        "%lld calls left out, which no policy judged: their key was refused, or they failed\n",
+        n("left_out"));
+  }
   if (const auto unseen = root.array("not_judged")) {
     for (const json::Value name : unseen->elements())
       std::printf("not judged, because the audit does not hold it: %s\n",

@@ -32,12 +32,13 @@ struct Told {
 
 struct Change {
   const Told* call = nullptr;
-  bool was_allowed = false;
+  policy::Verdict was = policy::Verdict::allow;
   policy::Decision would;
 };
 
 struct Report {
   std::size_t calls = 0, allowed = 0, denied = 0, approval = 0;
+  std::size_t left_out = 0;  // no policy judged them
   std::vector<Change> changed;
 };
 
@@ -113,8 +114,33 @@ ledger::Reservation reservation_of(const Told& told, const policy::Decision& dec
   return r;
 }
 
-bool was_allowed(const Told& told) {
-  return !told.outcome || told.outcome->verdict != audit::Verdict::denied;
+bool has_ticket(const audit::Event& e) {
+  return std::any_of(e.details.begin(), e.details.end(),
+                     [](const auto& detail) { return detail.first == "approval"; });
+}
+
+bool is_reason_of_policies(std::string_view reason) {
+  using policy::Reason;
+  for (int i = 0; i <= static_cast<int>(Reason::clock_went_back); ++i) {
+    if (reason == policy::to_string(static_cast<Reason>(i))) return true;
+  }
+  return false;
+}
+
+/// What the policy of then said; empty where none was asked: the key was refused, or the call
+/// failed before it was forwarded.
+std::optional<policy::Verdict> verdict_of(const Told& told) {
+  const audit::Event& end = told.outcome ? *told.outcome : told.event;
+  if (has_ticket(told.event) || has_ticket(end)) return policy::Verdict::approve;
+  const bool forwarded = told.event.kind == audit::kCallIntent;
+  if (end.verdict == audit::Verdict::denied) {
+    if (end.reason == policy::to_string(policy::Reason::needs_approval))
+      return policy::Verdict::approve;
+    if (is_reason_of_policies(end.reason)) return policy::Verdict::deny;
+    return std::nullopt;
+  }
+  if (end.verdict == audit::Verdict::failed && !forwarded) return std::nullopt;
+  return policy::Verdict::allow;
 }
 
 Task<Result<policy::Decision>> judge(ledger::MemorySpends* spends, const policy::Policy* policy,
@@ -142,17 +168,21 @@ Task<Result<Report>> replay(const std::vector<Told>* calls, const policy::Policy
   Report out;
   for (const Told& told : *calls) {
     if (!told.event.retry_of.empty()) continue;  // counted with the call that it repeats
+    const auto was = verdict_of(told);
+    if (!was) {
+      ++out.left_out;
+      continue;
+    }
     ++out.calls;
     OCTROI_CO_TRY(auto decision, co_await judge(&spends, policy, rates, &told));
-    const bool allowed = decision.verdict == policy::Verdict::allow;
-    if (allowed) {
+    if (decision.verdict == policy::Verdict::allow) {
       ++out.allowed;
     } else if (decision.verdict == policy::Verdict::approve) {
       ++out.approval;
     } else {
       ++out.denied;
     }
-    if (allowed != was_allowed(told)) out.changed.push_back({&told, !allowed, std::move(decision)});
+    if (decision.verdict != *was) out.changed.push_back({&told, *was, std::move(decision)});
   }
   co_return out;
 }
@@ -172,13 +202,26 @@ std::vector<std::string> without_unseen(policy::Policy& p) {
   return out;
 }
 
+std::string_view was_word(policy::Verdict was) {
+  switch (was) {
+    case policy::Verdict::allow:
+    case policy::Verdict::lookup:
+      return "allowed";
+    case policy::Verdict::deny:
+      return "denied";
+    case policy::Verdict::approve:
+      return "approval";
+  }
+  return "";
+}
+
 void write_change(json::Writer& w, const Change& change) {
   const audit::Event& e = change.call->event;
   w.begin_object().field("at", to_rfc3339(change.call->at)).field("call", e.id);
   w.field("operation", e.operation).field("amount", format(change.would.amount));
   w.field("agent", e.agent).field("run", e.run).field("key_id", e.key_id);
-  w.field("was", change.was_allowed ? "allowed" : "denied");
-  if (!change.was_allowed && change.call->outcome)
+  w.field("was", was_word(change.was));
+  if (change.was != policy::Verdict::allow && change.call->outcome)
     w.field("was_reason", change.call->outcome->reason);
   w.field("would_be", policy::to_string(change.would.verdict));
   w.field("reason", policy::to_string(change.would.reason));
@@ -212,7 +255,10 @@ Task<Result<std::string>> simulate_policy(ledger::Store& store, const vault::Vau
   json::Writer w;
   w.begin_object().field("policy", request.name).field("hash", hash);
   w.field("calls", report.calls).field("allowed", report.allowed).field("denied", report.denied);
-  w.field("approval", report.approval).key("changed").begin_array();
+  w.field("approval", report.approval)
+      .field("left_out", report.left_out)
+      .key("changed")
+      .begin_array();
   for (const Change& change : report.changed) write_change(w, change);
   w.end_array().key("not_judged").begin_array();
   for (const std::string& name : unseen) w.string(name);
