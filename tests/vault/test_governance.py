@@ -319,6 +319,21 @@ def test_what_a_policy_in_shadow_mode_would_have_spent_is_shown(stripe_vault, ca
         assert any("15 usd of 20 usd used" in c["detail"] for c in told["checks"])
 
 
+def test_set_replaces_and_never_makes(stripe_vault):
+    vault = stripe_vault()
+    policy = {"vendor": "stripe", "endpoints": ["charges.create"]}
+    vault.command("policy", "add", "buyer", "--file", "-", stdin=json.dumps(policy))
+    for running in (True, False):
+        if not running:
+            vault.stop()
+        refused = vault.command("policy", "set", "byuer", "--file", "-", stdin=json.dumps(policy), ok=False)
+        assert refused.returncode == 1 and "policy add" in refused.stderr
+        assert [p["name"] for p in vault.command("policy", "list")["policies"]] == ["bot", "buyer"]
+        before = vault.command("policy", "list")["policies"][1]["version"]
+        again = vault.command("policy", "set", "buyer", "--file", "-", stdin=json.dumps({**policy, "max_amount": "5 usd"}))
+        assert again["version"] == before + 1
+
+
 def test_the_admin_apis_description_names_every_path(stripe_vault):
     vault = stripe_vault()
     paths = json.loads(admin(vault, "/openapi.json").body)["paths"]

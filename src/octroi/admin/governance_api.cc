@@ -54,7 +54,8 @@ Result<std::optional<std::int64_t>> expected_version(const http::Headers& header
     return std::optional<std::int64_t>(0);
   }
   const auto match = headers.get("If-Match");
-  if (!match || *match == "*") return std::optional<std::int64_t>{};
+  if (!match) return std::optional<std::int64_t>{};
+  if (*match == "*") return std::optional<std::int64_t>(kWhicheverVersion);
   std::string_view tag = *match;
   if (tag.size() > 2 && tag.front() == '"' && tag.back() == '"')
     tag = tag.substr(1, tag.size() - 2);

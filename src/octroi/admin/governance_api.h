@@ -30,6 +30,9 @@ namespace octroi::admin {
 inline constexpr std::string_view kApprovals = "/api/v1/approvals";
 inline constexpr std::string_view kPolicies = "/api/v1/policies";
 
+/// If-Match: *
+inline constexpr std::int64_t kWhicheverVersion = -1;
+
 /// Each answers with the JSON to send. Empty: this server runs no vault door.
 struct GovernanceActions {
   using Answer = Task<Result<std::string>>;

@@ -174,6 +174,9 @@ Task<void> put(Call* call, Wanted w, bool fresh) {
   } else if (w.version > 0) {
     change.expected = w.version;
     what.if_match = fmt::format("\"{}\"", w.version);
+  } else {
+    change.expected = kAnyVersion;
+    what.if_match = "*";
   }
   return ask(
       call, std::move(what),

@@ -145,10 +145,12 @@ admin::GovernanceActions VaultDoor::governance() {
   };
   out.put_policy = [this, now](std::string name, std::string document,
                                std::optional<std::int64_t> expected) {
+    static_assert(kAnyVersion == admin::kWhicheverVersion);
     return policy_changed(
         put_policy(store_, settings_, {std::move(name), std::move(document), expected}, now()));
   };
   out.remove_policy = [this, now](std::string name, std::optional<std::int64_t> expected) {
+    if (expected == kAnyVersion) expected.reset();  // what is not there is not removed anyway
     return policy_changed(remove_policy(store_, settings_, std::move(name), expected, now()));
   };
   out.roll_back_policy = [this, now](std::string name, std::int64_t version) {

@@ -72,6 +72,18 @@ tl::unexpected<Error> changed_meanwhile(std::int64_t version) {
                   : fmt::format("the policy is of version {} now; read it again", version));
 }
 
+/// Of the one that is there: a mistyped name must not make a new policy beside the one that was
+/// meant.
+Task<Result<std::int64_t>> version_of(ledger::VaultPolicies* policies, std::string name) {
+  OCTROI_CO_TRY(const auto list, co_await policies->list_policies());
+  for (const ledger::StoredPolicy& p : list.policies) {
+    if (p.name == name) co_return p.version;
+  }
+  co_return fail(
+      VaultKeyErrc::not_found,
+      fmt::format("the store has no policy \"{}\" to replace; add it (octroi policy add)", name));
+}
+
 std::string amount_text(ledger::SpendUnit unit, std::int64_t n) {
   switch (unit) {
     case ledger::SpendUnit::micro_usd: {
@@ -128,6 +140,9 @@ Task<Result<std::string>> put_policy(ledger::Store& store, const vault::VaultSet
     co_return fail(VaultKeyErrc::bad_request, "name: 1 to 64 letters, digits, '-', '_' and '.'");
   }
   OCTROI_CO_CHECK(check_not_in_file(file, put.name));
+  if (put.expected == kAnyVersion) {
+    OCTROI_CO_TRY(put.expected, co_await version_of(policies, put.name));
+  }
   auto parsed = parse(put.name, put.document);
   if (!parsed) co_return fail(VaultKeyErrc::bad_request, std::string(parsed.error().message()));
   if (!knows_vendor(file, parsed->vendor)) {

@@ -27,10 +27,13 @@ struct InForce {
 };
 Task<Result<InForce>> policies_in_force(ledger::Store& store, vault::VaultSettings file);
 
+/// The expected version of a change to whichever version there is, as long as there is one.
+inline constexpr std::int64_t kAnyVersion = -1;
+
 struct PolicyPut {
   std::string name;
   std::string document;                  // JSON
-  std::optional<std::int64_t> expected;  // as ledger::PolicyChange
+  std::optional<std::int64_t> expected;  // as ledger::PolicyChange, or kAnyVersion
 };
 /// Judged, then written; the policy as policy_json shows it.
 Task<Result<std::string>> put_policy(ledger::Store& store, const vault::VaultSettings& file,
