@@ -258,3 +258,17 @@ def test_no_store_is_made_where_no_vault_is_configured(stripe_vault, tmp_path):
         done = subprocess.run([str(vault.binary), *words, "--config", str(file)], capture_output=True, text=True, timeout=60, env=environment())
         assert done.returncode == 2 and "no vault section" in done.stderr, done.stdout + done.stderr
     assert not store.parent.exists()
+
+
+def test_a_mistake_ends_the_same_with_and_without_a_server(stripe_vault):
+    vault = stripe_vault()
+    key = vault.issue("stripe", "bot")
+    vault.command("key", "revoke", key.id)
+    for running in (True, False):
+        if not running:
+            vault.stop()
+        assert vault.command("key", "issue", "--vendor", "nope", "--policy", "bot", ok=False).returncode == 2
+        assert vault.command("key", "revoke", key.id)["id"] == key.id
+        assert vault.command("key", "resume", key.id, ok=False).returncode == 2
+        assert vault.command("key", "revoke", "nobody", ok=False).returncode == 1
+        assert vault.command("audit", "query", "--cursor", "zzz", ok=False).returncode == 2

@@ -78,8 +78,9 @@ Result<std::vector<Secret>> keys_of(const Invocation& call, const RunFlags& flag
       out.emplace_back(std::string_view(text));
       continue;
     }
-    OCTROI_TRY(Secret file, read_secret_file(text.substr(1), kLongestKeyFile));
-    out.push_back(key_in(file));
+    const auto file = read_secret_file(text.substr(1), kLongestKeyFile);
+    if (!file) return fail(wrong("--vault: " + std::string(file.error().message())));
+    out.push_back(key_in(*file));
   }
   const auto found = call.host.env.find(std::string(kKeyVariable));
   if (out.empty() && found != call.host.env.end())

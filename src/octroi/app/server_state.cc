@@ -64,7 +64,9 @@ Task<Result<std::string>> ask_admin(net::Loop* loop, const config::Config* confi
   if (auto doc = json::parse(response->body)) {
     if (auto text = doc->root().string("detail")) detail = std::string(*text);
   }
-  co_return fail(StateErrc::admin_said_no, detail);
+  // The words were wrong: that is told as it is where no server is asked.
+  co_return fail(response->status == 400 ? StateErrc::bad_argument : StateErrc::admin_said_no,
+                 detail);
 }
 
 std::string percent_encode(std::string_view text) {

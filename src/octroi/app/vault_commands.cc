@@ -144,19 +144,32 @@ std::string_view verb_of(ledger::VaultKeyState state) {
   return "";
 }
 
+/// Why a key was left as it is, as a server says it: what was revoked before is revoked.
+Task<Result<std::string>> not_changed(ledger::Store* store, std::string id,
+                                      ledger::VaultKeyState state) {
+  OCTROI_CO_TRY(const auto list, co_await store->vault_keys()->list_vault_keys());
+  for (const auto& key : list.keys) {
+    if (key.id != id) continue;
+    if (state == ledger::VaultKeyState::revoked)
+      co_return changed_json({id}, state, key.changed, /*one=*/true);
+    co_return fail(VaultKeyErrc::bad_request, "this key was revoked, which is final");
+  }
+  co_return fail(VaultKeyErrc::not_found, "there is no such vault key");
+}
+
 Task<Result<std::string>> change_in_store(const config::Config* config,
                                           ledger::VaultKeyFilter which,
                                           ledger::VaultKeyState state) {
   OCTROI_CO_TRY(auto store, open_keys(*config));
   const UnixMillis now = system_clock().now();
   const bool one = !which.id.empty();
+  const std::string id = which.id;
   OCTROI_CO_TRY(const auto ids,
                 co_await store->vault_keys()->change_vault_keys(std::move(which), state, now));
-  if (one && ids.empty())
-    co_return fail(StateErrc::not_found, "there is no such vault key, or it was revoked before");
-  for (const std::string& id : ids)
+  if (one && ids.empty()) co_return co_await not_changed(store.get(), id, state);
+  for (const std::string& changed : ids)
     OCTROI_CO_CHECK(
-        co_await audit_change(*store, "key." + std::string(ledger::to_string(state)), id, ""));
+        co_await audit_change(*store, "key." + std::string(ledger::to_string(state)), changed, ""));
   co_return changed_json(ids, state, now, one);
 }
 
