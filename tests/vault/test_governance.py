@@ -4,6 +4,7 @@ while octroi runs; what they would have done."""
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any, Iterator
 
 import pytest
@@ -332,6 +333,16 @@ def test_set_replaces_and_never_makes(stripe_vault):
         before = vault.command("policy", "list")["policies"][1]["version"]
         again = vault.command("policy", "set", "buyer", "--file", "-", stdin=json.dumps({**policy, "max_amount": "5 usd"}))
         assert again["version"] == before + 1
+
+
+def test_the_admin_apis_description_knows_every_shape(stripe_vault):
+    vault = stripe_vault()
+    paths = json.loads(admin(vault, "/openapi.json").body)["paths"]
+    usage = subprocess.run([str(vault.binary), "key", "issue", "--help"], capture_output=True, text=True, timeout=60).stdout
+    for path in ("/api/v1/vault/keys", "/api/v1/vault/keys/{id}/rotate"):
+        body = paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        shapes = body["properties"]["shape"]["enum"]
+        assert "aws" in shapes and all(shape in usage for shape in shapes)
 
 
 def test_the_admin_apis_description_names_every_path(stripe_vault):
