@@ -272,3 +272,10 @@ def test_a_mistake_ends_the_same_with_and_without_a_server(stripe_vault):
         assert vault.command("key", "resume", key.id, ok=False).returncode == 2
         assert vault.command("key", "revoke", "nobody", ok=False).returncode == 1
         assert vault.command("audit", "query", "--cursor", "zzz", ok=False).returncode == 2
+
+
+def test_a_wrong_admin_token_is_told_in_words(stripe_vault):
+    vault = stripe_vault()
+    (vault.directory / "admin.token").write_text("0" * 64)
+    refused = vault.command("key", "list", ok=False)
+    assert refused.returncode == 1 and "Bearer token" in refused.stderr and "redacted" not in refused.stderr

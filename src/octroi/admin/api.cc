@@ -216,7 +216,8 @@ Task<void> Api::handle(http::Exchange& exchange) {
   } else if (const PageFile* const file = page_file(path); file != nullptr) {
     co_await send_page(exchange, file);
   } else if (!authorized(request)) {
-    co_await send_problem(exchange, 401, "send the admin token: Authorization: Bearer <token>");
+    co_await send_problem(exchange, 401,
+                          "send the admin token as a Bearer token, in the field Authorization");
   } else {
     co_await route(exchange);
   }
