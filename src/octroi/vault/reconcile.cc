@@ -22,6 +22,8 @@ constexpr int kMostPages = 200;  // of one list
 constexpr int kMostRecords = 200'000;
 constexpr Millis kSkew{60'000};  // between our clock and the vendor's
 
+constexpr std::string_view kTooMany =
+    "more calls than can be compared at once look alike: ask for a shorter time";
 constexpr std::string_view kNoList = "octroi knows no list of what this vendor did";
 
 bool is_open(const SpendRecord& r) {
@@ -79,6 +81,20 @@ std::string_view to_string(Reconciled r) {
   }
   return "kept";
 }
+
+/// What the ledger says.
+struct Reconciler::Records {
+  std::map<std::string, SpendRecord> by_id;
+  std::set<std::string> compared;  // the others only take what is theirs
+  bool cut = false;                // there are more
+  std::string_view error;          // why nothing can be told by how it looks; empty: it can
+
+  [[nodiscard]] std::vector<const SpendRecord*> to_compare() const {
+    std::vector<const SpendRecord*> out;
+    for (const std::string& id : compared) out.push_back(&by_id.at(id));
+    return out;
+  }
+};
 
 /// What the vendor's lists say, by what a call of ours is found by.
 struct Reconciler::Shown {
@@ -188,22 +204,30 @@ Task<Result<VendorReport>> Reconciler::run_for(const Vendor* vendor, const Recon
   VendorReport report;
   report.vendor = vendor->settings.name;
   report.to = clock_.now();
-  OCTROI_CO_TRY(const auto records, co_await records_of(vendor, rules));
+  OCTROI_CO_TRY(const Records records, co_await records_of(vendor, rules));
+  const auto compared = records.to_compare();
   report.from = rules->open_only ? report.to : rules->since;
-  for (const SpendRecord& r : records) {
-    if (is_open(r)) report.from = std::min(report.from, r.created);
+  for (const SpendRecord* r : compared) {
+    if (is_open(*r)) report.from = std::min(report.from, r->created);
   }
   report.from = report.from - kSkew;
   Shown shown;
-  co_await read_lists(vendor, &records, &report, &shown);
+  if (records.error.empty()) {
+    co_await read_lists(vendor, &compared, &report, &shown);
+  } else {
+    report.complete = false;
+    report.error = std::string(records.error);
+  }
   std::vector<const SpendRecord*> all;
-  for (const SpendRecord& r : records) all.push_back(&r);
+  for (const auto& [id, r] : records.by_id) all.push_back(&r);
   shown.match(all);
 
   std::set<const VendorItem*> ours;
-  for (const SpendRecord& record : records) {
-    for (const VendorItem* item : shown.of(record)) ours.insert(item);
-    ReconciledCall call = judge(*vendor, record, shown, *rules, report.to);
+  for (const SpendRecord* record : all) {
+    for (const VendorItem* item : shown.of(*record)) ours.insert(item);
+  }
+  for (const SpendRecord* record : compared) {
+    ReconciledCall call = judge(*vendor, *record, shown, *rules, report.to);
     if (!rules->dry_run) OCTROI_CO_CHECK(co_await apply(vendor, &call));
     if (call.vendor) report.shown = report.shown.plus(*call.vendor).value_or(report.shown);
     report.calls.push_back(std::move(call));
@@ -233,53 +257,68 @@ Task<Result<VendorReport>> Reconciler::run_for(const Vendor* vendor, const Recon
   co_return report;
 }
 
-Task<Result<std::vector<SpendRecord>>> Reconciler::records_of(const Vendor* vendor,
-                                                              const ReconcileRules* rules) {
-  std::map<std::string, SpendRecord> found;
-  std::vector<ledger::SpendFilter> filters;
+/// First what is open, then what has an outcome. Of that, more than is compared: a thing that bears
+/// no mark is found by how it looks, and what looks so may be another call's, which must be here to
+/// take it.
+Task<Result<Reconciler::Records>> Reconciler::records_of(const Vendor* vendor,
+                                                         const ReconcileRules* rules) {
+  Records out;
   ledger::SpendFilter filter;
   filter.vendor = vendor->settings.name;
   filter.limit = 1000;
   for (const SpendState state : {SpendState::held, SpendState::unknown}) {
     filter.state = state;
-    filters.push_back(filter);
+    OCTROI_CO_CHECK(co_await add_records(filter, &out));
   }
-  if (!rules->open_only) {
-    filter.state.reset();
-    filter.from = rules->since;
-    filters.push_back(filter);
+  filter.state.reset();
+  if (!rules->open_only) filter.from = rules->since;
+  std::optional<UnixMillis> looks_like_others;
+  for (const auto& [id, r] : out.by_id) {
+    out.compared.insert(id);
+    if (matches_of(r).empty()) continue;
+    looks_like_others = std::min(looks_like_others.value_or(r.created), r.created);
   }
-  for (ledger::SpendFilter& f : filters) {
-    while (true) {
-      OCTROI_CO_TRY(auto page, co_await spends_.list_spends(f));
-      const bool more = std::ssize(page) == f.limit && std::ssize(found) < kMostRecords;
-      if (more) f.after_id = page.back().id;
-      for (SpendRecord& r : page) {
-        std::string id = r.id;
-        found.insert_or_assign(std::move(id), std::move(r));
-      }
-      if (!more) break;
-    }
+  if (looks_like_others) {
+    const UnixMillis from = *looks_like_others - kSkew - answer_time(*vendor);
+    filter.from = std::min(filter.from.value_or(from), from);
   }
-  std::vector<SpendRecord> out;
-  out.reserve(found.size());
-  for (auto& [id, record] : found) out.push_back(std::move(record));
+  if (filter.from) OCTROI_CO_CHECK(co_await add_records(filter, &out));
+  for (const auto& [id, r] : out.by_id) {
+    if (!rules->open_only && r.created >= rules->since) out.compared.insert(id);
+  }
+  if (looks_like_others) out.error = out.cut ? kTooMany : "";
   co_return out;
 }
 
+Task<Result<>> Reconciler::add_records(ledger::SpendFilter filter, Records* to) {
+  while (true) {
+    OCTROI_CO_TRY(auto page, co_await spends_.list_spends(filter));
+    const bool more = std::ssize(page) == filter.limit;
+    if (more) filter.after_id = page.back().id;
+    for (SpendRecord& r : page) {
+      std::string id = r.id;
+      to->by_id.insert_or_assign(std::move(id), std::move(r));
+    }
+    to->cut = to->cut || (more && std::ssize(to->by_id) >= kMostRecords);
+    if (!more || to->cut) co_return Result<>{};
+  }
+}
+
 /// Only those lists that can show something of ours.
-Task<void> Reconciler::read_lists(const Vendor* vendor, const std::vector<SpendRecord>* records,
+Task<void> Reconciler::read_lists(const Vendor* vendor,
+                                  const std::vector<const SpendRecord*>* records,
                                   VendorReport* report, Shown* shown) {
   shown->covered_from = report->from;
   const VendorQuestions* questions = vendor->pack->questions();
   if (!can_be_asked(*vendor->pack)) {
     report->unlisted = questions == nullptr ? kNoList : questions->unlisted();
-    report->complete = std::ranges::none_of(*records, is_open);
+    report->complete =
+        std::ranges::none_of(*records, [](const SpendRecord* r) { return is_open(*r); });
     co_return;
   }
   for (const VendorList& list : questions->lists(report->from, report->to)) {
-    const bool wanted = std::ranges::any_of(*records, [&](const SpendRecord& r) {
-      return std::ranges::find(list.operations, r.operation) != list.operations.end();
+    const bool wanted = std::ranges::any_of(*records, [&](const SpendRecord* r) {
+      return std::ranges::find(list.operations, r->operation) != list.operations.end();
     });
     if (!wanted) continue;
     auto read = co_await read_list(vendor, &list, shown);

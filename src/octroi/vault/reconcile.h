@@ -92,9 +92,11 @@ class Reconciler {
  private:
   struct Shown;
   Task<Result<VendorReport>> run_for(const Vendor* vendor, const ReconcileRules* rules);
-  Task<Result<std::vector<ledger::SpendRecord>>> records_of(const Vendor* vendor,
-                                                            const ReconcileRules* rules);
-  Task<void> read_lists(const Vendor* vendor, const std::vector<ledger::SpendRecord>* records,
+  struct Records;
+  Task<Result<Records>> records_of(const Vendor* vendor, const ReconcileRules* rules);
+  Task<Result<>> add_records(ledger::SpendFilter filter, Records* to);
+  Task<void> read_lists(const Vendor* vendor,
+                        const std::vector<const ledger::SpendRecord*>* records,
                         VendorReport* report, Shown* shown);
   Task<Result<>> read_list(const Vendor* vendor, const VendorList* list, Shown* shown);
   [[nodiscard]] static bool covers(const Vendor& vendor, const ledger::SpendRecord& record,

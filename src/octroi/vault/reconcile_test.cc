@@ -111,7 +111,8 @@ class ReconcileTest : public ::testing::Test, public VendorClients {
   VendorReport run(Millis grace = Millis(15 * 60'000), bool dry_run = false) {
     ReconcileRules rules;
     rules.vendor = vendor_;
-    rules.since = clock_.now() - 24 * kHour;
+    rules.since = clock_.now() - since_;
+    rules.open_only = open_only_;
     rules.grace = grace;
     rules.dry_run = dry_run;
     Reconciler reconciler(spends_, calls_, *this, clock_, snapshot_);
@@ -158,6 +159,8 @@ class ReconcileTest : public ::testing::Test, public VendorClients {
   audit::MemoryJournal journal_{clock_};
   ledger::SeparateCallBook calls_{spends_, journal_};
   std::string vendor_ = "stripe";
+  Millis since_ = 24 * kHour;
+  bool open_only_ = false;
   std::string body_ = R"({"data":[],"has_more":false})";
   int status_ = 200;
   std::vector<std::string> asked_;
@@ -357,6 +360,28 @@ TEST_F(ReconcileTest, WhatATemplateWroteIsFoundLast) {
   lists({kAnn, kBob, R"({"from":"m@a.b","to":"ann@y.z","subject":"Welcome"})"});
   EXPECT_THAT(what(run()), ElementsAre("a same", "b same", "c settled"));
   EXPECT_EQ(find("c").settled, price_of(3));
+}
+
+/// The one that runs by itself compares nothing that has an outcome.
+TEST_F(ReconcileTest, WhatASettledCallSentIsNotTakenForALostOne) {
+  open_only_ = true;
+  mailed("sent-before", {kAnn}, kHour + Millis(30'000));
+  mailed("lost", {kAnn, kAnn}, kHour);
+  mailed("sent-after", {kAnn}, kHour - Millis(30'000));
+  value(spends_.settle("sent-before", price_of(1), "m-1", clock_.now()));
+  value(spends_.settle("sent-after", price_of(1), "m-2", clock_.now()));
+  lists({kAnn, kAnn}, kHour);
+  EXPECT_THAT(what(run()), ElementsAre("lost released"));
+  EXPECT_EQ(find("sent-after").settled, price_of(1));
+}
+
+TEST_F(ReconcileTest, ALostCallThatIsOlderThanWhatIsComparedTakesNothingOfTheOthers) {
+  mailed("lost", {kAnn}, 3 * kHour);
+  mailed("sent", {kAnn}, 2 * kHour);
+  value(spends_.settle("sent", price_of(1), "m-1", clock_.now()));
+  lists({kAnn}, 2 * kHour);
+  since_ = kHour;
+  EXPECT_THAT(what(run()), ElementsAre("lost released"));
 }
 
 TEST_F(ReconcileTest, AnUnknownVendorIsSaid) {
