@@ -1,5 +1,6 @@
 #include "octroi/lightning/pool.h"
 
+#include <atomic>
 #include <set>
 #include <thread>
 
@@ -180,11 +181,15 @@ TEST_F(PoolTest, ASlowNodeIsUnavailableAfterTheDeadline) {
   node.delay_ms = 2'000;
   options.deadline = Millis(100);
   make();
-  std::thread turn([this] {
-    std::this_thread::sleep_for(Millis(150));
-    clock.advance(Millis(200));
+  std::atomic<bool> done = false;
+  std::thread turn([&] {
+    while (!done) {
+      std::this_thread::sleep_for(Millis(150));
+      clock.advance(Millis(200));
+    }
   });
   auto refused = take();
+  done = true;
   turn.join();
   ASSERT_FALSE(refused);
   EXPECT_TRUE(refused.error().is(Errc::unavailable));

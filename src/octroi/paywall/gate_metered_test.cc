@@ -447,7 +447,7 @@ TEST_F(GateMetered, AnAnswerThatIsCutOffWithItsWorkerLeavesWhatItDidNotUse) {
 
 TEST_F(GateMetered, ManyStreamsOfOneSessionNeverOverdraw) {
   auto s = by("chunk");
-  s.session.hold = Millis(200);
+  s.session.hold = Millis(2'000);
   s.session.deposit_multiplier = 200;
   begin(std::move(s));
   const auto held = hold_one();

@@ -266,7 +266,7 @@ TEST(PostgresReplicas, AKilledBackendCrashesTheServerAndNothingIsLost) {
   const QuietLog quiet;
   PostgresFixture fixture;
   Crowd crowd(fixture);
-  crowd.start(16, 60);
+  crowd.start(16, 300);
   for (int i = 0; i < 400 && crowd.busy(300); ++i) std::this_thread::sleep_for(Millis(5));
   const auto backends = server().backends(fixture.database());
   ASSERT_FALSE(backends.empty());
@@ -313,7 +313,9 @@ TEST(PostgresFailing, WithoutAServerNothingIsAcceptedAndItHeals) {
 TEST(PostgresFailing, AClaimWhoseCommitWasLostIsDeliveredByTheNextWhoAsks) {
   const QuietLog quiet;
   PostgresFixture fixture;
-  ASSERT_TRUE(sync(fixture.store().record_invoices({invoice_of(1)})));
+  std::vector<InvoiceRecord> invoices;
+  for (std::uint32_t i = 1; i <= 100; ++i) invoices.push_back(invoice_of(i));
+  ASSERT_TRUE(sync(fixture.store().record_invoices(invoices)));
   ASSERT_TRUE(server().admin("ALTER SYSTEM SET synchronous_standby_names = 'nobody'"));
   ASSERT_TRUE(server().admin("SELECT pg_reload_conf()"));
   std::thread cutter([&] {
@@ -328,22 +330,27 @@ TEST(PostgresFailing, AClaimWhoseCommitWasLostIsDeliveredByTheNextWhoAsks) {
       std::this_thread::sleep_for(Millis(20));
     }
   });
-  const auto lost = sync(fixture.store().consume(consume_of(1)));
+  // The setting is asked for, and in force a little later.
+  std::uint32_t n = 1;
+  auto lost = sync(fixture.store().consume(consume_of(n)));
+  for (; lost && n < 100; lost = sync(fixture.store().consume(consume_of(++n)))) {
+    std::this_thread::sleep_for(Millis(20));
+  }
   cutter.join();
   ASSERT_TRUE(server().admin("ALTER SYSTEM RESET synchronous_standby_names"));
   ASSERT_TRUE(server().admin("SELECT pg_reload_conf()"));
   ASSERT_FALSE(lost) << "the commit must have been cut off";
   EXPECT_TRUE(lost.error().is(Errc::unavailable));
   const auto other = fixture.another();
-  EXPECT_TRUE(*sync(other->is_consumed(hash_of(1)))) << "it was written all the same";
-  EXPECT_EQ(sync(other->consume(consume_of(1)))->state, ConsumeState::unfinished);
+  EXPECT_TRUE(*sync(other->is_consumed(hash_of(n)))) << "it was written all the same";
+  EXPECT_EQ(sync(other->consume(consume_of(n)))->state, ConsumeState::unfinished);
 
-  EXPECT_EQ(sync(fixture.store().consume(consume_of(1, "another key")))->state,
+  EXPECT_EQ(sync(fixture.store().consume(consume_of(n, "another key")))->state,
             ConsumeState::spent);
-  EXPECT_EQ(sync(fixture.store().consume(consume_of(1)))->state, ConsumeState::fresh);
-  EXPECT_EQ(sync(fixture.store().consume(consume_of(1)))->state, ConsumeState::pending);
-  ASSERT_TRUE(sync(fixture.store().finish_consume(hash_of(1), answer_of())));
-  EXPECT_EQ(sync(fixture.store().consume(consume_of(1)))->state, ConsumeState::replay);
+  EXPECT_EQ(sync(fixture.store().consume(consume_of(n)))->state, ConsumeState::fresh);
+  EXPECT_EQ(sync(fixture.store().consume(consume_of(n)))->state, ConsumeState::pending);
+  ASSERT_TRUE(sync(fixture.store().finish_consume(hash_of(n), answer_of())));
+  EXPECT_EQ(sync(fixture.store().consume(consume_of(n)))->state, ConsumeState::replay);
 }
 
 TEST(PostgresFailing, AnAnswerThatCouldNotBeWrittenIsGivenAgainAndThenWritten) {
