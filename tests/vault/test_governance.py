@@ -11,7 +11,7 @@ import pytest
 
 from harness import web
 from harness.process import wait_for
-from harness.vault import REAL_STRIPE_KEY, Key, Reply, Vault, Vendor
+from harness.vault import REAL_STRIPE_KEY, Key, Reply, Vault, Vendor, noon
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_simulate_names_the_calls_that_would_go_otherwise(stripe_vault, capture)
     assert charge(vault, key, 2001).status == 403
     same = vault.command("policy", "simulate", "bot")
     assert same["calls"] == 4 and same["changed"] == []
-    new = {"vendor": "stripe", "endpoints": ["charges.create"], "daily_cap": "30 usd", "max_amount": "25 usd"}
+    new = {"vendor": "stripe", "endpoints": ["charges.create"], "daily_cap": "30 usd", "max_amount": "25 usd", "time_zone": noon()}
     told = vault.command("policy", "simulate", "bot", "--file", "-", stdin=json.dumps(new))
     changed = [(c["amount"], c["was"], c["would_be"], c["reason"]) for c in told["changed"]]
     assert changed == [("5 usd", "allowed", "deny", "cap_exceeded")]
@@ -270,9 +270,9 @@ def test_simulate_names_the_calls_that_would_go_otherwise(stripe_vault, capture)
     assert vault.command("policy", "simulate", "bot")["calls"] == 4  # also without a server
 
 
-def test_simulating_the_policy_in_force_changes_nothing(stripe_vault, capture):
+def test_simulating_the_policy_in_force_changes_nothing(stripe_vault, capture, paid):
     """Neither what a human let pass, nor what no policy was asked about, is a change."""
-    vault = stripe_vault(approve_over="10 usd")
+    vault = stripe_vault(approve_over="10 usd", daily_cap="20 usd")
     bound, key = vault.issue("stripe", "bot", "--run", "run-1"), vault.issue("stripe", "bot")
     wrong = {"X-Agent-Run-Id": "run-2"}
     assert vault.request("/stripe/v1/customers", bound, headers=wrong).status == 403
@@ -281,12 +281,14 @@ def test_simulating_the_policy_in_force_changes_nothing(stripe_vault, capture):
     (ticket,) = vault.command("approval", "list")["approvals"]
     vault.command("approval", "approve", ticket["id"])
     assert charge(vault, key, 1100).status == 200
+    assert code(charge(vault, key, 500)) == "cap_exceeded"  # what was let pass is spent
+    outcomes(vault, 5)
     told = vault.command("policy", "simulate", "bot")
     assert told["changed"] == [] and told["left_out"] == 1
-    assert (told["calls"], told["allowed"], told["approval"]) == (3, 1, 2)
+    assert (told["calls"], told["allowed"], told["approval"], told["denied"]) == (4, 1, 2, 1)
     strict = {"vendor": "stripe", "endpoints": ["charges.create"], "max_amount": "10 usd"}
     told = vault.command("policy", "simulate", "bot", "--file", "-", stdin=json.dumps(strict))
-    assert [(c["was"], c["would_be"]) for c in told["changed"]] == [("approval", "deny")] * 2
+    assert [(c["was"], c["would_be"]) for c in told["changed"]] == [("approval", "deny")] * 2 + [("denied", "allow")]
 
 
 def test_explain_asks_the_server_what_is_spent(stripe_vault, capture, paid):

@@ -145,12 +145,16 @@ std::optional<policy::Verdict> verdict_of(const Told& told) {
 
 Task<Result<policy::Decision>> judge(ledger::MemorySpends* spends, const policy::Policy* policy,
                                      const policy::Rates* rates, const Told* told) {
+  using policy::Verdict;
   policy::Decision decision = policy::decide(*policy, call_of(told->event), {told->at, rates});
-  if (decision.verdict != policy::Verdict::allow) co_return decision;
+  // What a human let pass is spent like anything else.
+  const bool passed =
+      decision.verdict == Verdict::approve && told->event.kind == audit::kCallIntent;
+  if (decision.verdict != Verdict::allow && !passed) co_return decision;
   if (decision.counted.empty()) co_return decision;
   OCTROI_CO_TRY(const auto reserved, co_await spends->reserve(reservation_of(*told, decision)));
   decision = policy::after_reserve(std::move(decision), reserved);
-  if (decision.verdict != policy::Verdict::allow) co_return decision;
+  if (decision.verdict == Verdict::deny) co_return decision;
   const bool failed = told->outcome && told->outcome->verdict == audit::Verdict::failed;
   if (failed) {
     OCTROI_CO_CHECK(co_await spends->release(told->event.id, told->at));
