@@ -292,7 +292,7 @@ Result<> check_distinct(const VaultShare& share) {
 
 Result<> check_run(const VaultShare& share) {
   if (share.run.empty()) return {};
-  const auto refuse = [](std::string why) {
+  const auto refuse = [](const std::string& why) {
     return fail(StateErrc::bad_argument, "--run: " + why);
   };
   const auto word = vault::run_of({}, share.run);
