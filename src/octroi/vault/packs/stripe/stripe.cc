@@ -75,6 +75,24 @@ std::string read_name(std::string_view path) {
   return name + (one ? ".retrieve" : ".list");
 }
 
+/// Where an answer says what the call moved. Some answer with the whole object: with all of a
+/// charge that was refunded in part they do not say it, and with what was captured of an intent
+/// they say it for all its captures, which is the most that this one can have been.
+std::string_view moved_field(std::string_view operation) {
+  struct Place {
+    std::string_view operation, field;
+  };
+  static constexpr std::array<Place, 5> kElsewhere = {{
+      {"charges.capture", "amount_captured"},
+      {"payment_intents.capture", "amount_received"},
+      {"charges.refund", ""},
+      {"application_fees.refund", ""},
+      {"payment_intents.apply_customer_balance", ""},
+  }};
+  const auto* place = std::ranges::find(kElsewhere, operation, &Place::operation);
+  return place == kElsewhere.end() ? "amount" : place->field;
+}
+
 bool is_currency(std::string_view text) {
   return text.size() == 3 && std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -358,7 +376,9 @@ class StripePack final : public VendorPack {
     // Version 2 has both in one object.
     const auto both = doc->root().optional_object("amount").value_or(std::nullopt);
     const auto currency = both ? both->string("currency") : doc->root().string("currency");
-    const auto amount = both ? both->int64("value") : doc->root().int64("amount");
+    const std::string_view field = moved_field(operation.name);
+    if (field.empty()) return out;
+    const auto amount = both ? both->int64("value") : doc->root().int64(field);
     if (currency && amount && *amount >= 0 && is_currency(*currency)) {
       out.minor = policy::MinorAmount{*amount, std::string(*currency), policy::MinorUnits::stripe};
     }

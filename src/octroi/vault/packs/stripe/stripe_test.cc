@@ -263,6 +263,40 @@ TEST(Stripe, SettlesByTheAnswer) {
   EXPECT_FALSE(pack->settle(o, 200, {}, body.substr(0, 20), false).minor);
 }
 
+struct MovedRow {
+  const char* name;
+  const char* path;
+  const char* answer;
+  std::int64_t minor;  // -1: it does not say
+};
+class Moved : public ::testing::TestWithParam<MovedRow> {};
+TEST_P(Moved, IsNotTheWholeObject) {
+  const auto pack = make_stripe_pack();
+  const Operation o = pack->route("POST", GetParam().path);
+  ASSERT_FALSE(o.name.empty());
+  const Outcome out = pack->settle(o, 200, {}, GetParam().answer, true);
+  EXPECT_EQ(out.minor ? out.minor->minor : -1, GetParam().minor);
+}
+INSTANTIATE_TEST_SUITE_P(
+    All, Moved,
+    ::testing::Values(
+        MovedRow{"capture", "/v1/charges/ch_1/capture",
+                 R"({"id":"ch_1","amount":500,"amount_captured":100,"currency":"usd"})", 100},
+        MovedRow{"old_capture", "/v1/charges/ch_1/capture",
+                 R"({"id":"ch_1","amount":500,"currency":"usd"})", -1},
+        MovedRow{"intent", "/v1/payment_intents/pi_1/capture",
+                 R"({"id":"pi_1","amount":500,"amount_received":100,"currency":"usd"})", 100},
+        MovedRow{"refund_of_charge", "/v1/charges/ch_1/refund",
+                 R"({"id":"ch_1","amount":500,"amount_refunded":100,"currency":"usd"})", -1},
+        MovedRow{"refund_of_fee", "/v1/application_fees/fee_1/refund",
+                 R"({"id":"fee_1","amount":500,"currency":"usd"})", -1},
+        MovedRow{"balance", "/v1/payment_intents/pi_1/apply_customer_balance",
+                 R"({"id":"pi_1","amount":500,"currency":"usd"})", -1},
+        MovedRow{"refund", "/v1/refunds", R"({"id":"re_1","amount":100,"currency":"usd"})", 100},
+        MovedRow{"list_of_refunds", "/v1/charges/ch_1/refunds",
+                 R"({"id":"re_1","amount":100,"currency":"usd"})", 100}),
+    [](const auto& row) { return row.param.name; });
+
 TEST(Stripe, KnowsItsKeys) {
   const auto pack = make_stripe_pack();
   EXPECT_EQ(pack->is_live(Secret(std::string_view("sk_live_abc"))), true);
