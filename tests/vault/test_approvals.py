@@ -121,6 +121,30 @@ def test_no_text_of_an_agent_moves_the_cursor_of_who_decides(stripe_vault, captu
     assert not capture.calls
 
 
+def test_what_was_looked_up_is_part_of_the_question(stripe_vault, capture):
+    intent = {"id": "pi_1", "amount": 6000, "currency": "usd", "customer": "cus_1"}
+    capture.reply = lambda call: Reply(body=json.dumps(intent).encode())
+    vault = stripe_vault(
+        endpoints=["payment_intents.confirm"], daily_cap="9000 usd", max_amount=None, approve_over="10 usd",
+        unknown_amount="lookup", customers=["cus_1", "cus_2"], unknown_customer="lookup",
+    )
+    key = vault.issue("stripe", "bot")
+
+    def confirm() -> Any:
+        return vault.request("/stripe/v1/payment_intents/pi_1/confirm", key, "POST", {"Content-Type": "application/x-www-form-urlencoded"})
+
+    ticket = ticket_of(confirm())
+    assert vault.command("approval", "show", ticket)["amount"] == "60 usd"
+    vault.command("approval", "approve", ticket)
+    intent["amount"] = 500_000
+    assert ticket_of(confirm()) != ticket
+    intent.update(amount=6000, customer="cus_2")
+    assert ticket_of(confirm()) != ticket
+    assert not [c for c in capture.calls if c.method == "POST"]
+    intent["customer"] = "cus_1"
+    assert confirm().status == 200
+
+
 def test_what_was_denied_stays_denied_and_other_keys_have_other_tickets(stripe_vault, capture):
     vault = stripe_vault(approve_over="10 usd")
     key, other = vault.issue("stripe", "bot"), vault.issue("stripe", "bot")

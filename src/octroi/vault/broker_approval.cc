@@ -8,12 +8,27 @@
 
 namespace octroi::vault {
 
+namespace {
+
+/// What of the question stands at the vendor and not in the request: it may be another by the time
+/// that the request is sent again.
+std::string looked_up(const policy::Call& call) {
+  if (!call.looked_up) return {};
+  std::string out =
+      call.minor ? fmt::format("{} {}", call.minor->minor, call.minor->currency) : "-";
+  for (const std::string& customer : call.customers) out += "\n" + customer;
+  return out;
+}
+
+}  // namespace
+
 ApprovalDesk::Question Broker::question_of(Visit& visit) const {
   ApprovalDesk::Question q;
   ledger::Approval& a = q.about;
-  a.request = digest_of({visit.key->id, visit.call.operation, visit.input.method, visit.input.path,
-                         visit.input.query.text(),
-                         visit.vendor->pack->same_as(visit.operation, visit.input)});
+  a.request =
+      digest_of({visit.key->id, visit.call.operation, visit.input.method, visit.input.path,
+                 visit.input.query.text(),
+                 visit.vendor->pack->same_as(visit.operation, visit.input), looked_up(visit.call)});
   a.body = visit.body_hash;
   a.key_id = visit.key->id;
   a.vendor = visit.call.vendor;
