@@ -36,6 +36,7 @@ struct VendorItem {
   std::string loose;   // the same, of a call that left a part to the vendor; begins with kLoose
   std::optional<UnixMillis> created;
   bool spent = true;       // false: it failed, and costs nothing
+  bool again = false;      // it failed, and may be tried again as it is
   bool changes = false;    // other calls may change its amount later
   bool price_due = false;  // it is done, and what it costs is not known yet
   std::optional<policy::MinorAmount> minor;

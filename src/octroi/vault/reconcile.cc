@@ -424,6 +424,9 @@ ReconciledCall Reconciler::judge(const Vendor& vendor, const SpendRecord& record
     return call;
   }
   if (record.state == SpendState::released) return call;
+  // What was counted pays for the next try, too.
+  const bool again = std::ranges::any_of(items, [](const VendorItem* i) { return i->again; });
+  if (!open && again) return call;
   if (!items.empty()) {
     call.what = open ? Reconciled::released : Reconciled::missing;
     call.note = "the vendor shows it as failed";

@@ -257,6 +257,23 @@ TEST_F(ReconcileTest, WhatFailedAtTheVendorCostsNothing) {
   EXPECT_EQ(find("b").settled, 1_usd);
 }
 
+TEST_F(ReconcileTest, ADeclinedIntentIsNotSpent) {
+  const auto intent = [](const std::string& id, const std::string& mark) {
+    std::string out = charge(id, mark, 100, "requires_payment_method");
+    out.insert(out.size() - 1, R"(,"last_payment_error":{"code":"card_declined"})");
+    return out;
+  };
+  for (const char* id : {"declined", "lost", "settled"})
+    hold(id, kHour, "stripe", "payment_intents.create");
+  value(spends_.release("declined", clock_.now()));  // Stripe answered with 402
+  value(spends_.mark_unknown("lost", "", clock_.now()));
+  value(spends_.settle("settled", 1_usd, "pi_3", clock_.now()));
+  shows({intent("pi_1", "declined"), intent("pi_2", "lost"), intent("pi_3", "settled")});
+  EXPECT_THAT(what(run()), ElementsAre("declined same", "lost released", "settled same"));
+  EXPECT_EQ(find("declined").state, ledger::SpendState::released);
+  EXPECT_EQ(find("settled").settled, 1_usd);
+}
+
 TEST_F(ReconcileTest, TheVendorsTruthCorrectsTheLedger) {
   settled("a", 1_usd, "ch_a");
   settled("b", 1_usd, "ch_b");

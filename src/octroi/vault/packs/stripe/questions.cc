@@ -155,6 +155,13 @@ const List* list_of(std::string_view operation) {
   return nullptr;
 }
 
+/// An intent that was declined goes back to where it was before it had a payment method, and keeps
+/// what went wrong; nobody is charged until it is confirmed again.
+bool declined(const Value& o) {
+  const auto error = o.find("last_payment_error");
+  return o.string("status").value_or("") == "requires_payment_method" && error && !error->is_null();
+}
+
 bool failed(const Value& o) {
   static constexpr std::array<std::string_view, 3> kFailed = {"failed", "canceled", "reversed"};
   const std::string_view status = o.string("status").value_or("");
@@ -167,7 +174,8 @@ VendorItem item_of(const Value& o) {
   if (const auto metadata = o.find("metadata"))
     item.mark = std::string(metadata->string("octroi_call").value_or(""));
   if (const auto created = o.int64("created")) item.created = from_unix_seconds(*created);
-  item.spent = !failed(o);
+  item.again = declined(o);
+  item.spent = !failed(o) && !item.again;
   const auto amount = o.int64("amount");
   const auto currency = o.string("currency");
   if (amount && *amount >= 0 && currency)

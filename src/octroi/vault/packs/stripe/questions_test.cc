@@ -126,6 +126,24 @@ TEST(StripeQuestions, AMarkIsNotForAgents) {
   }
 }
 
+TEST(StripeQuestions, ADeclinedIntentCostsNothing) {
+  const auto pack = make_stripe_pack();
+  const VendorQuestions& ask = *pack->questions();
+  const auto doc = json::parse(R"({"has_more":false,"data":[
+    {"id":"pi_1","amount":5,"currency":"usd","status":"requires_payment_method",
+     "last_payment_error":{"code":"card_declined"}},
+    {"id":"pi_2","amount":5,"currency":"usd","status":"requires_payment_method",
+     "last_payment_error":null},
+    {"id":"pi_3","amount":5,"currency":"usd","status":"succeeded",
+     "last_payment_error":{"code":"card_declined"}}]})");
+  const auto page = ask.read_list("/v1/payment_intents?limit=100", doc->root());
+  ASSERT_TRUE(page);
+  ASSERT_THAT(page->items, SizeIs(3));
+  EXPECT_FALSE(page->items[0].spent);
+  EXPECT_TRUE(page->items[1].spent);  // it waits for its confirmation, which is free then
+  EXPECT_TRUE(page->items[2].spent);
+}
+
 TEST(StripeQuestions, AListIsReadPageByPage) {
   const auto pack = make_stripe_pack();
   const VendorQuestions& ask = *pack->questions();
