@@ -183,6 +183,9 @@ Task<Result<bool>> Broker::attempt(Visit& visit, bool may_renew) {
                                                                    filter.headers(), filter.body(),
                                                                    filter.whole());
   if (filter.status() == 0) outcome.state = Outcome::State::unknown;
+  // These are kept, and shown to people: a vendor may write the real key where an id stands.
+  outcome.object = scrub(*needles, outcome.object);
+  outcome.request_id = scrub(*needles, outcome.request_id);
   settle(visit, outcome);
   const bool cut_off = visit.revoked && visit.outcome.state == Outcome::State::done;
   co_await tell_outcome(

@@ -212,6 +212,21 @@ TEST_F(BrokerTest, AKeyRevokedWhileTheRowIsWrittenIsNotForwarded) {
   EXPECT_EQ(spends()[0].state, ledger::SpendState::released);
 }
 
+Task<void> show_real_key(http::Exchange* x) {
+  http::ResponseHead head;
+  head.headers.add("Content-Type", "application/json");
+  head.headers.add("Request-Id", std::string(kReal));
+  std::ignore = co_await x->respond(
+      std::move(head), fmt::format(R"({{"id":"{}","amount":1000,"currency":"usd"}})", kReal));
+}
+TEST_F(BrokerTest, ARealKeyInAnAnswerIsNotKept) {
+  reply_ = show_real_key;
+  EXPECT_EQ(charge("1000").status, 200);
+  EXPECT_EQ(spends()[0].object, "vault_redacted");
+  ASSERT_EQ(journal_.events.size(), 2U);
+  EXPECT_EQ(journal_.events[1].vendor_request_id, "vault_redacted");
+}
+
 TEST_F(BrokerTest, AStaleBookOpensNothing) {
   broker_->set_stale(true);
   EXPECT_EQ(charge("1000").status, 503);
