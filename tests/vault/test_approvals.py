@@ -19,7 +19,7 @@ import stripe
 
 from harness import web
 from harness.process import environment, wait_for
-from harness.vault import Key, Reply, Vault, Vendor
+from harness.vault import REAL_STRIPE_KEY, Key, Reply, Vault, Vendor
 
 HOOK_SECRET = "hook-secret-0123456789abcdef"
 
@@ -159,8 +159,6 @@ def test_what_was_denied_stays_denied_and_other_keys_have_other_tickets(stripe_v
 
 
 def test_a_call_waits_for_the_answer(make_vault, capture):
-    from harness.vault import REAL_STRIPE_KEY
-
     policy = {"vendor": "stripe", "endpoints": ["charges.create"], "approve_over": "10 usd", "daily_cap": "100 usd"}
     vault = make_vault({"stripe": (capture, REAL_STRIPE_KEY, {})}, {"bot": policy}, approvals={"wait": "60s"}).start()
     key = vault.issue("stripe", "bot")
@@ -183,9 +181,23 @@ def test_a_call_waits_for_the_answer(make_vault, capture):
     assert charge(vault, key, 1300).status == 200
 
 
-def test_nobodys_answer_is_no(make_vault, capture):
-    from harness.vault import REAL_STRIPE_KEY
+def test_a_key_that_is_revoked_while_its_call_waits_is_said_to_be(make_vault, capture):
+    vault = make_vault(
+        {"stripe": (capture, REAL_STRIPE_KEY, {})},
+        {"bot": {"vendor": "stripe", "endpoints": ["charges.create"], "daily_cap": "50 usd", "approve_over": "10 usd"}},
+        approvals={"wait": "20s"},
+    ).start()
+    key = vault.issue("stripe", "bot")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(charge, vault, key)
+        wait_for(lambda: pending(vault), 10, "the ticket")
+        vault.revoke(key)
+        refused = waits.result(10)
+    assert refused.status == 401 and json.loads(refused.body)["error"]["code"] == "key_revoked"
+    assert not capture.calls
 
+
+def test_nobodys_answer_is_no(make_vault, capture):
     policy = {"vendor": "stripe", "endpoints": ["charges.create"], "approve_over": "10 usd"}
     vault = make_vault({"stripe": (capture, REAL_STRIPE_KEY, {})}, {"bot": policy}, approvals={"wait": "60s", "expires": "1s"}).start()
     key = vault.issue("stripe", "bot")
@@ -234,8 +246,6 @@ def test_tickets_outlive_the_server_and_are_decided_without_one(stripe_vault, ca
 
 
 def test_new_tickets_are_told_with_a_signature_and_told_again(make_vault, capture, hook, leaks):
-    from harness.vault import REAL_STRIPE_KEY
-
     policy = {"vendor": "stripe", "endpoints": ["charges.create"], "approve_over": "10 usd"}
     vault = make_vault({"stripe": (capture, REAL_STRIPE_KEY, {})}, {"bot": policy})
     vault.config["vault"]["webhook"] = {"url": f"http://127.0.0.1:{hook.port}/hook", "secret": vault.secret("hook", HOOK_SECRET), "private": True}
@@ -259,8 +269,6 @@ def test_new_tickets_are_told_with_a_signature_and_told_again(make_vault, captur
 
 
 def test_the_webhook_does_not_reach_into_this_network(make_vault, capture, hook):
-    from harness.vault import REAL_STRIPE_KEY
-
     policy = {"vendor": "stripe", "endpoints": ["charges.create"], "approve_over": "10 usd"}
     vault = make_vault({"stripe": (capture, REAL_STRIPE_KEY, {})}, {"bot": policy})
     vault.config["vault"]["webhook"] = {"url": f"http://127.0.0.1:{hook.port}/hook", "secret": vault.secret("hook", HOOK_SECRET)}

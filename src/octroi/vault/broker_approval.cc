@@ -57,7 +57,11 @@ Task<Result<>> Broker::ask_human(Visit& visit) {
                {{"error", answer.error().message()}});
     co_return fail(Errc::unavailable, "approvals cannot be asked for now; nothing was sent");
   }
-  if (!answer->passed) co_return not_approved(visit, *answer);
+  if (!answer->passed) {
+    // Nobody who approves it could let a key pass that was taken away meanwhile.
+    if (visit.revoked) OCTROI_CO_CHECK(check_still_open(visit));
+    co_return not_approved(visit, *answer);
+  }
   visit.ticket = answer->ticket.id;
   // Time went by: windows, rates and the policy's end are judged as they are now.
   visit.started = shared_.clock.now();
