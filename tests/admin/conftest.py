@@ -15,7 +15,7 @@ from harness.leaks import Leaks
 from harness.octroi import Gateway
 from harness.process import environment, free_port
 from harness.settings import service
-from harness.vault import REAL_STRIPE_KEY, Key, Vendor
+from harness.vault import REAL_STRIPE_KEY, Key, Vendor, noon
 from vault.conftest import capture  # noqa: F401: a fixture
 
 POLICY: dict[str, Any] = {
@@ -89,7 +89,7 @@ def make_doors(gateway, upstream, capture: Vendor, leaks: Leaks, workdir: Path) 
         vault: dict[str, Any] = {
             "listen": f"127.0.0.1:{port}",
             "vendors": {"stripe": {"upstream": f"http://127.0.0.1:{capture.port}", "credential": f"file://{secret}"}},
-            "policies": {"bot": {**POLICY, **changes}},
+            "policies": {"bot": {"time_zone": noon(), **POLICY, **changes}},
         }
         if wait:
             vault["approvals"] = {"wait": wait, "expires": "10m"}

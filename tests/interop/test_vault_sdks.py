@@ -16,7 +16,7 @@ import pytest
 from harness.leaks import Leaks
 from harness.llm import Models
 from harness.process import ROOT, run_dir, wait_for
-from harness.vault import REAL_STRIPE_KEY, Call, Key, LocalStripe, Reply, Vault
+from harness.vault import REAL_STRIPE_KEY, Call, Key, LocalStripe, Reply, Vault, noon
 from harness.vendors import Before, Driver, prism, resend_local, stripe_mock
 from harness.web import request
 
@@ -123,12 +123,6 @@ SDKS = [
     Sdk("anthropic-node", "anthropic", "node", ALL, "PermissionDeniedError", "AuthenticationError"),
     Sdk("boto3", "aws", "python", NO_BASE, "AccessDenied", "ClientError"),
 ]
-
-
-def noon() -> str:
-    """A time zone whose day does not end while a test runs."""
-    ahead = 12 - time.gmtime().tm_hour
-    return f"Etc/GMT{-ahead:+d}" if ahead else "UTC"
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ def test_a_kill_loses_no_hold(stripe_vault, capture):
 
 
 def test_a_brake_pauses_the_key(stripe_vault, capture):
-    vault = stripe_vault(velocity={"calls": 3, "per": "60s", "then": "pause"})
+    vault = stripe_vault(velocity={"calls": 3, "per": "24h", "then": "pause"})
     key, other = vault.issue("stripe", "bot"), vault.issue("stripe", "bot")
     form = {"Content-Type": "application/x-www-form-urlencoded"}
 

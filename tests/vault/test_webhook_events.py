@@ -109,7 +109,7 @@ def test_keys_that_end(told, hook):
 
 
 def test_a_brake_that_pauses(told, hook):
-    vault = told(velocity={"calls": 2, "per": "1h", "then": "pause"})
+    vault = told(velocity={"calls": 2, "per": "24h", "then": "pause"})
     key = vault.issue("stripe", "bot")
     assert [charge(vault, key).status for _ in range(3)] == [200, 200, 403]
     data = wait_for_event(hook, "key.paused")
