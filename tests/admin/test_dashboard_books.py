@@ -50,6 +50,8 @@ def test_the_audit_is_filtered_paged_and_taken_along(make_doors, dashboard, work
     first, second = doors.issue(run="run-1", agent="one"), doors.issue(run="run-2", agent="two")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert {r.status for r in pool.map(lambda _: doors.charge(first, 100), range(60))} == {200}
+    # Outcomes are written after the answers; the newest row shall be what is denied now.
+    wait_for(lambda: len(doors.api("GET", "audit?kind=call.outcome&limit=100")["rows"]) == 60, 60, "60 outcomes")
     assert doors.charge(second, 2500).status == 403
     tab = dashboard(doors.url, "#audit")
     tab.log_in(doors.token)

@@ -55,7 +55,8 @@ def outcomes(v: Vault) -> list[dict[str, Any]]:
 
 
 def settled(v: Vault, calls: int = 1) -> list[Any]:
-    """What the calls cost, in millionths of a dollar, once all of them have an outcome."""
+    """What the calls cost, in millionths of a dollar, once all of them have an outcome; the order of calls
+    that followed at once is not certain."""
 
     def all_there() -> Any:
         rows = outcomes(v)
@@ -81,7 +82,7 @@ def test_responses_embeddings_and_models(vault, models):
     assert client.responses.create(model="gpt-4o", input="count", max_output_tokens=50).output_text == "one two three four "
     client.embeddings.create(model="text-embedding-3-small", input="x", encoding_format="float")
     assert client.models.list().data == []
-    assert settled(v, 3)[:2] == [350, 2]
+    assert {350, 2} < set(settled(v, 3))
 
 
 def test_messages_cost_what_their_usage_says(vault, models):
@@ -107,10 +108,8 @@ def test_streams_cost_what_they_tell_or_what_was_delivered(vault, models):
     other, _ = claude(v)
     with other.messages.stream(model="claude-sonnet-4-6", messages=SAY, max_tokens=50) as stream:
         assert "".join(stream.text_stream) == "one two three four "
-    costs = settled(v, 3)
-    assert costs[1:] == [350, 450]
     deltas = sum(-(-len(word) // 4) for word in models.words)
-    assert costs[0] == -(-(sent * 25 + deltas * 100) // 10)
+    assert sorted(settled(v, 3)) == sorted([-(-(sent * 25 + deltas * 100) // 10), 350, 450])
 
 
 def test_a_stream_that_the_agent_leaves_is_left_and_costs_what_came(vault, models):
@@ -138,7 +137,8 @@ def test_a_revoked_key_ends_its_stream(vault, models):
     with pytest.raises(openai.AuthenticationError) as refused:
         client.models.list()
     assert refused.value.code == "key_revoked"
-    assert [row["verdict"] for row in outcomes(v)] == ["revoked_inflight", "denied"]
+    settled(v, 2)
+    assert sorted(row["verdict"] for row in outcomes(v)) == ["denied", "revoked_inflight"]
 
 
 def test_what_it_may_cost_is_held_at_the_limit_and_not_one_over(vault, models):
@@ -190,7 +190,7 @@ def test_a_refusal_is_tried_once_and_a_failure_again(vault, models):
     client, _ = gpt(v, max_retries=2)
     with pytest.raises(openai.PermissionDeniedError):
         client.models.list()
-    assert len(outcomes(v)) == 1
+    assert len(settled(v)) == 1
     models.fail = [503]
     client.chat.completions.create(model="gpt-4o", messages=SAY, max_tokens=50)
     other, _ = claude(v, max_retries=2)
@@ -198,8 +198,8 @@ def test_a_refusal_is_tried_once_and_a_failure_again(vault, models):
     other.messages.create(model="claude-sonnet-4-6", messages=SAY, max_tokens=50)
     assert len(models.calls) == 4
     # What the vendor did not begin costs nothing.
-    rows = outcomes(v)[1:]
-    assert [r["verdict"] for r in rows] == ["failed", "allowed", "failed", "allowed"]
+    settled(v, 5)
+    assert sorted(r["verdict"] for r in outcomes(v)) == ["allowed"] * 2 + ["denied"] + ["failed"] * 2
 
 
 @pytest.mark.parametrize("path", ["/v1", "/openai/v1"], ids=["key", "path"])
