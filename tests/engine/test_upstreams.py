@@ -146,14 +146,14 @@ def test_the_check_takes_out_and_brings_back(gateway, replicas):
 
 
 def test_one_that_answers_503_is_ejected_and_returns(gateway, replicas):
-    server = gateway([free(replicas, passive={"failures": 2, "ejection": "1s"})], top={"workers": 1})
+    server = gateway([free(replicas, passive={"failures": 2, "ejection": "5s"})], top={"workers": 1})
     replicas[0].set(status=503)
     statuses = Counter(server.request("/free/x").status for _ in range(12))
     assert statuses == {200: 10, 503: 2}
     assert healthy(server, replicas[0]) == 0
     assert server.metric("octroi_upstream_ejections_total", address=replicas[0].url) == 1
     replicas[0].set(status=200)
-    wait_for(lambda: healthy(server, replicas[0]) == 1, 5, "the ejection has ended")
+    wait_for(lambda: healthy(server, replicas[0]) == 1, 15, "the ejection has ended")
     assert {server.request("/free/x").json()["replica"] for _ in range(3)} == set("abc")
 
 

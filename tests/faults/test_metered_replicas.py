@@ -106,7 +106,7 @@ def test_a_close_at_one_replica_ends_the_stream_of_the_other(clients):
 
 def test_64_streams_over_two_replicas_never_overdraw(clients):
     deposit = 400
-    both = clients(deposit=f"{deposit} sat", hold="2s")
+    both = clients(deposit=f"{deposit} sat", hold="5s")
     session = both[0].open()
     bearer = session.bearer()
 

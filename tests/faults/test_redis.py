@@ -137,7 +137,7 @@ def test_a_redis_that_was_killed(replicas, redis, payer):
     assert ask(servers[0], "/api/x").status == 503  # an unpaid challenge could not be counted
     assert servers[0].metric("octroi_shared_up") == 0
     revoke(servers[0])  # by the ledger alone
-    wait_for(lambda: {ask(s, "/api/t", token).status for s in servers} == {403}, 2, "all refusals", pause=0.01)
+    wait_for(lambda: {ask(s, "/api/t", token).status for s in servers} == {403}, 20, "all refusals", pause=0.01)
     redis.start()
     wait_until_ready(servers)
     # Its memory is gone: 20 an hour from nothing is none yet.
@@ -208,7 +208,7 @@ def test_behind_a_pooler_replicas_look(replicas, payer, postgres):
     token = servers[0].buy_token("/api/t", payer)
     assert [ask(s, "/api/t", token).status for s in servers] == [200] * 2
     revoke(servers[1])
-    wait_for(lambda: {ask(s, "/api/t", token).status for s in servers} == {403}, 2, "all refusals", pause=0.01)
+    wait_for(lambda: {ask(s, "/api/t", token).status for s in servers} == {403}, 20, "all refusals", pause=0.01)
     assert all("cannot LISTEN" in (s.directory / "octroi.log").read_text() for s in servers)
 
 

@@ -84,11 +84,13 @@ def test_every_row_of_the_audit_that_was_acknowledged_is_there(tmp_path: Path) -
 
 
 def test_sessions_keep_every_debit_and_send_each_refund_once(tmp_path: Path) -> None:
-    found = run_rounds(tmp_path, crash_program("octroi_session_crash"), rounds=40, seed=1,
-                       things=SESSIONS)
-    assert found["debited"] > 50, f"the storm was a breeze: {found}"
-    assert found["closed"] > 20 and found["paid"] > 20, found
-    assert (found["lost"], found["twice"], found["wrong"], found["exit"]) == (0, 0, 0, 0), found
+    program = crash_program("octroi_session_crash")
+    for batch in range(10):  # the busier the machine, the less a life of its own length does
+        found = run_rounds(tmp_path, program, rounds=40, seed=1 + 100 * batch, things=SESSIONS)
+        assert (found["lost"], found["twice"], found["wrong"], found["exit"]) == (0, 0, 0, 0), found
+        if found["debited"] > 50 and found["closed"] > 20 and found["paid"] > 20:
+            return
+    raise AssertionError(f"the storm was a breeze: {found}")
 
 
 def test_what_vault_keys_spend_is_counted_and_no_cap_is_passed(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_stream_that_nobody_tops_up_ends_with_session_timeout(make):
     assert running.sold == events(1, 19)
     timeout, need = running.until("session-timeout"), running.until("payment-need-topup")
     assert running.events[-1] is timeout and timeout.json() == need.json()
-    assert timeout.at - need.at >= 0.9
+    assert timeout.at - need.at >= 0.5
     assert not running.of("payment-receipt")
     top_up(session)  # the session itself goes on
     assert session.get().status == 200
@@ -180,7 +180,7 @@ def test_what_a_stream_did_not_use_is_given_back_when_octroi_stops(make):
 
 def test_64_streams_of_one_session_never_overdraw(make):
     deposit = 400
-    client = make("chunk", deposit=f"{deposit} sat", hold="1s")
+    client = make("chunk", deposit=f"{deposit} sat", hold="5s")
     session = client.open()
     bearer = {"Authorization": session.bearer()}
 
@@ -194,7 +194,7 @@ def test_64_streams_of_one_session_never_overdraw(make):
     assert {one.status for one in all_of_them} <= {200, 402}
     assert any(one.of("session-timeout") for one in all_of_them) or any(one.status == 402 for one in all_of_them)
     # Streams set a few units aside. What one gives back at its end comes too late for who has waited
-    # for its second already, so a slow machine delivers a few less; what was delivered was paid.
+    # for its time already, so a slow machine delivers a few less; what was delivered was paid.
     assert deposit // UNIT - 21 < delivered < deposit // UNIT, "what the deposit pays and not one more"
     assert spent(session, deposit) == (delivered + 1) * UNIT
 

@@ -150,10 +150,10 @@ def test_is_emitted(shop, problem):
 
 def test_those_that_take_their_time(shop, upstream):
     """A challenge that has ended, for either intent, and a credential that is being served."""
-    began = time.monotonic()
     value = shop.server.buy("/api/x", shop.payer)
     late_charge = payment.credential(shop.server.unpaid("/api/x").payment, "00" * 32)
     session = shop.open()
+    began = time.monotonic()
     first = threading.Thread(target=lambda: show(shop, "/api/x?delay=12", value, **{"Idempotency-Key": "one"}))
     first.start()
     time.sleep(0.3)

@@ -221,10 +221,10 @@ def test_a_service_that_is_busy(seller, fetch, paid):
 
 
 def test_a_deposit_whose_challenge_is_over_is_told_and_not_paid_again(seller, fetch, paid, sessions, sim_file):
-    seller.ttl = 14
+    seller.ttl = 20
     sim.fault(sim_file, "agent", "pay", "lose_answer")
     fetch(seller.url + "/a", status=9)
-    time.sleep(14)
+    time.sleep(20)
     assert fetch(seller.url + "/a", status=5)["code"] == "wallet.refused-after-pay"
     assert [one["state"] for one in sessions()] == ["refused"]
     assert paid() == 1
