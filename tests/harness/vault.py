@@ -163,7 +163,12 @@ class Vault:
         self.config: dict[str, Any] = {
             "store": f"sqlite://{directory}/octroi.db",
             "workers": 2,
-            "vault": {"listen": f"127.0.0.1:{self.port}", "vendors": vendors, "policies": {n: {"time_zone": noon(), **p} for n, p in policies.items()}, **more},
+            "vault": {
+                "listen": f"127.0.0.1:{self.port}",
+                "vendors": vendors,
+                "policies": {n: {"time_zone": noon(), **p} for n, p in policies.items()},
+                **more,
+            },
             "log": {"level": "debug", "format": "json", "file": str(directory / "octroi.log")},
             "admin": {"listen": f"127.0.0.1:{self.admin_port}", "auth": {"token": f"file://{token_file}"}},
             "telemetry": {"metrics": "public"},
