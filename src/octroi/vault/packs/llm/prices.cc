@@ -159,8 +159,9 @@ Result<MicroUsd> ModelPrice::cost(const Tokens& t) const {
   return whole.plus(searched);
 }
 
-Result<MicroUsd> ModelPrice::most(std::int64_t bytes, std::int64_t out, bool caches) const {
-  const std::int64_t in = context > 0 ? std::min(bytes, context) : bytes;
+Result<MicroUsd> ModelPrice::most(std::int64_t bytes, std::int64_t out, bool caches,
+                                  std::int64_t prompts) const {
+  const std::int64_t in = context > 0 ? std::min(bytes, context * prompts) : bytes;
   Tokens t;
   (caches && cache_write_long > input ? t.cache_write_long : t.input) = in;
   t.output = out;

@@ -63,8 +63,9 @@ struct ModelPrice {
 
   [[nodiscard]] Result<MicroUsd> cost(const Tokens& tokens) const;
   /// Of a request of that many bytes that lets the model answer with that many tokens; `caches`:
-  /// what goes in may be written to a cache.
-  [[nodiscard]] Result<MicroUsd> most(std::int64_t bytes, std::int64_t output, bool caches) const;
+  /// what goes in may be written to a cache. Each of its prompts has a context of its own.
+  [[nodiscard]] Result<MicroUsd> most(std::int64_t bytes, std::int64_t output, bool caches,
+                                      std::int64_t prompts = 1) const;
 };
 
 class PriceTable {

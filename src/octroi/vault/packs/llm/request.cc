@@ -25,6 +25,38 @@ bool holds(std::span<const std::string_view> list, std::string_view text) {
   return std::ranges::find(list, text) != list.end();
 }
 
+bool has(const json::Value& object, std::string_view field) {
+  const auto member = object.find(field);
+  return member && !member->is_null();
+}
+
+/// Whether an item of a list of input is a name for one that the vendor keeps: it has an id and
+/// does not say what it is; or it is a train of thought whose text only the vendor has.
+bool is_reference(const json::Value& item) {
+  if (!item.is_object() || !has(item, "id")) return false;
+  if (!has(item, "type")) return !has(item, "role");
+  return item.string("type").value_or("") == "reasoning" && !has(item, "encrypted_content");
+}
+bool has_references(const json::Value& input) {
+  if (!input.is_array()) return false;
+  for (const json::Value item : input.elements()) {
+    if (is_reference(item)) return true;
+  }
+  return false;
+}
+
+/// How many prompts stand in one request: each is answered by itself. A list of numbers is one, of
+/// tokens.
+std::int64_t prompts_in(const json::Value& prompt) {
+  if (!prompt.is_array()) return 1;
+  std::int64_t out = 0;
+  for (const json::Value element : prompt.elements()) {
+    if (!element.is_string() && !element.is_array()) return 1;
+    ++out;
+  }
+  return std::max<std::int64_t>(out, 1);
+}
+
 /// Whether something stands for content that is elsewhere, or is no text.
 bool refers(const json::Value& value, int depth = 0) {
   if (depth > 32) return true;
@@ -126,8 +158,10 @@ Result<Asked> read_asked(const Input& input, const Shape& shape, const PriceTabl
   }
   for (const std::string_view field : shape.conversation) {
     const auto value = root.find(field);
-    elsewhere = elsewhere || (value && refers(*value));
+    elsewhere = elsewhere || (value && (refers(*value) || has_references(*value)));
   }
+  const auto list = shape.prompts.empty() ? std::nullopt : root.find(shape.prompts);
+  const std::int64_t prompts = list ? prompts_in(*list) : 1;
   out.input = static_cast<std::int64_t>(input.body.size()) + (root.find("tools") ? kToolPrompt : 0);
 
   out.unpriced = unpriced_in(root, shape);
@@ -136,14 +170,15 @@ Result<Asked> read_asked(const Input& input, const Shape& shape, const PriceTabl
                                 : fmt::format("the model {} has no price: add it to prices", name);
   }
   if (!out.unpriced.empty()) return out;
-  if (elsewhere) out.input = out.price->context;
+  if (elsewhere) out.input = out.price->context * prompts;
   if (bound < 0) bound = out.price->max_output;
   if ((elsewhere && out.price->context == 0) || (shape.generates && bound == 0)) {
     out.unpriced = "neither the request nor prices bound it: set max_tokens";
     return out;
   }
   const bool caches = shape.caches || input.body.find("\"cache_control\"") != std::string::npos;
-  OCTROI_TRY(out.most, out.price->most(out.input, shape.generates ? bound * answers : 0, caches));
+  const std::int64_t output = shape.generates ? bound * answers * prompts : 0;
+  OCTROI_TRY(out.most, out.price->most(out.input, output, caches, prompts));
   return out;
 }
 

@@ -5,7 +5,7 @@
 //          in the request (a picture, a file, an earlier answer) counts as the model's whole
 //          context.
 // Output   as many tokens as the request lets the model answer with, else as the model can; for
-//          each answer that it asks for.
+//          each answer that it asks for, and each prompt.
 // Unknown  a model without a price, a field that the pack does not know, and what is billed by
 //          other things than tokens (tools that run at the vendor, dearer tiers): the amount is
 //          unknown, which is for the policy's unknown_amount.
@@ -33,9 +33,10 @@ struct Shape {
   std::span<const std::string_view> references;    // that stand for something that is not here
   std::span<const std::string_view> bounds;        // of the answer, in tokens
   std::span<const std::string_view> answers;       // how many of them
-  std::span<const FieldValues> priced;             // that change it
-  std::span<const std::string_view> tools;         // types (as prefixes) that run at the agent
-  bool generates = true;                           // tokens come out
+  std::string_view prompts = {};            // may be a list, whose elements are each answered
+  std::span<const FieldValues> priced;      // that change it
+  std::span<const std::string_view> tools;  // types (as prefixes) that run at the agent
+  bool generates = true;                    // tokens come out
   bool caches = false;  // prompts are written to caches unasked; else `cache_control` asks
 };
 
