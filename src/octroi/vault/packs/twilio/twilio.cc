@@ -251,12 +251,15 @@ class TwilioPack final : public VendorPack {
   static Result<policy::Call> with_time(const Input& input, const PhoneRate& rate,
                                         policy::Call call) {
     OCTROI_TRY(const auto limit, input.form.value("TimeLimit"));
-    if (!limit) {
-      // Without one a call may last hours.
+    std::int64_t seconds = 0;
+    if (limit) {
+      OCTROI_TRY(seconds, parse_minor("TimeLimit", *limit));
+    }
+    if (seconds == 0) {
+      // Without one a call may last hours; and zero ends none.
       call.amount = policy::AmountState::unknown;
       return call;
     }
-    OCTROI_TRY(const std::int64_t seconds, parse_minor("TimeLimit", *limit));
     OCTROI_TRY(call.usd, rate.minute.times((seconds + 59) / 60));
     return call;
   }

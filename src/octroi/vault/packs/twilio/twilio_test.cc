@@ -59,9 +59,12 @@ TEST(Twilio, ACountryIsThatOfANumberAndOfNothingElse) {
 
 TEST(Twilio, ACallNeedsAnEnd) {
   const auto pack = make_twilio_pack();
-  const Input open = input("/Calls.json", "To=%2B4915112345678&From=%2B1&Url=x");
-  EXPECT_EQ(pack->extract(pack->route("POST", open.path), open)->amount,
-            policy::AmountState::unknown);
+  for (const char* limit : {"", "&TimeLimit=0"}) {
+    const Input open =
+        input("/Calls.json", "To=%2B4915112345678&From=%2B1&Url=x" + std::string(limit));
+    EXPECT_EQ(pack->extract(pack->route("POST", open.path), open)->amount,
+              policy::AmountState::unknown);
+  }
   const Input bound = input("/Calls.json", "To=%2B4915112345678&From=%2B1&Url=x&TimeLimit=61");
   const auto call = pack->extract(pack->route("POST", bound.path), bound);
   EXPECT_EQ(call->usd, *phone_rate("+49").minute.times(2));
