@@ -113,6 +113,7 @@ class Broker {
   Task<Result<>> decide(Visit& visit);
   [[nodiscard]] Result<> check_first(Visit& visit) const;
   [[nodiscard]] static policy::Decision judge(const Visit& visit);
+  void judge_now(Visit& visit) const;
   Task<Result<>> ask_human(Visit& visit);
   [[nodiscard]] ApprovalDesk::Question question_of(Visit& visit) const;
   [[nodiscard]] Result<> not_approved(Visit& visit, const ApprovalDesk::Answer& answer);

@@ -63,9 +63,7 @@ Task<Result<>> Broker::ask_human(Visit& visit) {
     co_return not_approved(visit, *answer);
   }
   visit.ticket = answer->ticket.id;
-  // Time went by: windows, rates and the policy's end are judged as they are now.
-  visit.started = shared_.clock.now();
-  visit.decision = judge(visit);
+  judge_now(visit);
   if (visit.decision.verdict == policy::Verdict::allow ||
       visit.decision.verdict == policy::Verdict::approve)
     co_return Result<>{};

@@ -325,10 +325,10 @@ Task<Result<>> Broker::decide(Visit& visit) {
       visit.call.customer_unknown = visit.call.customer_unknown && !visit.policy->customers.empty();
     }
   }
-  visit.decision = judge(visit);
+  judge_now(visit);
   if (visit.decision.verdict == policy::Verdict::lookup) {
     co_await look_up(visit);
-    visit.decision = judge(visit);
+    judge_now(visit);
   }
   if (visit.decision.verdict == policy::Verdict::allow) co_return Result<>{};
   if (visit.decision.verdict == policy::Verdict::approve && shared_.approvals != nullptr)
@@ -337,9 +337,16 @@ Task<Result<>> Broker::decide(Visit& visit) {
   co_return fail(code_of(visit.decision.reason), visit.decision.message);
 }
 
+/// Time went by, with a slow body, a question or a human: windows, rates and the policy's end are
+/// judged as they are now, or others would have begun windows that this call is too old for.
+void Broker::judge_now(Visit& visit) const {
+  visit.judged = shared_.clock.now();
+  visit.decision = judge(visit);
+}
+
 /// By the key's policy, and by those of the keys above it.
 policy::Decision Broker::judge(const Visit& visit) {
-  const policy::Context context{visit.started,
+  const policy::Context context{visit.judged,
                                 visit.snapshot->rates ? &*visit.snapshot->rates : nullptr};
   policy::Call call = visit.call;
   policy::Decision out = policy::decide(*visit.policy, call, context);

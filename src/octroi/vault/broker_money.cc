@@ -44,12 +44,12 @@ ledger::Reservation Broker::reservation_of(const Visit& visit) const {
     r.dedupe = ledger::DedupeClaim{
         digest_of({visit.policy->name, visit.key->id, visit.call.operation, visit.input.path,
                    visit.vendor->pack->same_as(visit.operation, visit.input)}),
-        visit.started + visit.decision.dedupe};
+        visit.judged + visit.decision.dedupe};
   }
-  r.now = visit.started;
-  r.answer_by = visit.started + answer_time(*visit.vendor);
-  r.give_up_at = visit.started + kGiveUp;
-  r.replay_until = visit.started + kReplay;
+  r.now = visit.judged;
+  r.answer_by = visit.judged + answer_time(*visit.vendor);
+  r.give_up_at = visit.judged + kGiveUp;
+  r.replay_until = visit.judged + kReplay;
   r.vendor = visit.call.vendor;
   r.operation = visit.call.operation;
   r.policy = visit.policy->name;
@@ -84,7 +84,7 @@ Task<Result<>> Broker::reserve(Visit& visit) {
   if (!reserved) {
     OCTROI_LOG(error, kModule, "no hold and no audit row, no call",
                {{"error", reserved.error().message()}});
-    co_await undo(std::move(id), visit.started);
+    co_await undo(std::move(id), visit.judged);
     co_return fail(Errc::unavailable,
                    "the ledger and the audit cannot be written; nothing was sent");
   }
@@ -290,7 +290,7 @@ MicroUsd Broker::cost_of(const Visit& visit) {
   if (o.minor && visit.call.amount != policy::AmountState::none) {
     const policy::Rates dollars;
     const auto usd = policy::to_usd(
-        *o.minor, visit.snapshot->rates ? *visit.snapshot->rates : dollars, visit.started);
+        *o.minor, visit.snapshot->rates ? *visit.snapshot->rates : dollars, visit.judged);
     if (usd) return *usd;
   }
   return o.usd.value_or(visit.decision.amount);

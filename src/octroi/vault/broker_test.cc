@@ -9,6 +9,7 @@
 #include "octroi/audit/memory_journal.h"
 #include "octroi/json/value.h"
 #include "octroi/ledger/memory_spends.h"
+#include "octroi/ledger/spend_testing.h"
 #include "octroi/net/run_until.h"
 
 namespace octroi::vault {
@@ -311,6 +312,26 @@ TEST_F(BrokerTest, ARetryThatFindsNothingLeftToPayIsCountedAsTheFirst) {
   ASSERT_EQ(spends().size(), 1U);
   EXPECT_EQ(spends()[0].state, ledger::SpendState::settled);
   EXPECT_EQ(spends()[0].settled, 40_usd);
+}
+
+TEST_F(BrokerTest, ACallThatWaitedIsJudgedByTheMomentInWhichItGoesOn) {
+  start(kLookingUp);
+  EXPECT_EQ(charge("100").status, 200);
+  const auto windows = net::run_until(loop_, spends_.usage("policy/", clock_.now()));
+  ASSERT_TRUE(windows && windows->size() == 1);
+  reply_ = [&](http::Exchange* x) {
+    if (x->request().method == "GET") {
+      // The vendor takes its time to be asked, and others go on meanwhile.
+      clock_.advance(ledger::kClockSkew + Millis(1));
+      const ledger::SpendUsage& w = windows->front();
+      auto other = ledger::charge_of("other", 50'000'000, 1'000'000);
+      other.now = clock_.now();
+      other.holds = {{w.scope, w.unit, w.starts, w.ends, 50'000'000, 1'000'000, true}};
+      EXPECT_EQ(ledger::sync(spends_.reserve(other))->state, ledger::ReserveState::applied);
+    }
+    return show(x, R"({"id":"in_1","amount_remaining":400,"currency":"usd"})");
+  };
+  EXPECT_EQ(call("POST", "/stripe/v1/invoices/in_1/pay", "").status, 200);
 }
 
 TEST_F(BrokerTest, AnIdempotencyKeyIsForOneRequest) {

@@ -52,6 +52,7 @@ struct Broker::Visit {
   std::shared_ptr<const KeyBook> book;
   Via via;  // how it came
   UnixMillis started;
+  UnixMillis judged;  // by windows, rates and dates of this moment; waiting goes before it
   std::optional<SignedClaim> signature;  // of a request that is signed
   bool proven = false;                   // it was made with the key that it names
   std::string id;                        // of the call
