@@ -13,6 +13,7 @@ namespace octroi::vault {
 
 namespace {
 
+constexpr Millis kLongestStream = std::chrono::hours(1);
 constexpr Millis kGiveUp = std::chrono::hours(24);
 constexpr Millis kReplay = std::chrono::hours(24);  // vendors forget idempotency keys then
 
@@ -48,6 +49,9 @@ ledger::Reservation Broker::reservation_of(const Visit& visit) const {
   }
   r.now = visit.judged;
   r.answer_by = visit.judged + answer_time(*visit.vendor);
+  // A stream has that long to begin.
+  if (visit.vendor->pack->listen(visit.operation, visit.input) != nullptr)
+    r.answer_by = r.answer_by + kLongestStream;
   r.give_up_at = visit.judged + kGiveUp;
   r.replay_until = visit.judged + kReplay;
   r.vendor = visit.call.vendor;

@@ -74,16 +74,17 @@ class BrokerTest : public ::testing::Test, public VendorClients {
     start(R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd"})");
   }
 
-  void start(std::string policy) {
+  void start(std::string policy, std::string pack = "stripe") {
     VaultSettings settings;
     VendorSettings vendor;
-    vendor.name = vendor.pack = "stripe";
+    vendor.name = vendor.pack = issued_.record.vendor = pack;
+    vendor.live = false;
     vendor.scheme = "http";
     vendor.host = upstream_->local().address.str();
     vendor.port = upstream_->local().port;
     vendor.credential = std::make_shared<const Secret>(kReal);
     settings.vendors.push_back(std::move(vendor));
-    settings.policies.push_back({"bot", "stripe", std::move(policy)});
+    settings.policies.push_back({"bot", pack, std::move(policy)});
     auto snapshot = Snapshot::build(std::move(settings), {});
     ASSERT_TRUE(snapshot) << snapshot.error().message();
     server_.reset();
@@ -134,7 +135,9 @@ class BrokerTest : public ::testing::Test, public VendorClients {
     request.url = *http::Url::parse("http://" + server_->local().str() + target);
     const Secret text = issued_.text(KeyShape::vault);
     request.headers.add("Authorization", "Bearer " + std::string(text.reveal_text()));
-    if (!body.empty()) request.headers.add("Content-Type", "application/x-www-form-urlencoded");
+    const char* type =
+        body.starts_with('{') ? "application/json" : "application/x-www-form-urlencoded";
+    if (!body.empty()) request.headers.add("Content-Type", type);
     if (!idempotency.empty()) request.headers.add("Idempotency-Key", idempotency);
     request.body = std::move(body);
     auto got = net::run_until(loop_, client_->fetch(std::move(request), 1U << 20, Millis(20'000)));
@@ -187,6 +190,21 @@ TEST_F(BrokerTest, ForwardsWhatWasJudgedWithTheRealKeyAndTellsBothRows) {
   EXPECT_EQ(held[0].state, ledger::SpendState::settled);
   EXPECT_EQ(held[0].settled, 10_usd);
   EXPECT_EQ(held[0].object, "ch_1");
+}
+
+/// Whoever waits for a stream has it begun in time, and cannot say when it ends.
+TEST_F(BrokerTest, AStreamHasAnHourMoreBeforeItsProcessIsTakenForDead) {
+  EXPECT_EQ(charge("1000").status, 200);
+  EXPECT_EQ(spends()[0].answer_by - spends()[0].created, Millis(110'000));
+  start(R"({"vendor":"openai","endpoints":["*"],"daily_cap":"50 usd"})", "openai");
+  EXPECT_EQ(call("POST", "/openai/v1/chat/completions",
+                 R"({"model":"gpt-4o","messages":[],"max_tokens":1,"stream":true})")
+                .status,
+            200);
+  for (const auto& r : spends()) {
+    if (r.vendor == "openai") EXPECT_EQ(r.answer_by - r.created, Millis(3'710'000));
+  }
+  EXPECT_EQ(spends().size(), 2U);
 }
 
 TEST_F(BrokerTest, NoAuditRowNoCall) {
