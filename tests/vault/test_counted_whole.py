@@ -3,12 +3,14 @@ are counted one by one."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 
-from harness.vault import Reply
+from harness.postgres import Postgres
+from harness.vault import REAL_STRIPE_KEY, Reply
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 INTENT = "/stripe/v1/payment_intents/pi_1"
@@ -60,3 +62,32 @@ def test_reads_of_one_idempotency_key_are_as_many_calls(intent):
     statuses = [vault.request("/stripe/v1/customers", key, "GET", {"Idempotency-Key": "same"}).status for _ in range(12)]
     assert statuses == [200] * 10 + [403] * 2
     assert len(capture.calls) == 10
+
+
+def test_a_confirmation_right_after_the_answer_finds_what_was_made(make_vault, capture):
+    """Where replicas share a store, a call is written there after its answer."""
+    postgres = Postgres()
+    try:
+        made = itertools.count(1)
+
+        def stripe(call: Any) -> Reply:
+            new = call.target == "/v1/payment_intents"
+            name = f"pi_{next(made)}" if new else call.target.split("/")[3]
+            return Reply(body=json.dumps({"id": name, "amount": 100, "currency": "usd"}).encode())
+
+        capture.reply = stripe
+        policy = {"vendor": "stripe", "endpoints": ["payment_intents.*"], "daily_cap": "50 usd"}
+        vault = make_vault({"stripe": (capture, REAL_STRIPE_KEY, {})}, {"bot": policy})
+        vault.config["store"] = postgres.database()
+        vault.start()
+        key = vault.issue("stripe", "bot")
+
+        def post(path: str, body: bytes | None = None) -> Any:
+            return vault.request(f"/stripe/v1/payment_intents{path}", key, "POST", FORM if body else {}, body)
+
+        for _ in range(20):
+            name = post("", b"amount=100&currency=usd").json()["id"]
+            assert post(f"/{name}/confirm").status == 200
+        vault.stop()
+    finally:
+        postgres.stop()

@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -109,6 +110,8 @@ class Broker {
   [[nodiscard]] Result<> check_still_open(const Visit& visit) const;
   Task<Result<>> read_call(Visit& visit);
   Task<void> look_up(Visit& visit);
+  Task<Result<std::optional<ledger::SpendRecord>>> find_begun(const Visit& visit,
+                                                              std::string object);
   [[nodiscard]] static bool was_counted(const Visit& visit, const ledger::SpendRecord& begun);
   Task<Result<>> decide(Visit& visit);
   [[nodiscard]] Result<> check_first(Visit& visit) const;

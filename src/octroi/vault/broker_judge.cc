@@ -301,6 +301,18 @@ Task<void> Broker::look_up(Visit& visit) {
   }
 }
 
+/// The newest call that bears this name. Where several processes share a store, a call is written
+/// there after its answer went out, and the agent's next one may be here before that.
+Task<Result<std::optional<ledger::SpendRecord>>> Broker::find_begun(const Visit& visit,
+                                                                    std::string object) {
+  for (const Millis pause : {Millis(0), Millis(30), Millis(100)}) {
+    if (pause > Millis(0)) co_await visit.exchange.loop().sleep(pause);
+    OCTROI_CO_TRY(auto begun, co_await shared_.spends.find_spend_of(visit.call.vendor, object));
+    if (begun || calls_.keeps_order()) co_return begun;
+  }
+  co_return std::optional<ledger::SpendRecord>{};
+}
+
 /// Whether all that this call can take was counted by an earlier one, under the same rules: those
 /// of the key's policy, and of the keys above it.
 bool Broker::was_counted(const Visit& visit, const ledger::SpendRecord& begun) {
@@ -318,9 +330,8 @@ Task<Result<>> Broker::decide(Visit& visit) {
   // A capture or confirmation goes on with what was counted when it began.
   const std::string object = visit.vendor->pack->continues(visit.operation, visit.input);
   if (!object.empty()) {
-    auto begun = co_await shared_.spends.find_spend_of(visit.call.vendor, object);
-    if (!begun) co_return fail(std::move(begun).error());
-    if (*begun && was_counted(visit, **begun)) {
+    OCTROI_CO_TRY(const auto begun, co_await find_begun(visit, object));
+    if (begun && was_counted(visit, *begun)) {
       visit.call.amount = policy::AmountState::none;
       visit.call.customer_unknown = visit.call.customer_unknown && !visit.policy->customers.empty();
     }

@@ -231,6 +231,20 @@ TEST_F(BrokerTest, AKeyRevokedWhileTheRowIsWrittenIsNotForwarded) {
   EXPECT_EQ(spends()[0].state, ledger::SpendState::released);
 }
 
+/// With a store that others write as well, a call is written after its answer.
+TEST_F(BrokerTest, WhatBeganAMomentAgoIsLookedForAgain) {
+  EXPECT_EQ(charge("1000").status, 200);
+  const std::string id = spends()[0].id;
+  struct Later {
+    static Task<void> run(BrokerTest* self, std::string id) {
+      co_await self->loop_.sleep(Millis(15));
+      std::ignore = co_await self->spends_.settle(id, 10_usd, "ch_2", self->clock_.now());
+    }
+  };
+  loop_.post([this, id] { loop_.tasks().start(Later::run(this, id)); });
+  EXPECT_EQ(call("POST", "/stripe/v1/charges/ch_2/capture", "").status, 200);
+}
+
 Task<void> show_real_key(http::Exchange* x) {
   http::ResponseHead head;
   head.headers.add("Content-Type", "application/json");
