@@ -60,8 +60,6 @@ class CallBook {
     std::ignore = outcome;
     return false;
   }
-  /// Whether end_later() is taken: else a call that was answered a moment ago may not be found yet.
-  [[nodiscard]] virtual bool keeps_order() const { return false; }
   /// `reserved_at` is the reservation's `now`.
   virtual Task<Result<ChangeOutcome>> undo(std::string id, UnixMillis reserved_at,
                                            UnixMillis now) = 0;

@@ -301,14 +301,14 @@ Task<void> Broker::look_up(Visit& visit) {
   }
 }
 
-/// The newest call that bears this name. Where several processes share a store, a call is written
-/// there after its answer went out, and the agent's next one may be here before that.
+/// The newest call that bears this name. What became of a call is written after its answer went
+/// out, and the agent's next one may be here before that: on another thread, or at another replica.
 Task<Result<std::optional<ledger::SpendRecord>>> Broker::find_begun(const Visit& visit,
                                                                     std::string object) {
-  for (const Millis pause : {Millis(0), Millis(30), Millis(100)}) {
+  for (const Millis pause : {Millis(0), Millis(10), Millis(30), Millis(100)}) {
     if (pause > Millis(0)) co_await visit.exchange.loop().sleep(pause);
     OCTROI_CO_TRY(auto begun, co_await shared_.spends.find_spend_of(visit.call.vendor, object));
-    if (begun || calls_.keeps_order()) co_return begun;
+    if (begun) co_return begun;
   }
   co_return std::optional<ledger::SpendRecord>{};
 }

@@ -231,7 +231,7 @@ TEST_F(BrokerTest, AKeyRevokedWhileTheRowIsWrittenIsNotForwarded) {
   EXPECT_EQ(spends()[0].state, ledger::SpendState::released);
 }
 
-/// With a store that others write as well, a call is written after its answer.
+/// What became of a call is written after its answer.
 TEST_F(BrokerTest, WhatBeganAMomentAgoIsLookedForAgain) {
   EXPECT_EQ(charge("1000").status, 200);
   const std::string id = spends()[0].id;

@@ -93,10 +93,8 @@ Task<Result<ChangeOutcome>> SqlCalls::end(SpendChange change, audit::Event outco
       });
 }
 
-bool SqlCalls::keeps_order() const { return !lanes_.shared(); }
-
 bool SqlCalls::end_later(SpendChange& change, audit::Event& outcome) {
-  if (!keeps_order()) return false;
+  if (lanes_.shared()) return false;
   constexpr std::string_view kWhat = "what became of a call is not written; its intent is there";
   Lane& lane = lanes_.writer(SqlJournal::kKey);
   auto row = pending_row(journal_, std::move(outcome));

@@ -24,7 +24,6 @@ class SqlCalls : public ledger::CallBook {
                                           audit::Event outcome) override;
   /// Where nobody else writes the database.
   [[nodiscard]] bool end_later(ledger::SpendChange& change, audit::Event& outcome) override;
-  [[nodiscard]] bool keeps_order() const override;
   Task<Result<ledger::ChangeOutcome>> undo(std::string id, UnixMillis reserved_at,
                                            UnixMillis now) override;
 
