@@ -134,6 +134,17 @@ std::optional<std::int64_t> asked_for(const Row& row, const Input& input) {
   return minor ? std::optional(*minor) : std::nullopt;
 }
 
+/// That of the amount once the request is done: an intent may be given another one. Anywhere else
+/// the object's is meant, and a request that says another one is not understood.
+std::optional<std::string> currency_after(const Row& row, const Input& input, const Value& object) {
+  const auto asked = input.form.value("currency");
+  const auto has = object.string("currency");
+  if (!asked || !has) return std::nullopt;
+  if (*asked && row.name == "payment_intents.update") return std::string(**asked);
+  if (*asked && !http::equal_ignoring_case(**asked, *has)) return std::nullopt;
+  return std::string(*has);
+}
+
 /// Lists that show what calls made, and the operations that make it.
 struct List {
   std::string_view path;
@@ -203,14 +214,14 @@ Result<> Questions::learn(const Operation& operation, const Input& input, const 
   }
   if (call.amount != policy::AmountState::unknown || operation.row >= table().size()) return {};
   const Row& row = table()[operation.row];
-  const auto currency = object.string("currency");
+  const auto currency = currency_after(row, input, object);
   // An authorisation of which more may be captured costs more than the object says.
   if (!derives(row) || !currency || may_take_more(input)) return {};
   const std::int64_t minor =
       asked_for(row, input)
           .value_or(amount_left(about->path, operation.direction, operation.name, object));
   if (minor < 0) return {};
-  call.minor = policy::MinorAmount{minor, std::string(*currency), policy::MinorUnits::stripe};
+  call.minor = policy::MinorAmount{minor, *currency, policy::MinorUnits::stripe};
   call.amount = policy::AmountState::known;
   return {};
 }

@@ -191,13 +191,14 @@ class Reading {
     OCTROI_TRY(const auto currency,
                field(row_->field == "amount.value" ? "amount.currency" : "currency"));
     if (!amount) {
-      out.amount = row_->amount == Amount::optional && !confirms() ? AmountState::none
-                                                                   : AmountState::unknown;
+      // The same number of another currency is another amount.
+      const bool stays = row_->amount == Amount::optional && !confirms() && !currency;
+      out.amount = stays ? AmountState::none : AmountState::unknown;
       return {};
     }
     OCTROI_TRY(const std::int64_t minor, parse_minor(row_->field, *amount));
-    if (!currency) {
-      out.amount = AmountState::unknown;  // that of the object
+    if (!currency || is_of_an_object()) {
+      out.amount = AmountState::unknown;
       return {};
     }
     if (!is_currency(*currency))
@@ -214,6 +215,14 @@ class Reading {
       if (input_.form.mentions(name)) return true;
     }
     return false;
+  }
+
+  /// Whether the amount is of the currency of something that was there, whatever the request says:
+  /// no won are given back of a charge in dollars. An intent may be given another currency.
+  [[nodiscard]] bool is_of_an_object() const {
+    if (row_->name == "payment_intents.update" || row_->field == "amount.value") return false;
+    if (row_->name != "refunds.create") return row_->path.find("{id}") != std::string_view::npos;
+    return input_.form.mentions("charge") || input_.form.mentions("payment_intent");
   }
 
   /// What a request does at once beside what its operation is named after.

@@ -92,6 +92,13 @@ INSTANTIATE_TEST_SUITE_P(
         AmountRow{"refund_all", "/v1/refunds", "charge=ch_1", unknown, 0},
         AmountRow{"update_without", "/v1/payment_intents/pi_1", "description=x", none, 0},
         AmountRow{"update_with", "/v1/payment_intents/pi_1", "amount=5&currency=usd", known, 5},
+        AmountRow{"refund_in_another_currency", "/v1/refunds",
+                  "charge=ch_1&amount=5000&currency=krw", unknown, 0},
+        AmountRow{"refund_of_a_balance", "/v1/refunds",
+                  "origin=customer_balance&customer=cus_1&amount=5000&currency=krw", known, 5000},
+        AmountRow{"capture_in_another_currency", "/v1/charges/ch_1/capture",
+                  "amount=5000&currency=krw", unknown, 0},
+        AmountRow{"update_of_the_currency", "/v1/payment_intents/pi_1", "currency=usd", unknown, 0},
         AmountRow{"over", "/v1/payment_intents",
                   "amount=5&currency=usd&payment_method_options[card][request_overcapture]="
                   "if_available",
@@ -186,6 +193,32 @@ TEST(Stripe, AConfirmationThatAllowsMoreDoesNotGoOnWithWhatWasCounted) {
   };
   EXPECT_EQ(begun(""), "pi_1");
   EXPECT_EQ(begun("payment_method_options[card][request_overcapture]=if_available"), "");
+}
+
+TEST(Stripe, TheAmountOfAnotherCurrencyIsLookedUpInThatOne) {
+  const auto pack = make_stripe_pack();
+  const Input in = form_request("POST", "/v1/payment_intents/pi_1", "currency=usd");
+  const Operation operation = pack->route("POST", in.path);
+  policy::Call call = *pack->extract(operation, in);
+  const auto object = json::parse(R"({"id":"pi_1","amount":2000,"currency":"krw"})");
+  EXPECT_TRUE(pack->questions()->learn(operation, in, object->root(), call));
+  ASSERT_TRUE(call.minor);
+  EXPECT_EQ(call.minor->minor, 2000);
+  EXPECT_EQ(call.minor->currency, "usd");
+}
+
+TEST(Stripe, ARefundInAnotherCurrencyThanItsChargeIsNotUnderstood) {
+  const auto pack = make_stripe_pack();
+  const auto object =
+      json::parse(R"({"id":"ch_1","amount":5000,"amount_refunded":0,"currency":"usd"})");
+  for (const char* form :
+       {"charge=ch_1&amount=500&currency=krw", "charge=ch_1&amount=500&currency=USD"}) {
+    const Input in = form_request("POST", "/v1/refunds", form);
+    const Operation operation = pack->route("POST", in.path);
+    policy::Call call = *pack->extract(operation, in);
+    EXPECT_TRUE(pack->questions()->learn(operation, in, object->root(), call));
+    EXPECT_EQ(call.amount, in.body.ends_with("USD") ? known : unknown) << form;
+  }
 }
 
 TEST(Stripe, NobodyKnowsWhatMayBeCapturedBeyondTheAmount) {
