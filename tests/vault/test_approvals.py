@@ -11,6 +11,7 @@ import json
 import os
 import pty
 import subprocess
+import time
 import urllib.parse
 from typing import Any, Iterator
 
@@ -179,6 +180,29 @@ def test_a_call_waits_for_the_answer(make_vault, capture):
     ticket = ticket_of(charge(vault, key, 1300))
     vault.command("approval", "approve", ticket)
     assert charge(vault, key, 1300).status == 200
+
+
+def test_what_changes_while_somebody_thinks_is_another_question(make_vault, capture):
+    intent = {"id": "pi_1", "amount": 6000, "currency": "usd"}
+    capture.reply = lambda call: Reply(body=json.dumps(intent).encode())
+    policy = {"vendor": "stripe", "endpoints": ["payment_intents.confirm"], "daily_cap": "9000 usd", "approve_over": "10 usd",
+              "unknown_amount": "lookup"}
+    vault = make_vault({"stripe": (capture, REAL_STRIPE_KEY, {})}, {"bot": policy}, approvals={"wait": "20s"}).start()
+    key = vault.issue("stripe", "bot")
+
+    def confirm() -> Any:
+        return vault.request("/stripe/v1/payment_intents/pi_1/confirm", key, "POST")
+
+    for amount, status in ((500_000, 403), (500_000, 200)):
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waits = pool.submit(confirm)
+            wait_for(lambda: pending(vault), 10, "the ticket")
+            (ticket,) = pending(vault)
+            intent["amount"] = amount
+            time.sleep(1.1)
+            vault.command("approval", "approve", ticket["id"])
+            assert waits.result(10).status == status
+    assert len([c for c in capture.calls if c.method == "POST"]) == 1
 
 
 def test_a_key_that_is_revoked_while_its_call_waits_is_said_to_be(make_vault, capture):

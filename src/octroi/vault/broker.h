@@ -119,6 +119,7 @@ class Broker {
   void judge_now(Visit& visit) const;
   Task<Result<>> ask_human(Visit& visit);
   [[nodiscard]] ApprovalDesk::Question question_of(Visit& visit) const;
+  Task<Result<>> look_again(Visit& visit);
   [[nodiscard]] Result<> not_approved(Visit& visit, const ApprovalDesk::Answer& answer);
   Task<void> give_back_ticket(Visit& visit);
   [[nodiscard]] static std::string reservation_id(const Visit& visit);

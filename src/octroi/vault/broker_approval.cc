@@ -63,6 +63,7 @@ Task<Result<>> Broker::ask_human(Visit& visit) {
     co_return not_approved(visit, *answer);
   }
   visit.ticket = answer->ticket.id;
+  OCTROI_CO_CHECK(co_await look_again(visit));
   judge_now(visit);
   if (visit.decision.verdict == policy::Verdict::allow ||
       visit.decision.verdict == policy::Verdict::approve)
@@ -70,6 +71,19 @@ Task<Result<>> Broker::ask_human(Visit& visit) {
   co_await give_back_ticket(visit);
   visit.reason = std::string(policy::to_string(visit.decision.reason));
   co_return fail(code_of(visit.decision.reason), visit.decision.message);
+}
+
+/// Somebody took his time to agree to what the vendor said before.
+Task<Result<>> Broker::look_again(Visit& visit) {
+  constexpr Millis kAMoment{1'000};
+  if (!visit.call.looked_up || shared_.clock.now() - visit.judged < kAMoment) co_return Result<>{};
+  const std::string seen = looked_up(visit.call);
+  co_await look_up(visit);
+  if (looked_up(visit.call) == seen) co_return Result<>{};
+  co_await give_back_ticket(visit);
+  visit.reason = std::string(policy::to_string(policy::Reason::needs_approval));
+  co_return fail(Errc::denied,
+                 "what this call would do has changed since a human was asked: send it again");
 }
 
 Result<> Broker::not_approved(Visit& visit, const ApprovalDesk::Answer& answer) {

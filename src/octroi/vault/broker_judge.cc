@@ -278,6 +278,11 @@ Task<Result<>> Broker::read_call(Visit& visit) {
 /// Asks the vendor what is not in the request. What it does not say stays unknown, and refuses; no
 /// answer is kept, because the next call may find another one.
 Task<void> Broker::look_up(Visit& visit) {
+  if (visit.call.looked_up) {
+    visit.call = visit.as_sent;
+  } else {
+    visit.as_sent = visit.call;
+  }
   visit.call.looked_up = true;
   const VendorQuestions* questions = visit.vendor->pack->questions();
   if (questions == nullptr) co_return;

@@ -69,6 +69,7 @@ struct Broker::Visit {
   Input input;
   Operation operation;
   policy::Call call;
+  policy::Call as_sent;  // the same, before anything was looked up
   policy::Decision decision;
   std::string user_agent;
   std::string idempotency_key;  // the agent's
