@@ -119,3 +119,17 @@ def test_check_names_a_vendor_that_is_not_there_and_a_policy_that_is_over(octroi
     over = '{"vendor":"stripe","endpoints":["*"],"expires":"2020-12-31T00:00:00Z"}'
     advice = octroi("check", "--file", "-", stdin=over)["policies"][0]["advice"]
     assert any("nothing is allowed" in line for line in advice)
+
+
+def test_check_knows_the_operations_of_vendors(octroi, octroi_binary, tmp_path):
+    """A mistyped name in `approve` would let pass what somebody is to look at."""
+    for key, name in (("endpoints", "charges.craete"), ("approve", "refunds.creat")):
+        policy = {"vendor": "stripe", "endpoints": ["charges.create"], key: [name]}
+        told = octroi("check", "--file", "-", stdin=json.dumps(policy), status=2)["error"]["message"]
+        assert f"{key}: {name} is no operation of stripe" in told
+    config = tmp_path / "octroi.yaml"
+    config.write_text(config.read_text().replace("daily_cap: 45 usd", "approve: [charges.craete]"))
+    for words in (["check", "--no-secrets"], ["policy", "check"], ["serve"]):
+        done = subprocess.run([str(octroi_binary), "--config", str(config), *words], capture_output=True, text=True, timeout=60,
+                              env=environment(STRIPE_KEY="rk_test_0123456789abcdef"))
+        assert done.returncode in (1, 2) and "approve: charges.craete is no operation of stripe" in done.stderr, (words, done)

@@ -54,7 +54,7 @@ def signed(make_vault, capture):
              vault: dict[str, Any] | None = None, **hmac_keys: Any):
         settings = {"sign": SIGN, "headers": HEADERS, **hmac_keys}
         made = make_vault(
-            {"api": (capture, credential, {"hmac": settings, "operations": [PAY], **(vendor or {})})},
+            {"api": (capture, credential, {"hmac": settings, "operations": [{**PAY, "query": ["a", "b"]}], **(vendor or {})})},
             {"bot": {"vendor": "api", "endpoints": ["pay", "GET /**", "POST /v1/other"], "daily_cap": "5 usd", **(policy or {})}},
             **(vault or {}),
         ).start()

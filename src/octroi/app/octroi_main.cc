@@ -7,6 +7,7 @@
 
 #include "octroi/adapters/hashivault/transit.h"
 #include "octroi/app/commands.h"
+#include "octroi/app/policy_advice.h"
 #include "octroi/app/secret_sources.h"
 #include "octroi/app/version.h"
 #include "octroi/cli/command_line.h"
@@ -48,7 +49,8 @@ int main(int argc, char** argv) {
                              [&server](const std::string& name) {
                                return std::make_shared<const octroi::hashivault::TransitKey>(server,
                                                                                              name);
-                             }};
+                             },
+                         .look_closer = &octroi::app::check_operations};
   octroi::cli::CommandLine line;
   octroi::cli::add_own_commands(line);
   octroi::app::add_commands(line);

@@ -15,6 +15,7 @@
 #include "octroi/json/writer.h"
 #include "octroi/ledger/spend_ledger.h"
 #include "octroi/policy/decide.h"
+#include "octroi/vault/known_operations.h"
 #include "octroi/vault/snapshot.h"
 
 namespace octroi::app {
@@ -92,6 +93,12 @@ void print_checked(const Common& common, const std::vector<Policy>& policies) {
   std::printf("%s\n", std::move(w).take().c_str());
 }
 
+/// Every operation that it names is one of its vendor.
+Result<> check_names(const vault::VaultSettings& settings, const Policy& p) {
+  const auto unknown = vault::unknown_operations(p, settings.vendors);
+  return unknown.empty() ? Result<>{} : fail(StateErrc::bad_argument, unknown.front().text);
+}
+
 /// A policy in a file of its own names a vendor of the configuration, where there is one.
 Result<> check_vendor(const Common& common, const Policy& p) {
   const auto file = cli::find_config(common.call);
@@ -101,7 +108,7 @@ Result<> check_vendor(const Common& common, const Policy& p) {
   if (!loaded->config.vault) return {};
   std::string known;
   for (const vault::VendorSettings& v : loaded->config.vault->vendors) {
-    if (v.name == p.vendor) return {};
+    if (v.name == p.vendor) return check_names(*loaded->config.vault, p);
     known += (known.empty() ? "" : ", ") + v.name;
   }
   return fail(StateErrc::bad_argument,
@@ -114,6 +121,12 @@ Task<void> check(Call* call, PolicyQuery query) {
   if (!policies) {
     tell(call, policies.error());
     co_return;
+  }
+  for (const Policy& p : *policies) {
+    if (auto good = check_names(*call->config.vault, p); !good) {
+      tell(call, std::move(good).error().within(p.name));
+      co_return;
+    }
   }
   print_checked(call->common, *policies);
   call->code = kDone;

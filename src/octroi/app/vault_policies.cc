@@ -13,6 +13,7 @@
 #include "octroi/policy/decide.h"
 #include "octroi/policy/policy.h"
 #include "octroi/policy/usage.h"
+#include "octroi/vault/known_operations.h"
 
 namespace octroi::app {
 
@@ -38,9 +39,21 @@ const vault::PolicySettings* named(const vault::VaultSettings& settings, std::st
   return nullptr;
 }
 
-bool knows_vendor(const vault::VaultSettings& settings, std::string_view vendor) {
-  return std::any_of(settings.vendors.begin(), settings.vendors.end(),
-                     [&](const auto& v) { return v.name == vendor; });
+Result<> check_vendor(const vault::VaultSettings& settings, const policy::Policy& policy) {
+  if (std::ranges::find(settings.vendors, policy.vendor, &vault::VendorSettings::name) ==
+      settings.vendors.end())
+    return fail(VaultKeyErrc::bad_request,
+                fmt::format("vendor: \"{}\" is not one of vault.vendors", policy.vendor));
+  return vault::check_holds_back(policy, settings.vendors);
+}
+
+/// A new one may name nothing that is not there.
+Result<> check_new(const vault::VaultSettings& settings, const policy::Policy& policy) {
+  if (auto good = check_vendor(settings, policy); !good)
+    return fail(VaultKeyErrc::bad_request, std::string(good.error().message()));
+  const auto unknown = vault::unknown_operations(policy, settings.vendors);
+  if (unknown.empty()) return {};
+  return fail(VaultKeyErrc::bad_request, unknown.front().text);
 }
 
 Result<> check_not_in_file(const vault::VaultSettings& file, const std::string& name) {
@@ -121,10 +134,10 @@ Task<Result<InForce>> policies_in_force(ledger::Store& store, vault::VaultSettin
   for (ledger::StoredPolicy& p : list.policies) {
     if (named(out.settings, p.name) != nullptr) continue;  // the file's hides it
     const auto parsed = parse(p.name, p.document);
-    if (!parsed || !knows_vendor(out.settings, parsed->vendor)) {
+    const auto usable = parsed ? check_vendor(out.settings, *parsed) : fail(parsed.error());
+    if (!usable) {
       OCTROI_LOG(error, "vault", "a policy of the store cannot be used; its keys open nothing",
-                 {{"policy", p.name},
-                  {"error", parsed ? "its vendor is not configured" : parsed.error().message()}});
+                 {{"policy", p.name}, {"error", usable.error().message()}});
       continue;
     }
     out.settings.policies.push_back(
@@ -145,10 +158,7 @@ Task<Result<std::string>> put_policy(ledger::Store& store, const vault::VaultSet
   }
   auto parsed = parse(put.name, put.document);
   if (!parsed) co_return fail(VaultKeyErrc::bad_request, std::string(parsed.error().message()));
-  if (!knows_vendor(file, parsed->vendor)) {
-    co_return fail(VaultKeyErrc::bad_request,
-                   fmt::format("vendor: \"{}\" is not one of vault.vendors", parsed->vendor));
-  }
+  OCTROI_CO_CHECK(check_new(file, *parsed));
   OCTROI_CO_CHECK(co_await audit_change(store, "policy.set", "",
                                         put.name + " " + to_hex(parsed->hash).substr(0, 16)));
   OCTROI_CO_TRY(const auto done,

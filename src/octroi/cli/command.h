@@ -42,6 +42,8 @@ struct Host {
   std::string version;
   /// The key of this name in the KMS that the environment names; null where there is none.
   std::function<std::shared_ptr<const secrets::KeyService>(const std::string& name)> key_service;
+  /// What the doors find wrong with a configuration that is sound in itself; may be empty.
+  std::function<config::Problems(const config::Loaded&)> look_closer = {};
 };
 
 struct GlobalOptions {

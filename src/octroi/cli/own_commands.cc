@@ -33,21 +33,29 @@ ExitCode check(const Invocation& call, bool no_secrets) {
     return ExitCode::usage;
   }
   const config::LoadResult loaded = try_load_config(call, *file, !no_secrets);
-  const config::Problems& problems = loaded ? loaded->warnings : loaded.error();
-  const ExitCode code = loaded ? ExitCode::done : ExitCode::usage;
+  config::Problems problems = loaded ? loaded->warnings : loaded.error();
+  bool valid = loaded.has_value();
+  if (loaded && call.host.look_closer) {
+    for (config::Problem& p : call.host.look_closer(*loaded)) {
+      p.file = *file;
+      problems.push_back(std::move(p));
+      valid = false;
+    }
+  }
+  const ExitCode code = valid ? ExitCode::done : ExitCode::usage;
   if (call.json) {
     std::vector<std::string> items;
     for (const config::Problem& p : problems) items.push_back(problem_json(p));
     call.out() << JsonObject()
                       .text("file", *file)
-                      .boolean("valid", loaded.has_value())
+                      .boolean("valid", valid)
                       .raw("problems", json_array(items))
                       .str()
                << "\n";
     return code;
   }
-  (loaded ? call.out() : call.err()) << config::to_text(problems);
-  if (loaded) call.out() << *file << ": ok\n";
+  (valid ? call.out() : call.err()) << config::to_text(problems);
+  if (valid) call.out() << *file << ": ok\n";
   return code;
 }
 

@@ -131,6 +131,12 @@ class VendorPack {
   [[nodiscard]] virtual bool takes(const Operation& operation, const Input& input) const = 0;
 
   [[nodiscard]] virtual Operation route(std::string_view method, std::string_view path) const = 0;
+  /// Whether some request is called so. A policy that names another operation means something else
+  /// than it says. True where the pack has no list of them.
+  [[nodiscard]] virtual bool has_operation(std::string_view name) const {
+    std::ignore = name;
+    return true;
+  }
   /// Whether bodies are passed on as they came, whatever their type; the pack reads what it judges.
   [[nodiscard]] virtual bool raw_bodies() const { return false; }
   /// For vendors whose operations are named in head or body: once both were read.
@@ -237,6 +243,11 @@ template <class Table>
       return {std::string(table[i].name), table[i].direction, i};
   }
   return otherwise;
+}
+/// Whether a pack's table has an operation of that name.
+template <class Table>
+[[nodiscard]] bool names_operation(const Table& table, std::string_view name) {
+  return std::ranges::any_of(table, [&](const auto& row) { return row.name == name; });
 }
 /// A call of which nothing is known yet but which it is.
 [[nodiscard]] policy::Call call_of(const Operation& operation, const Input& input);

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "octroi/vault/known_operations.h"
+
 namespace octroi::vault {
 
 namespace {
@@ -118,6 +120,8 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
         p.name, p.document, [](const std::string& name) { return policy::TimeZone::load(name); });
     if (!policy) return fail(std::move(policy).error().within("vault.policies." + p.name));
     policy->version = p.version;
+    if (auto good = check_holds_back(*policy, settings.vendors); !good)
+      return fail(std::move(good).error().within("vault.policies." + p.name));
     out->policies.emplace(p.name, std::move(*policy));
   }
   OCTROI_TRY(out->rates, rates_of(settings));

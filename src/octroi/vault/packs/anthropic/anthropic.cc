@@ -136,6 +136,8 @@ class AnthropicPack final : public VendorPack {
     return input.method == "POST" && input.body_kind == BodyKind::json;
   }
 
+  bool has_operation(std::string_view name) const override { return names_operation(kTable, name); }
+
   Operation route(std::string_view method, std::string_view path) const override {
     return find_operation(kTable, method, path, {"", write, kUnknown});
   }

@@ -65,6 +65,10 @@ class GenericPack final : public VendorPack {
     return o.amount.empty() && o.customer.empty();
   }
 
+  bool has_operation(std::string_view name) const override {
+    return names_operation(operations_, name);
+  }
+
   Operation route(std::string_view method, std::string_view path) const override {
     for (std::size_t i = 0; i < operations_.size(); ++i) {
       const OperationSettings& o = operations_[i];

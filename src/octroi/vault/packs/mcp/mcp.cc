@@ -99,6 +99,10 @@ Operation McpPack::route(std::string_view method, std::string_view path) const {
   return nothing;
 }
 
+bool McpPack::has_operation(std::string_view name) const {
+  return name.starts_with(kProtocol) || book_->find(name).has_value();
+}
+
 bool McpPack::takes(const Operation& operation, const Input& input) const {
   if (operation.row == kNothing) return false;
   return input.body_kind == (input.method == "POST" ? BodyKind::json : BodyKind::none);

@@ -38,6 +38,7 @@ class McpPack : public VendorPack {
   Form::Rules query_rules() const override { return {.max_fields = 8, .free_names = true}; }
   bool takes(const Operation& operation, const Input& input) const override;
   Operation route(std::string_view method, std::string_view path) const override;
+  bool has_operation(std::string_view name) const override;
   Result<Operation> name(Operation routed, const http::Headers& headers,
                          Input& input) const override;
   Result<policy::Call> extract(const Operation& operation, const Input& input) const override;

@@ -11,8 +11,8 @@ namespace octroi::vault::mcp {
 
 namespace {
 
-/// A sentence for a model. Most of what it says is the policy's own: how much is left, and when that
-/// begins anew.
+/// A sentence for a model. Most of what it says is the policy's own: how much is left, and when
+/// that begins anew.
 std::string text_of(const Denial& denial) {
   std::string out = "octroi refused this call: " + denial.message;
   if (!out.ends_with('.')) out += '.';

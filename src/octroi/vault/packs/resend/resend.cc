@@ -69,6 +69,8 @@ class ResendPack final : public VendorPack {
     return input.body_kind == BodyKind::json && operation.direction != read;
   }
 
+  bool has_operation(std::string_view name) const override { return names_operation(kTable, name); }
+
   Operation route(std::string_view method, std::string_view path) const override {
     return find_operation(kTable, method, path, {"", write, kUnknown});
   }

@@ -18,6 +18,7 @@ using stripe::may_take_more;
 using stripe::Row;
 
 /// Rows beyond the table: reads, and what is not known.
+constexpr std::array<std::string_view, 3> kReads = {".retrieve", ".list", ".search"};
 constexpr std::size_t kRead = 10'000;
 constexpr std::size_t kUnknown = 10'001;
 
@@ -326,6 +327,12 @@ class StripePack final : public VendorPack {
         return false;
     }
     return false;
+  }
+
+  /// Reads are named after their paths, of which there is no list.
+  bool has_operation(std::string_view name) const override {
+    return names_operation(stripe::table(), name) ||
+           std::ranges::any_of(kReads, [&](std::string_view verb) { return name.ends_with(verb); });
   }
 
   Operation route(std::string_view method, std::string_view path) const override {

@@ -94,6 +94,7 @@ constexpr std::array<Row, 11> kTable = {{
     {"GET", "/Balance.json", "balance.fetch", read},
 }};
 constexpr std::size_t kAccount = 900;
+constexpr std::string_view kFetchAccount = "accounts.fetch";
 constexpr std::size_t kUnknown = 1000;
 constexpr std::string_view kAccounts = "/2010-04-01/Accounts/";
 constexpr std::size_t kSidSize = 34;
@@ -158,11 +159,15 @@ class TwilioPack final : public VendorPack {
     return input.body_kind == BodyKind::form && operation.direction != read;
   }
 
+  bool has_operation(std::string_view name) const override {
+    return name == kFetchAccount || names_operation(kTable, name);
+  }
+
   Operation route(std::string_view method, std::string_view path) const override {
     if (method == "HEAD") method = "GET";
     const auto account = account_path(path);
     if (account && account->rest == ".json" && method == "GET")
-      return {"accounts.fetch", read, kAccount};
+      return {std::string(kFetchAccount), read, kAccount};
     if (account) {
       for (std::size_t i = 0; i < kTable.size(); ++i) {
         if (kTable[i].method == method && path_matches(kTable[i].path, account->rest))
