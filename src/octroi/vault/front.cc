@@ -252,9 +252,9 @@ Task<Result<>> Front::write_down(http::Exchange& exchange, const ledger::VaultKe
 }
 
 /// Whether this client may go to a host that is no vendor's; answers when it may not.
-Task<Result<const ledger::VaultKey*>> Front::admit_other(http::Exchange& exchange, std::string host,
-                                                         std::uint16_t port, std::string where,
-                                                         const std::optional<ProxyKey>* shown) {
+Task<Result<std::string>> Front::admit_other(http::Exchange& exchange, std::string host,
+                                             std::uint16_t port, std::string where,
+                                             const std::optional<ProxyKey>* shown) {
   const bool may = snapshot_->settings.proxy.tunnels_others;
   if (stale_) {
     co_await say(&exchange, 503, "vault.unavailable",
@@ -285,6 +285,8 @@ Task<Result<const ledger::VaultKey*>> Front::admit_other(http::Exchange& exchang
       refused = std::move(guarded).error();
     }
   }
+  // The book may be another when the row is written.
+  const std::string id = key ? (**key).id : std::string();
   if (key) {
     auto written =
         co_await write_down(exchange, **key, *shown ? (**shown).run : std::string(),
@@ -294,7 +296,7 @@ Task<Result<const ledger::VaultKey*>> Front::admit_other(http::Exchange& exchang
       co_return fail(std::move(written).error());
     }
   }
-  if (good) co_return key;
+  if (good) co_return id;
   count("refused");
   co_await say(&exchange, 403, refused);
   co_return fail(std::move(refused));
@@ -302,10 +304,9 @@ Task<Result<const ledger::VaultKey*>> Front::admit_other(http::Exchange& exchang
 
 Task<void> Front::tunnel_blindly(http::Exchange& exchange, std::string host, std::uint16_t port,
                                  std::optional<ProxyKey> shown) {
-  const auto key =
+  const auto key_id =
       co_await admit_other(exchange, host, port, fmt::format("{}:{}", host, port), &shown);
-  if (!key) co_return;
-  const std::string key_id = (**key).id;  // the book may be another by the time it is open
+  if (!key_id) co_return;
   auto upstream = co_await dial_(&loop_, host, port);
   if (!upstream) {
     co_await say(&exchange, 502, upstream.error());
@@ -314,11 +315,11 @@ Task<void> Front::tunnel_blindly(http::Exchange& exchange, std::string host, std
   auto client = co_await exchange.tunnel({});
   if (!client) co_return;
   const UnixMillis now = shared_.clock.now();
-  const ledger::VaultKey* still = book_->by_id(key_id);
+  const ledger::VaultKey* still = book_->by_id(*key_id);
   if (stale_ || still == nullptr || !book_->check(*still, now)) co_return;
   const Millis until_it_expires = still->expires ? *still->expires - now : Millis(0);
   count("blind");
-  const Blind entry(*this, key_id, **client, **upstream);
+  const Blind entry(*this, *key_id, **client, **upstream);
   std::ignore = co_await net::within(
       loop_, until_it_expires, http::tunnel(std::move(*client), std::move(*upstream), kBlindIdle));
 }

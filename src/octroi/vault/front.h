@@ -66,9 +66,10 @@ class Front {
   /// Writes the row of a tunnel or of its refusal.
   Task<Result<>> write_down(http::Exchange& exchange, const ledger::VaultKey& key, std::string run,
                             std::string where, std::string reason);
-  Task<Result<const ledger::VaultKey*>> admit_other(http::Exchange& exchange, std::string host,
-                                                    std::uint16_t port, std::string where,
-                                                    const std::optional<ProxyKey>* key);
+  /// The key's id.
+  Task<Result<std::string>> admit_other(http::Exchange& exchange, std::string host,
+                                        std::uint16_t port, std::string where,
+                                        const std::optional<ProxyKey>* key);
   [[nodiscard]] const ledger::VaultKey* signer_of(const Shown& shown) const;
   [[nodiscard]] Result<const ledger::VaultKey*> key_of(const Shown& shown) const;
   void count(std::string_view kind);
