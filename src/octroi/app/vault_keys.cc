@@ -199,8 +199,9 @@ Task<Result<std::string>> issue_key(ledger::Store& store, const vault::VaultSett
   if (!vault::parse_networks(request.networks))
     co_return fail(VaultKeyErrc::bad_request,
                    "networks: write addresses and ranges with commas, such as 10.0.0.0/8,::1");
-  OCTROI_CO_CHECK(co_await fit_below(keys, &request));
+  // Whoever waits may find other settings.
   OCTROI_CO_TRY(const vault::KeyShape shape, shape_of(request.shape, *vendor));
+  OCTROI_CO_CHECK(co_await fit_below(keys, &request));
 
   vault::IssuedKey issued = vault::issue_key(!request.test, system_random());
   OCTROI_CO_CHECK(co_await give_signing(&issued, shape, &store, &settings));
