@@ -5,22 +5,11 @@
 #include <limits>
 #include <utility>
 
-#include "octroi/base/bytes.h"
 #include "octroi/crypto/hash.h"
 #include "octroi/policy/text.h"
 
 namespace octroi::policy {
 namespace {
-
-/// A part of a scope, which is stored and listed: what is long or not printable stands there as its
-/// hash.
-std::string scope_part(std::string_view value) {
-  const bool plain = value.size() <= 96 && std::ranges::all_of(value, [](char c) {
-                       return c > 0x20 && c < 0x7f && c != '/' && c != '#';
-                     });
-  if (plain) return std::string(value);
-  return "#" + to_hex(crypto::sha256(as_bytes(value)));
-}
 
 bool contains(const std::vector<std::string>& list, std::string_view value) {
   return std::ranges::find(list, value) != list.end();

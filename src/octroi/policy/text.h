@@ -23,6 +23,10 @@ namespace octroi::policy {
 /// ASCII letters in lower case.
 [[nodiscard]] std::string folded(std::string_view text);
 
+/// A part of a scope, which is stored and listed: what is long or not printable stands there as its
+/// hash.
+[[nodiscard]] std::string scope_part(std::string_view value);
+
 /// A sender's domain: "example.com", or "*.example.com" for all below it.
 [[nodiscard]] bool is_domain_pattern(std::string_view text);
 /// Whether an address has one '@' at most, and nothing that two readers could split differently.

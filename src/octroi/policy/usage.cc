@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "octroi/policy/decide.h"
+#include "octroi/policy/text.h"
 
 namespace octroi::policy {
 
@@ -28,8 +29,9 @@ std::optional<std::string> whose(const Policy& policy, const Cap& cap, ledger::S
   const std::string_view which = scope.substr(0, std::min(scope.find('/'), scope.size()));
   const bool zoned = (cap.period == Period::day || cap.period == Period::month) &&
                      policy.time_zone->name() != "UTC";
-  if (which.starts_with('@') != zoned || which.starts_with(':') != (cap.period == Period::run))
+  if (zoned ? which != "@" + scope_part(policy.time_zone->name()) : which.starts_with('@'))
     return std::nullopt;
+  if (which.starts_with(':') != (cap.period == Period::run)) return std::nullopt;
   scope.remove_prefix(which.size());
   const std::string kind =
       fmt::format("/{}/{}", cap.direction ? to_string(*cap.direction) : "all", to_string(unit));

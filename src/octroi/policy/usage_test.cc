@@ -56,6 +56,16 @@ TEST(CapUsage, EveryCapIsFoundInTheScopesThatItMakes) {
   }
 }
 
+TEST(CapUsage, DaysOfAnotherZoneAreOthers) {
+  const Policy before = stripe_policy(R"("daily_cap":"50 usd","time_zone":"Europe/Berlin")");
+  const Policy after = stripe_policy(R"("daily_cap":"50 usd","time_zone":"America/New_York")");
+  ledger::MemorySpends spends;
+  spend(spends, before, charge_call(300), "one", std::nullopt);
+  const auto usage = cap_usage(after, windows(spends));
+  ASSERT_EQ(usage.size(), 1U);
+  EXPECT_EQ(usage[0].left(), 50'000'000);
+}
+
 TEST(CapUsage, WhatWasNeverCountedIsThereAllTheSame) {
   const Policy policy = stripe_policy(R"("daily_cap":"50 usd","caps":[{"per":"hour","calls":3}])");
   const auto usage = cap_usage(policy, {});

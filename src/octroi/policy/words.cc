@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
 
+#include "octroi/base/bytes.h"
+#include "octroi/crypto/hash.h"
 #include "octroi/policy/decide.h"
 #include "octroi/policy/text.h"
 
@@ -241,6 +243,14 @@ std::string format_duration(Millis d) {
     left %= unit.ms;
   }
   return out.empty() ? "0s" : out;
+}
+
+std::string scope_part(std::string_view value) {
+  const bool plain = value.size() <= 96 && std::ranges::all_of(value, [](char c) {
+                       return c > 0x20 && c < 0x7f && c != '/' && c != '#';
+                     });
+  if (plain) return std::string(value);
+  return "#" + to_hex(crypto::sha256(as_bytes(value)));
 }
 
 std::string folded(std::string_view text) {
