@@ -91,6 +91,7 @@ struct Reconciler::Records {
 
   [[nodiscard]] std::vector<const SpendRecord*> to_compare() const {
     std::vector<const SpendRecord*> out;
+    out.reserve(compared.size());
     for (const std::string& id : compared) out.push_back(&by_id.at(id));
     return out;
   }
@@ -219,6 +220,7 @@ Task<Result<VendorReport>> Reconciler::run_for(const Vendor* vendor, const Recon
     report.error = std::string(records.error);
   }
   std::vector<const SpendRecord*> all;
+  all.reserve(records.by_id.size());
   for (const auto& [id, r] : records.by_id) all.push_back(&r);
   shown.match(all);
 
