@@ -1,4 +1,5 @@
 // To the vendor with the real key, and back without it.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "octroi/http/relay.h"
 #include "octroi/vault/answer_filter.h"
 #include "octroi/vault/broker_visit.h"
+#include "octroi/vault/packs/mcp/methods.h"
 #include "octroi/vault/questions.h"
 
 namespace octroi::vault {
@@ -38,6 +40,15 @@ audit::Verdict verdict_of(Outcome::State state) {
       break;
   }
   return audit::Verdict::unknown;
+}
+
+/// How long the vendor may be silent: before its answer, and within it, where models think and
+/// tools work as well. Who only listens does so until the agent has enough.
+http::ClientTimeouts patience_with(const Vendor& vendor, const Operation& operation) {
+  http::ClientTimeouts out;
+  out.first_byte = vendor.settings.timeout;
+  out.idle = operation.name == mcp::kListen ? Millis(0) : std::max(out.idle, out.first_byte);
+  return out;
 }
 
 }  // namespace
@@ -153,7 +164,7 @@ Task<Result<bool>> Broker::attempt(Visit& visit, bool may_renew) {
   options.host = visit.vendor->authority;
   options.buffered_body = visit.input.body;
   options.repeat_idempotent = !spends;
-  options.timeouts.first_byte = visit.vendor->settings.timeout;
+  options.timeouts = patience_with(*visit.vendor, visit.operation);
   options.filter = &filter;
   // A new connection to a vendor takes longer than a revocation may.
   options.may_send = [this, &visit] { return check_still_open(visit); };
