@@ -179,6 +179,28 @@ def test_rotation_overlaps_and_goes_on_counting(stripe_vault, capture):
     assert vault.command("key", "rotate", new.id, ok=False).returncode != 0  # over
 
 
+def test_a_retry_after_a_rotation_is_the_same_call(stripe_vault, capture, paid):
+    vault = stripe_vault(approve_over="10 usd")
+    old = vault.issue("stripe", "bot")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    def buy(key: Key, amount: int) -> int:
+        body = f"amount={amount}&currency=usd&customer=cus_1".encode()
+        return vault.request("/stripe/v1/charges", key, "POST", {**form, "Idempotency-Key": f"order-{amount}"}, body).status
+
+    assert buy(old, 500) == 200 and buy(old, 1500) == 403
+    (ticket,) = vault.command("approval", "list")["approvals"]
+    vault.command("approval", "approve", ticket["id"])
+    assert buy(old, 1500) == 200
+    made = vault.command("key", "rotate", old.id, "--overlap", "1h")
+    new = Key(made["id"], made["key"], made)
+    assert [buy(key, amount) for key in (new, old) for amount in (500, 1500)] == [200] * 4
+    # The vendor was told each time that it is one of the same two, and nobody was asked again.
+    assert len({c.all("Idempotency-Key")[0] for c in capture.calls}) == 2 and len(capture.calls) == 6
+    assert len(vault.command("approval", "list", "--state", "all")["approvals"]) == 1
+    assert settled(vault, "bot")[0]["settled"] == "20 usd"
+
+
 def test_a_key_is_used_from_its_networks_only(stripe_vault):
     vault = stripe_vault()
     here = vault.issue("stripe", "bot", "--networks", "127.0.0.0/8,::1")

@@ -123,6 +123,7 @@ class Broker {
   [[nodiscard]] Result<> not_approved(Visit& visit, const ApprovalDesk::Answer& answer);
   Task<void> give_back_ticket(Visit& visit);
   [[nodiscard]] static std::string reservation_id(const Visit& visit);
+  [[nodiscard]] static std::string path_of_line(const Visit& visit);
   Task<Result<>> reserve(Visit& visit);
   [[nodiscard]] Result<> after_replay(Visit& visit, const ledger::SpendRecord& seen);
   Task<Result<>> announce(Visit& visit);

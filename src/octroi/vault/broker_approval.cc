@@ -26,8 +26,8 @@ ApprovalDesk::Question Broker::question_of(Visit& visit) const {
   ApprovalDesk::Question q;
   ledger::Approval& a = q.about;
   a.request =
-      digest_of({visit.key->id, visit.call.operation, visit.input.method, visit.input.path,
-                 visit.input.query.text(),
+      digest_of({ledger::counted_as(*visit.key), visit.call.operation, visit.input.method,
+                 path_of_line(visit), visit.input.query.text(),
                  visit.vendor->pack->same_as(visit.operation, visit.input), looked_up(visit.call)});
   a.body = visit.body_hash;
   a.key_id = visit.key->id;

@@ -29,10 +29,22 @@ ledger::Digest digest_of(std::initializer_list<std::string_view> parts) {
   return h.finish();
 }
 
-/// What the reservation of this call will be called: the same for all its retries.
+/// What the reservation of this call will be called: the same for all its retries, also with the
+/// key that its own was rotated to, because only then is a retry done once.
 std::string Broker::reservation_id(const Visit& visit) {
   if (visit.idempotency_key.empty()) return visit.id;
-  return "idem_" + to_hex(digest_of({visit.key->id, visit.idempotency_key}));
+  return "idem_" + to_hex(digest_of({ledger::counted_as(*visit.key), visit.idempotency_key}));
+}
+
+/// The path, the same for all keys of one line: Twilio's names the account that a key pretends to
+/// be.
+std::string Broker::path_of_line(const Visit& visit) {
+  std::string path = visit.input.path;
+  const std::string& account = visit.key->pair_id;
+  const std::size_t at = account.empty() ? std::string::npos : path.find(account);
+  if (at != std::string::npos)
+    path.replace(at, account.size(), pair_name(ledger::counted_as(*visit.key)));
+  return path;
 }
 
 ledger::Reservation Broker::reservation_of(const Visit& visit) const {
@@ -43,8 +55,8 @@ ledger::Reservation Broker::reservation_of(const Visit& visit) const {
   r.holds = visit.decision.holds();
   if (visit.decision.dedupe > Millis(0)) {
     r.dedupe = ledger::DedupeClaim{
-        digest_of({visit.policy->name, visit.key->id, visit.call.operation, visit.input.path,
-                   visit.vendor->pack->same_as(visit.operation, visit.input)}),
+        digest_of({visit.policy->name, ledger::counted_as(*visit.key), visit.call.operation,
+                   path_of_line(visit), visit.vendor->pack->same_as(visit.operation, visit.input)}),
         visit.judged + visit.decision.dedupe};
   }
   r.now = visit.judged;

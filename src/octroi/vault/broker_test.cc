@@ -21,6 +21,9 @@ using ::testing::IsEmpty;
 
 constexpr std::string_view kReal = "rk_test_51TheRealKeyOfTheAccount0123456789";
 
+constexpr std::string_view kRealPair =
+    "AC11111111111111111111111111111111:22222222222222222222222222222222";
+
 /// A journal whose rows can be acted on before they are acknowledged.
 class WatchedJournal final : public audit::Journal {
  public:
@@ -82,7 +85,7 @@ class BrokerTest : public ::testing::Test, public VendorClients {
     vendor.scheme = "http";
     vendor.host = upstream_->local().address.str();
     vendor.port = upstream_->local().port;
-    vendor.credential = std::make_shared<const Secret>(kReal);
+    vendor.credential = std::make_shared<const Secret>(pack == "twilio" ? kRealPair : kReal);
     settings.vendors.push_back(std::move(vendor));
     settings.policies.push_back({"bot", pack, std::move(policy)});
     auto snapshot = Snapshot::build(std::move(settings), {});
@@ -99,6 +102,15 @@ class BrokerTest : public ::testing::Test, public VendorClients {
     ledger::VaultKeyList list;
     list.keys.push_back(issued_.record);
     return std::make_shared<const KeyBook>(std::move(list));
+  }
+  /// A new key that goes on with this one.
+  void rotate() {
+    const ledger::VaultKey old = issued_.record;
+    issued_ = issue_key(old.live, random_);
+    issued_.record.vendor = old.vendor;
+    issued_.record.policy = old.policy;
+    issued_.record.line = ledger::counted_as(old);
+    broker_->publish(book());
   }
   void revoke() {
     issued_.record.state = ledger::VaultKeyState::revoked;
@@ -305,6 +317,41 @@ TEST_F(BrokerTest, AnUnknownOutcomeKeepsTheHoldAndARetryIsCountedOnce) {
   EXPECT_THAT(kinds(),
               ElementsAre("call.intent allowed", "call.outcome unknown", "call.outcome denied",
                           "call.intent allowed", "call.outcome allowed"));
+}
+
+/// A key and the one that it was rotated to are one caller, whose retry is the same call.
+TEST_F(BrokerTest, ARetryWithTheKeyThatTheFirstWasRotatedToIsTheSameCall) {
+  EXPECT_EQ(charge("1000", "k").status, 200);
+  rotate();
+  EXPECT_EQ(charge("1000", "k").status, 200);
+  rotate();
+  EXPECT_EQ(charge("1000", "k").status, 200);
+  ASSERT_EQ(sent_.size(), 3U);
+  EXPECT_EQ(sent_[0].idempotency, sent_[1].idempotency);
+  EXPECT_EQ(sent_[0].idempotency, sent_[2].idempotency);
+  EXPECT_EQ(spends().size(), 1U);
+}
+
+TEST_F(BrokerTest, TheSameContentIsADuplicateAlsoAfterARotation) {
+  start(R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd","dedupe":"10m"})");
+  EXPECT_EQ(charge("1000").status, 200);
+  rotate();
+  EXPECT_EQ(charge("1000").status, 409);
+  EXPECT_EQ(sent_.size(), 1U);
+}
+
+/// The account that the path names is another one for each key.
+TEST_F(BrokerTest, AMessageIsADuplicateAlsoAfterARotation) {
+  start(R"({"vendor":"twilio","endpoints":["*"],"daily_cap":"50 usd","dedupe":"10m"})", "twilio");
+  const auto send = [this] {
+    return call("POST", "/twilio/2010-04-01/Accounts/" + issued_.record.pair_id + "/Messages.json",
+                "To=%2B15551234567&From=%2B15550001111&Body=hi")
+        .status;
+  };
+  EXPECT_EQ(send(), 200);
+  rotate();
+  EXPECT_EQ(send(), 409);
+  EXPECT_EQ(sent_.size(), 1U);
 }
 
 TEST_F(BrokerTest, ReadsOfOneIdempotencyKeyAreAsManyCalls) {

@@ -66,10 +66,6 @@ std::array<char, kCheckSize> check_of(std::string_view text) {
 }
 
 ledger::Digest secret_hash(std::string_view body) { return tagged("octroi vault key\n", body); }
-std::string pair_name(std::string_view id) {
-  const auto digest = tagged("octroi vault key pair name\n", id);
-  return "AC" + to_hex(ByteView(digest).first(16));
-}
 std::string pair_token(std::string_view body) {
   const auto digest = tagged("octroi vault key pair token\n", body);
   return to_hex(ByteView(digest).first(16));
@@ -118,6 +114,11 @@ tl::unexpected<Error> no_key() {
 }
 
 }  // namespace
+
+std::string pair_name(std::string_view id) {
+  const auto digest = tagged("octroi vault key pair name\n", id);
+  return "AC" + to_hex(ByteView(digest).first(16));
+}
 
 Secret IssuedKey::text(KeyShape shape) const {
   const std::string_view b = body.reveal_text();

@@ -53,6 +53,9 @@ struct IssuedKey {
 };
 [[nodiscard]] IssuedKey issue_key(bool live, Random& random);
 
+/// The name of the pair that the key of this id is dressed as.
+[[nodiscard]] std::string pair_name(std::string_view id);
+
 /// A key that signs has a name like AWS's, made from its record, and a secret that whoever verifies
 /// it must have too: it is derived from the key file, so that nothing that signs is stored.
 [[nodiscard]] std::string signer_name(const ledger::VaultKey& key);
