@@ -47,6 +47,8 @@ Task<Result<ChangeOutcome>> SeparateCallBook::end(SpendChange change, audit::Eve
       changed = co_await spends_.mark_unknown(change.id, change.object, change.now);
       break;
   }
+  if (change.told_if_applied && !(changed && changed->state == ChangeState::applied))
+    co_return changed;
   if (changed) tell_usage(changed->usage, outcome);
   OCTROI_CO_CHECK(co_await journal_.append(std::move(outcome)));
   co_return changed;

@@ -36,6 +36,9 @@ struct SpendChange {
   MicroUsd actual;     // settled
   std::string object;  // settled, unknown; may be empty
   UnixMillis now;
+  // A row that only tells the change: none is written when there was none to tell, because its
+  // reservation does not allow it or another replica has done it.
+  bool told_if_applied = false;
 };
 
 /// Adds to a row what only the reservation can tell: numbers and fixed words. Pure, on any thread,
@@ -49,7 +52,7 @@ class CallBook {
   virtual Task<Result<ReserveOutcome>> begin(Reservation reservation, audit::Event intent,
                                              AnnounceWith with) = 0;
   /// `outcome` gets cap_usage_after when the change was applied. A change that its reservation does
-  /// not allow is no error: the row is written, and the answer says it.
+  /// not allow is no error: the row is written (unless told_if_applied), and the answer says it.
   virtual Task<Result<ChangeOutcome>> end(SpendChange change, audit::Event outcome) = 0;
   /// end() with the next commit, or a few milliseconds later: whatever is asked in this process
   /// after it finds it done. A crash before that leaves the reservation as it was, and only its

@@ -168,6 +168,27 @@ TEST_P(CallContract, AnEndThatChangesNothingIsToldAllTheSame) {
   EXPECT_EQ(rows().size(), 4U);
 }
 
+TEST_P(CallContract, WhatIsToldWhenItIsAppliedIsToldOnce) {
+  const auto correct = [this](SpendChange::To to, std::int64_t actual) {
+    auto out = sync(calls().end({to, "a", MicroUsd::from_raw_unchecked(actual), "", kNoon, true},
+                                outcome_of("a")));
+    EXPECT_TRUE(out) << out.error().message();
+    return out ? out->state : ChangeState::not_found;
+  };
+  EXPECT_EQ(correct(SpendChange::To::settled, 40), ChangeState::not_found);
+  begin(charge_of("a", 100, 60));
+  EXPECT_EQ(correct(SpendChange::To::settled, 40), ChangeState::applied);
+  EXPECT_EQ(correct(SpendChange::To::settled, 40), ChangeState::unchanged);  // another replica
+  EXPECT_EQ(correct(SpendChange::To::released, 0), ChangeState::refused);
+  EXPECT_EQ(rows().size(), 2U);
+  EXPECT_EQ(correct(SpendChange::To::settled, 30), ChangeState::applied);
+  const auto told = rows();
+  ASSERT_EQ(told.size(), 3U);
+  EXPECT_EQ(told[2].cap_usage_after, micro(30));
+  begin(charge_of("b", 100, 60));  // the chain goes on
+  EXPECT_EQ(rows().size(), 4U);
+}
+
 TEST_P(CallContract, ARowThatIsNoneHoldsAndChangesNothing) {
   audit::Event bad = intent_of("a");
   bad.kind = "Not A Kind";

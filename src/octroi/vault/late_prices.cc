@@ -33,8 +33,12 @@ Correction correction_of(const Vendor& vendor, const SpendRecord& record,
   Correction out;
   // What was counted as spent because nobody knew cannot be released any more: it cost nothing.
   const bool settles = spent || record.state == SpendState::settled;
-  out.change = {settles ? To::settled : To::released, record.id, spent.value_or(MicroUsd{}), object,
-                now};
+  out.change = {settles ? To::settled : To::released,
+                record.id,
+                spent.value_or(MicroUsd{}),
+                object,
+                now,
+                true};
   audit::Event& e = out.row;
   e.kind = std::string(kCallReconciled);
   e.id = record.id;

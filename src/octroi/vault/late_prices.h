@@ -53,8 +53,8 @@ class LatePrices {
   std::map<std::string, Due> due_;
 };
 
-/// The change and the row with which the vendor's word about a record is written down. Used by
-/// LatePrices and Reconciler.
+/// The change and the row with which the vendor's word about a record is written down. Every
+/// replica asks; the row is of the one whose change was applied. Used by LatePrices and Reconciler.
 struct Correction {
   ledger::SpendChange change;
   audit::Event row;

@@ -474,8 +474,12 @@ Task<Result<>> Reconciler::apply(const Vendor* vendor, ReconciledCall* call) {
                                    : std::optional(call->vendor.value_or(MicroUsd{})),
                                call->object, to_string(call->what), clock_.now());
   OCTROI_CO_TRY(const auto changed, co_await calls_.end(std::move(c.change), std::move(c.row)));
-  if (changed.state == ledger::ChangeState::refused)
-    call->note = "its outcome came in while the vendor was asked";
+  if (changed.state == ledger::ChangeState::refused) {
+    // Its outcome came in while the vendor was asked.
+    call->what = Reconciled::same;
+    call->note.clear();
+    if (changed.record) call->record = *changed.record;
+  }
   co_return Result<>{};
 }
 

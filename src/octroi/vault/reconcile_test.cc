@@ -170,6 +170,27 @@ class ReconcileTest : public ::testing::Test, public VendorClients {
   std::shared_ptr<const Snapshot> snapshot_;
 };
 
+/// Nothing is released, and no row says so.
+TEST_F(ReconcileTest, AnOutcomeThatComesInWhileTheVendorIsAskedStands) {
+  unknown("a");
+  on_asked_ = [this] { value(spends_.settle("a", 1_usd, "ch_a", clock_.now())); };
+  const auto report = run();
+  EXPECT_THAT(what(report), ElementsAre("a same"));
+  EXPECT_EQ(report.ledger, 1_usd);
+  EXPECT_EQ(find("a").state, ledger::SpendState::settled);
+  EXPECT_EQ(rows(), 0);
+}
+
+/// Two replicas ask at once: each tells what it changed itself.
+TEST_F(ReconcileTest, WhatAnotherReplicaSettledMeanwhileIsNotToldAgain) {
+  unknown("a");
+  shows({charge("ch_a", "a", 100)});
+  on_asked_ = [this] { value(spends_.settle("a", 1_usd, "ch_a", clock_.now())); };
+  run();
+  EXPECT_EQ(find("a").settled, 1_usd);
+  EXPECT_EQ(rows(), 0);
+}
+
 TEST_F(ReconcileTest, WhatTheVendorShowsIsSettledOnce) {
   unknown("a");
   hold("b");  // its process died

@@ -56,9 +56,11 @@ Result<ChangeOutcome> change_and_tell(Connection& db, const SpendChange& change,
                                       const PendingRow& row) {
   OCTROI_TRY(Savepoint all, Savepoint::begin(db));
   OCTROI_TRY(ChangeOutcome changed, changed_by(db, change));
-  audit::Event event = *row.event;
-  tell_usage(changed.usage, event);
-  OCTROI_CHECK(append_row(db, *row.tip, row.now, event));
+  if (changed.state == ChangeState::applied || !change.told_if_applied) {
+    audit::Event event = *row.event;
+    tell_usage(changed.usage, event);
+    OCTROI_CHECK(append_row(db, *row.tip, row.now, event));
+  }
   OCTROI_CHECK(keep(std::move(all), *row.tip));
   return changed;
 }
