@@ -9,8 +9,9 @@
 #include "octroi/http/relay.h"
 #include "octroi/http/tunnel.h"
 #include "octroi/json/writer.h"
-#include "octroi/net/deadline.h"
 #include "octroi/net/ssrf.h"
+#include "octroi/net/timer.h"
+#include "octroi/task/group.h"
 
 namespace octroi::vault {
 
@@ -78,26 +79,64 @@ Task<Result<std::unique_ptr<net::Stream>>> connect_public(net::Loop* loop, std::
   co_return stream;
 }
 
+std::unique_ptr<http::Client> public_client(net::Loop& loop) {
+  http::ClientConfig config;
+  config.guard = [](const std::string& host, const net::IpAddress& address) -> Result<> {
+    OCTROI_CHECK(net::check_public_host(host));
+    return net::check_public(address);
+  };
+  return http::make_client(loop, std::move(config));
+}
+
+template <class T>
+Task<void> into(Task<T> work, std::optional<T>* result) {
+  result->emplace(co_await std::move(work));
+}
+
+/// When the first of this key and those above it expires.
+std::optional<UnixMillis> expiry_of(const KeyBook& book, const ledger::VaultKey& key) {
+  std::optional<UnixMillis> first;
+  for (const ledger::VaultKey* at = &key; at != nullptr; at = book.above(*at)) {
+    if (at->expires && (!first || *at->expires < *first)) first = at->expires;
+  }
+  return first;
+}
+
 }  // namespace
 
 Front::Dial Front::public_dial() { return connect_public; }
 
-struct Front::Blind {
-  Blind(Front& f, std::string id, net::Stream& a, net::Stream& b)
-      : front(f), key_id(std::move(id)), ends{&a, &b} {
-    front.blind_.push_back(this);
+struct Front::Passage : net::Timer {
+  Passage(Front& f, http::Exchange& e, std::string id)
+      : Timer([](Timer& t) { static_cast<Passage&>(t).end(); }),
+        front(f),
+        exchange(e),
+        key_id(std::move(id)) {
+    front.passages_.push_back(this);
   }
-  Blind(const Blind&) = delete;
-  Blind& operator=(const Blind&) = delete;
-  ~Blind() { front.blind_.remove(this); }
+  Passage(const Passage&) = delete;
+  Passage& operator=(const Passage&) = delete;
+  ~Passage() { front.passages_.remove(this); }
+  void end_when_over(const KeyBook& book, const ledger::VaultKey& key, UnixMillis now) noexcept {
+    stop();
+    if (const auto expires = expiry_of(book, key))
+      front.loop_.timers().start(*this, *expires - now);
+  }
+  /// The exchange first: it may be about to send what the work holds.
+  void end() noexcept {
+    exchange.abort();
+    work.cancel();
+  }
   Front& front;
+  http::Exchange& exchange;
   std::string key_id;
-  std::array<net::Stream*, 2> ends;
+  TaskGroup work;
 };
 
 Front::Front(net::Loop& loop, Shared& shared, Broker& broker,
              std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const KeyBook> book,
-             std::shared_ptr<const net::TlsAuthority> authority, Dial dial)
+             std::shared_ptr<const net::TlsAuthority> authority, Dial dial,
+             std::unique_ptr<http::Client> plain)
     : loop_(loop),
       shared_(shared),
       broker_(broker),
@@ -105,15 +144,10 @@ Front::Front(net::Loop& loop, Shared& shared, Broker& broker,
       book_(std::move(book)),
       authority_(std::move(authority)),
       enabled_(snapshot_->settings.proxy.enabled),
-      dial_(std::move(dial)) {
+      dial_(std::move(dial)),
+      plain_(plain != nullptr ? std::move(plain) : public_client(loop)) {
   if (authority_ != nullptr)
     leaves_.emplace(authority_, kMostLeaves, kLeafLife, std::vector<std::string>{"h2", "http/1.1"});
-  http::ClientConfig config;
-  config.guard = [](const std::string& host, const net::IpAddress& address) -> Result<> {
-    OCTROI_CHECK(net::check_public_host(host));
-    return net::check_public(address);
-  };
-  plain_ = http::make_client(loop_, std::move(config));
 }
 
 Front::~Front() = default;
@@ -122,10 +156,15 @@ void Front::publish(std::shared_ptr<const Snapshot> snapshot) { snapshot_ = std:
 
 void Front::publish(std::shared_ptr<const KeyBook> book) {
   book_ = std::move(book);
-  for (Blind* tunnel : blind_) {
-    const ledger::VaultKey* key = book_->by_id(tunnel->key_id);
-    if (key != nullptr && book_->check(*key, shared_.clock.now())) continue;
-    for (net::Stream* end : tunnel->ends) end->close();
+  const UnixMillis now = shared_.clock.now();
+  const RunScope scope;  // whoever waits for one of them, and leaves the list, goes on afterwards
+  for (Passage* passage : passages_) {
+    const ledger::VaultKey* key = book_->by_id(passage->key_id);
+    if (key != nullptr && book_->check(*key, now)) {
+      passage->end_when_over(*book_, *key, now);
+    } else {
+      passage->end();
+    }
   }
 }
 
@@ -302,6 +341,21 @@ Task<Result<std::string>> Front::admit_other(http::Exchange& exchange, std::stri
   co_return fail(std::move(refused));
 }
 
+Task<Result<>> Front::while_open(http::Exchange& exchange, std::string key_id, Task<void> work) {
+  if (stale_)
+    co_return fail(Errc::unavailable, "the state of vault keys cannot be confirmed");
+  const UnixMillis now = shared_.clock.now();
+  const ledger::VaultKey* key = book_->by_id(key_id);
+  if (key == nullptr)
+    co_return fail(Errc::unknown_key, "this vault key is not known here any more");
+  OCTROI_CO_CHECK(book_->check(*key, now));
+  Passage passage(*this, exchange, std::move(key_id));
+  passage.end_when_over(*book_, *key, now);
+  passage.work.start(std::move(work));
+  co_await passage.work.join();
+  co_return Result<>{};
+}
+
 Task<void> Front::tunnel_blindly(http::Exchange& exchange, std::string host, std::uint16_t port,
                                  std::optional<ProxyKey> shown) {
   const auto key_id =
@@ -314,14 +368,11 @@ Task<void> Front::tunnel_blindly(http::Exchange& exchange, std::string host, std
   }
   auto client = co_await exchange.tunnel({});
   if (!client) co_return;
-  const UnixMillis now = shared_.clock.now();
-  const ledger::VaultKey* still = book_->by_id(*key_id);
-  if (stale_ || still == nullptr || !book_->check(*still, now)) co_return;
-  const Millis until_it_expires = still->expires ? *still->expires - now : Millis(0);
   count("blind");
-  const Blind entry(*this, *key_id, **client, **upstream);
-  std::ignore = co_await net::within(
-      loop_, until_it_expires, http::tunnel(std::move(*client), std::move(*upstream), kBlindIdle));
+  std::optional<http::TunnelResult> moved;
+  std::ignore = co_await while_open(
+      exchange, *key_id,
+      into(http::tunnel(std::move(*client), std::move(*upstream), kBlindIdle), &moved));
 }
 
 /// A request in absolute-form to a host that is no vendor's: on the way there in clear text or not,
@@ -334,17 +385,23 @@ Task<void> Front::forward_plain(http::Exchange& exchange, std::optional<ProxyKey
     co_return;
   }
   std::string target = head.authority + std::string(head.path());
-  const auto key =
+  const auto key_id =
       co_await admit_other(exchange, where->host, where->port, std::move(target), &shown);
-  if (!key) co_return;
+  if (!key_id) co_return;
   count("plain");
   http::RelayOptions options;
   options.upstream = {head.scheme, where->host, where->port};
   options.host = head.authority;
   options.max_body = kMostPlainBody;
-  const http::RelayResult result = co_await http::relay(exchange, *plain_, std::move(options));
-  if (result.state == http::RelayState::refused || result.state == http::RelayState::failed)
-    co_await say(&exchange, 502, result.error ? *result.error : Error(Errc::upstream_failed));
+  std::optional<http::RelayResult> result;
+  const auto begun = co_await while_open(
+      exchange, *key_id, into(http::relay(exchange, *plain_, std::move(options)), &result));
+  if (!begun) {
+    co_await say(&exchange, begun.error().is(Errc::unavailable) ? 503 : 407, begun.error());
+  } else if (result && (result->state == http::RelayState::refused ||
+                        result->state == http::RelayState::failed)) {
+    co_await say(&exchange, 502, result->error ? *result->error : Error(Errc::upstream_failed));
+  }
 }
 
 /// What a program must know that starts another one behind this vault.

@@ -6,9 +6,9 @@
 //           signs for that host; what comes inside is HTTP/1.1 or HTTP/2, and every request of it
 //           is judged for itself, as if it had come alone. The tunnel's host is the only one inside
 //           it.
-// Others    are refused, or tunnelled blindly where the configuration says so: for who shows a
-//           vault key in Proxy-Authorization, to public addresses only, and written down. Such a
-//           tunnel ends when its key is revoked.
+// Others    are refused, or passed on unseen where the configuration says so, tunnels and requests
+//           in absolute-form: for who shows a vault key in Proxy-Authorization, to public addresses
+//           only, and written down. All of it ends when its key is revoked or expires.
 // Keys      A key in Proxy-Authorization (of CONNECT, or of a request in absolute-form) stands in
 //           for one that a request does not show itself. Its user name, unless it is "octroi", is
 //           the run.
@@ -37,10 +37,11 @@ class Front {
   /// To public addresses only, whatever the name resolves to.
   [[nodiscard]] static Dial public_dial();
 
-  /// `authority` null: no tunnel is intercepted, and CONNECT to a vendor says why not.
+  /// `authority` null: no tunnel is intercepted, and CONNECT to a vendor says why not. `plain` is
+  /// how requests in absolute-form go to other hosts; null: to public addresses only.
   Front(net::Loop& loop, Shared& shared, Broker& broker, std::shared_ptr<const Snapshot> snapshot,
         std::shared_ptr<const KeyBook> book, std::shared_ptr<const net::TlsAuthority> authority,
-        Dial dial = public_dial());
+        Dial dial = public_dial(), std::unique_ptr<http::Client> plain = nullptr);
   ~Front();
   Front(const Front&) = delete;
   Front& operator=(const Front&) = delete;
@@ -49,19 +50,22 @@ class Front {
   Task<void> handle(http::Exchange& exchange, http::Server& server);
 
   void publish(std::shared_ptr<const Snapshot> snapshot);
-  /// Ends blind tunnels whose key opens nothing any more.
+  /// Ends what goes to other hosts with a key that opens nothing any more.
   void publish(std::shared_ptr<const KeyBook> book);
   /// Whether what is known of keys is too old to rely on: no further tunnel is opened then.
   void set_stale(bool yes) { stale_ = yes; }
 
  private:
-  struct Blind;  // a tunnel to another host
+  struct Passage;  // what is under way to another host
 
   Task<void> connect(http::Exchange& exchange, http::Server& server);
   Task<void> intercept(http::Exchange& exchange, http::Server& server, std::string host, Via via);
   Task<void> tunnel_blindly(http::Exchange& exchange, std::string host, std::uint16_t port,
                             std::optional<ProxyKey> key);
   Task<void> forward_plain(http::Exchange& exchange, std::optional<ProxyKey> key);
+  /// Does that for as long as the key opens something; then the exchange and it are cut. An error:
+  /// it did not begin.
+  Task<Result<>> while_open(http::Exchange& exchange, std::string key_id, Task<void> work);
   Task<void> tell(http::Exchange& exchange);
   /// Writes the row of a tunnel or of its refusal.
   Task<Result<>> write_down(http::Exchange& exchange, const ledger::VaultKey& key, std::string run,
@@ -84,8 +88,8 @@ class Front {
   bool stale_ = false;
   std::optional<net::LeafCache> leaves_;
   Dial dial_;
-  std::unique_ptr<http::Client> plain_;  // to other hosts, guarded
-  std::list<Blind*> blind_;
+  std::unique_ptr<http::Client> plain_;
+  std::list<Passage*> passages_;
 };
 
 }  // namespace octroi::vault

@@ -10,12 +10,43 @@ namespace octroi::vault {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr std::string_view kReal = "rk_test_51TheRealKeyOfTheAccount0123456789";
 
-/// A front whose other hosts are a listener of the test, which echoes.
+/// Takes every origin for one.
+class Redirected final : public http::Client {
+ public:
+  Redirected(net::Loop& loop, net::Endpoint to)
+      : to_{"http", to.address.str(), to.port}, client_(http::make_client(loop, {})) {}
+  net::Loop& loop() override { return client_->loop(); }
+  Task<Result<std::unique_ptr<http::ClientExchange>>> open(http::Origin) override {
+    return client_->open(to_);
+  }
+  Task<Result<std::unique_ptr<http::ClientExchange>>> open_with(http::Origin,
+                                                                http::ClientTimeouts timeouts,
+                                                                bool fresh) override {
+    return client_->open_with(to_, timeouts, fresh);
+  }
+  Task<Result<http::Response>> fetch(http::Request request, std::uint64_t most,
+                                     Millis deadline) override {
+    return client_->fetch(std::move(request), most, deadline);
+  }
+  Task<Result<int>> stream_lines(http::Request request,
+                                 std::function<Task<bool>(std::string)> on_line,
+                                 Millis idle) override {
+    return client_->stream_lines(std::move(request), std::move(on_line), idle);
+  }
+
+ private:
+  http::Origin to_;
+  std::unique_ptr<http::Client> client_;
+};
+
+/// A front whose other hosts are listeners of the test: one that echoes, in tunnels, and one that
+/// gives each request in absolute-form what `beyond_` says, and goes on.
 class FrontTest : public ::testing::Test, public VendorClients {
  public:
   FrontTest() {
@@ -24,6 +55,8 @@ class FrontTest : public ::testing::Test, public VendorClients {
     issued_.record.policy = "bot";
     echo_ = std::move(*net::listen_tcp(loop_, *net::Endpoint::parse("127.0.0.1:0"), false));
     tasks_.start(accept_all(this));
+    other_ = std::move(*net::listen_tcp(loop_, *net::Endpoint::parse("127.0.0.1:0"), false));
+    tasks_.start(answer_all(this));
     start(true);
   }
   ~FrontTest() override { tasks_.cancel(); }
@@ -43,11 +76,13 @@ class FrontTest : public ::testing::Test, public VendorClients {
     ASSERT_TRUE(snapshot) << snapshot.error().message();
     server_.reset();
     broker_ = std::make_unique<Broker>(shared_, *this, *snapshot, book());
-    front_ = std::make_unique<Front>(loop_, shared_, *broker_, *snapshot, book(), nullptr,
-                                     [this](net::Loop* loop, std::string host, std::uint16_t port) {
-                                       dialled_ = host + ":" + std::to_string(port);
-                                       return net::connect(*loop, echo_->local(), Millis(5'000));
-                                     });
+    front_ = std::make_unique<Front>(
+        loop_, shared_, *broker_, *snapshot, book(), nullptr,
+        [this](net::Loop* loop, std::string host, std::uint16_t port) {
+          dialled_ = host + ":" + std::to_string(port);
+          return net::connect(*loop, echo_->local(), Millis(5'000));
+        },
+        std::make_unique<Redirected>(loop_, other_->local()));
     http::ServerConfig config;
     config.listen = *net::Endpoint::parse("127.0.0.1:0");
     config.limits.tunnels = true;
@@ -72,10 +107,24 @@ class FrontTest : public ::testing::Test, public VendorClients {
     }
   }
 
+  static Task<void> answer_all(FrontTest* self) {
+    for (;;) {
+      auto stream = co_await self->other_->accept();
+      if (!stream) co_return;
+      self->tasks_.start(answer(self, std::move(*stream)));
+    }
+  }
+  static Task<void> answer(FrontTest* self, std::unique_ptr<net::Stream> stream) {
+    std::ignore = co_await read_until(stream.get(), "\r\n\r\n");
+    std::ignore = co_await net::write_all(*stream, as_bytes(self->beyond_), Millis(5'000));
+    self->beyond_ended_ = co_await read_until(stream.get(), "never");
+  }
+
   http::Client& client_for(const Vendor&) override { return *vendors_; }
   std::shared_ptr<const KeyBook> book() {
     ledger::VaultKeyList list;
     list.keys.push_back(issued_.record);
+    if (above_) list.keys.push_back(*above_);
     return std::make_shared<const KeyBook>(std::move(list));
   }
   void revoke() {
@@ -92,7 +141,8 @@ class FrontTest : public ::testing::Test, public VendorClients {
     std::string text;
     std::array<std::uint8_t, 1> byte;
     while (!text.ends_with(mark)) {
-      auto got = co_await net::read_some(*stream, byte, Millis(20'000));
+      auto got = co_await net::read_some(*stream, byte, Millis(5'000));
+      if (!got && got.error().is(net::Errc::timeout)) co_return text + "<nothing>";
       if (!got || *got == 0) co_return text + "<end>";
       text += static_cast<char>(byte[0]);
     }
@@ -126,8 +176,9 @@ class FrontTest : public ::testing::Test, public VendorClients {
   audit::MemoryJournal journal_{clock_};
   Shared shared_{spends_, journal_, metrics_, clock_, random_};
   IssuedKey issued_;
-  std::string dialled_;
-  std::unique_ptr<net::Listener> echo_;
+  std::optional<ledger::VaultKey> above_;
+  std::string dialled_, beyond_, beyond_ended_;
+  std::unique_ptr<net::Listener> echo_, other_;
   std::unique_ptr<http::Client> vendors_ = http::make_client(loop_, {});
   std::unique_ptr<Broker> broker_;
   std::unique_ptr<Front> front_;
@@ -169,6 +220,69 @@ TEST_F(FrontTest, ATunnelEndsWhenItsKeyIsRevoked) {
   const BlindTalk told = net::run_until(loop_, talk(this, true));
   EXPECT_EQ(told.echoed, "hello.");
   EXPECT_EQ(told.after, "<end>");
+}
+
+constexpr const char* kStream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nfirst.";
+constexpr const char* kSocket =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nfirst.";
+
+/// Of a request in absolute-form: its answer to the first point, and what came after `then`.
+Task<BlindTalk> ask_absolute(FrontTest* self, std::function<void()> then) {
+  BlindTalk told;
+  auto stream = co_await FrontTest::open(self,
+                                         "GET http://a.example/x HTTP/1.1\r\nHost: a.example\r\n"
+                                         "Connection: upgrade\r\nUpgrade: websocket\r\n" +
+                                             self->shown() + "\r\n",
+                                         &told.answer);
+  if (!stream) co_return told;
+  told.echoed = co_await FrontTest::read_until(stream->get(), ".");
+  then();
+  told.after = co_await FrontTest::read_until(stream->get(), "never");
+  // The other side is closed as well.
+  for (int i = 0; i < 100 && self->beyond_ended_.empty(); ++i)
+    co_await self->loop_.sleep(Millis(10));
+  co_return told;
+}
+
+TEST_F(FrontTest, AnAbsoluteRequestEndsWhenItsKeyIsRevoked) {
+  for (const char* answer : {kStream, kSocket}) {
+    SCOPED_TRACE(answer);
+    beyond_ = answer;
+    beyond_ended_.clear();
+    issued_.record.state = ledger::VaultKeyState::active;
+    front_->publish(book());
+    const BlindTalk told = net::run_until(loop_, ask_absolute(this, [&] { revoke(); }));
+    EXPECT_THAT(told.echoed, HasSubstr("first."));
+    EXPECT_THAT(told.after, EndsWith("<end>"));
+    EXPECT_EQ(beyond_ended_, "<end>");
+  }
+}
+
+TEST_F(FrontTest, WhatGoesToOtherHostsEndsWithTheFirstKeyThatExpires) {
+  above_ = issue_key(false, random_).record;
+  above_->expires = clock_.now() + Millis(300);
+  issued_.record.parent = above_->id;
+  issued_.record.expires = clock_.now() + Millis(60'000);
+  for (const char* answer : {kStream, kSocket}) {
+    SCOPED_TRACE(answer);
+    front_->publish(book());
+    beyond_ = answer;
+    beyond_ended_.clear();
+    const BlindTalk told = net::run_until(loop_, ask_absolute(this, [] {}));
+    EXPECT_THAT(told.echoed, HasSubstr("first."));
+    EXPECT_THAT(told.after, EndsWith("<end>"));
+    EXPECT_EQ(beyond_ended_, "<end>");
+  }
+}
+
+TEST_F(FrontTest, WhatIsUnderWayEndsAtTheExpiryThatItsKeyWasGivenMeanwhile) {
+  beyond_ = kStream;
+  const BlindTalk told = net::run_until(loop_, ask_absolute(this, [&] {
+                                          issued_.record.expires = clock_.now() + Millis(200);
+                                          front_->publish(book());
+                                        }));
+  EXPECT_THAT(told.after, EndsWith("<end>"));
+  EXPECT_EQ(beyond_ended_, "<end>");
 }
 
 TEST_F(FrontTest, WhatIsNotAllowedDialsNobody) {
