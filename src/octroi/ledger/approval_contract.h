@@ -60,7 +60,11 @@ class ApprovalContract : public testing::TestWithParam<StoreUnderTest> {
     d.fill(request);
     auto out = sync(approvals().take_approval(id, d, by, kStart + after));
     EXPECT_TRUE(out) << out.error().message();
-    return out.value_or(false);
+    return out && *out != TakeOutcome::refused;
+  }
+  void give_back(const std::string& id, const std::string& by, Millis taken = Millis(2)) {
+    auto out = sync(approvals().give_back_approval(id, by, kStart + taken));
+    EXPECT_TRUE(out) << out.error().message();
   }
   ApprovalState state(const std::string& id) {
     auto out = sync(approvals().find_approval(id));
@@ -164,11 +168,31 @@ TEST_P(ApprovalContract, WhatWasNotSentIsGivenBack) {
   ask(question("apr_1", 1));
   decide("apr_1", true);
   EXPECT_TRUE(take("apr_1", 1, "call_1"));
-  EXPECT_TRUE(sync(approvals().give_back_approval("apr_1", "call_2")));
+  give_back("apr_1", "call_2");
   EXPECT_EQ(state("apr_1"), ApprovalState::used);
-  EXPECT_TRUE(sync(approvals().give_back_approval("apr_1", "call_1")));
+  give_back("apr_1", "call_1", Millis(1));
+  EXPECT_EQ(state("apr_1"), ApprovalState::used);
+  give_back("apr_1", "call_1");
+  EXPECT_EQ(state("apr_1"), ApprovalState::approved);
   EXPECT_TRUE(take("apr_1", 1, "call_2"));
   EXPECT_FALSE(take("apr_1", 1, "call_1"));
+}
+
+/// One of the attempts may have been sent, whichever says that it was not.
+TEST_P(ApprovalContract, WhatARetryHasTakenTooIsNotGivenBack) {
+  ask(question("apr_1", 1));
+  decide("apr_1", true);
+  Digest d{};
+  d.fill(1);
+  const auto taken_at = [&](Millis after) {
+    return sync(approvals().take_approval("apr_1", d, "call_1", kStart + after))
+        .value_or(TakeOutcome::refused);
+  };
+  EXPECT_EQ(taken_at(Millis(2)), TakeOutcome::taken);
+  EXPECT_EQ(taken_at(Millis(2)), TakeOutcome::again);
+  give_back("apr_1", "call_1");
+  EXPECT_EQ(state("apr_1"), ApprovalState::used);
+  EXPECT_EQ(taken_at(Millis(9)), TakeOutcome::again) << "the same call passes all the same";
 }
 
 TEST_P(ApprovalContract, WhatIsOverIsToldOnce) {

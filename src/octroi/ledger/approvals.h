@@ -5,6 +5,8 @@
 // Once     take() makes an approved ticket used, in one statement: of two that try at once one gets
 //          it. The one that has it may take it again under the same name, so that a retry with the
 //          same idempotency key, which is counted once, is also asked for once.
+// Back     only whoever took it first gives it back, and only while nobody took it again: an
+//          attempt that was sent may stand beside one of the same call that was not.
 // Time     whatever is not decided, or not used, until `expires` is over. Nobody's answer means no.
 // Kept     for good, or as long as Retention::approvals says after the last of `expires`, `decided`
 //          and its use; never while it can be decided or used, nor before it was told as expired.
@@ -59,6 +61,13 @@ struct DecideOutcome {
   std::optional<Approval> ticket;  // empty: there is no such ticket
 };
 
+/// Whether a ticket lets a request pass.
+enum class TakeOutcome : std::uint8_t {
+  refused,
+  taken,  // nobody had it: give it back when nothing was sent
+  again,  // an earlier attempt of the same call has taken it, and may have been sent
+};
+
 class Approvals {
  public:
   virtual ~Approvals() = default;
@@ -69,10 +78,12 @@ class Approvals {
   virtual Task<Result<DecideOutcome>> decide_approval(std::string id, bool approved, std::string by,
                                                       UnixMillis now, UnixMillis use_until) = 0;
   /// Whether this ticket lets this request of this key pass, now and as `used_by` alone.
-  virtual Task<Result<bool>> take_approval(std::string id, Digest request, std::string used_by,
-                                           UnixMillis now) = 0;
-  /// Nothing was sent: it may be used again. No effect when somebody else has it.
-  virtual Task<Result<>> give_back_approval(std::string id, std::string used_by) = 0;
+  virtual Task<Result<TakeOutcome>> take_approval(std::string id, Digest request,
+                                                  std::string used_by, UnixMillis now) = 0;
+  /// Nothing was sent by the attempt that has taken it at `taken`: it may be used again. No effect
+  /// when somebody else has it, or took it again since.
+  virtual Task<Result<>> give_back_approval(std::string id, std::string used_by,
+                                            UnixMillis taken) = 0;
   virtual Task<Result<std::optional<Approval>>> find_approval(std::string id) = 0;
   /// Newest first; `state` empty: all.
   virtual Task<Result<std::vector<Approval>>> list_approvals(std::optional<ApprovalState> state,

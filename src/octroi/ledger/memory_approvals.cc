@@ -73,27 +73,33 @@ Task<Result<DecideOutcome>> MemoryApprovals::decide_approval(std::string id, boo
   co_return out;
 }
 
-Task<Result<bool>> MemoryApprovals::take_approval(std::string id, Digest request,
-                                                  std::string used_by, UnixMillis now) {
+Task<Result<TakeOutcome>> MemoryApprovals::take_approval(std::string id, Digest request,
+                                                         std::string used_by, UnixMillis now) {
   const std::scoped_lock lock(mutex_);
   OCTROI_CO_CHECK(begin());
   Kept* const k = by_id(id);
-  if (k == nullptr || k->ticket.request != request) co_return false;
+  if (k == nullptr || k->ticket.request != request) co_return TakeOutcome::refused;
   Approval& t = k->ticket;
-  if (t.state == ApprovalState::used) co_return t.used_by == used_by && k->used_at + kUsedFor > now;
-  if (t.state != ApprovalState::approved || t.expires <= now) co_return false;
+  if (t.state == ApprovalState::used) {
+    if (t.used_by != used_by || k->used_at + kUsedFor <= now) co_return TakeOutcome::refused;
+    k->used_at = k->used_at + Millis(1);  // whoever had it does not know it any more
+    co_return TakeOutcome::again;
+  }
+  if (t.state != ApprovalState::approved || t.expires <= now) co_return TakeOutcome::refused;
   t.state = ApprovalState::used;
   t.used_by = std::move(used_by);
   k->used_at = now;
   ++version_;
-  co_return true;
+  co_return TakeOutcome::taken;
 }
 
-Task<Result<>> MemoryApprovals::give_back_approval(std::string id, std::string used_by) {
+Task<Result<>> MemoryApprovals::give_back_approval(std::string id, std::string used_by,
+                                                   UnixMillis taken) {
   const std::scoped_lock lock(mutex_);
   OCTROI_CO_CHECK(begin());
   Kept* const k = by_id(id);
-  if (k != nullptr && k->ticket.state == ApprovalState::used && k->ticket.used_by == used_by) {
+  if (k != nullptr && k->ticket.state == ApprovalState::used && k->ticket.used_by == used_by &&
+      k->used_at == taken) {
     k->ticket.state = ApprovalState::approved;
     k->ticket.used_by.clear();
     ++version_;

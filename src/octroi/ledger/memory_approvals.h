@@ -18,9 +18,9 @@ class MemoryApprovals final : public Approvals {
   Task<Result<AskOutcome>> ask_approval(Approval wanted, int most_pending) override;
   Task<Result<DecideOutcome>> decide_approval(std::string id, bool approved, std::string by,
                                               UnixMillis now, UnixMillis use_until) override;
-  Task<Result<bool>> take_approval(std::string id, Digest request, std::string used_by,
-                                   UnixMillis now) override;
-  Task<Result<>> give_back_approval(std::string id, std::string used_by) override;
+  Task<Result<TakeOutcome>> take_approval(std::string id, Digest request, std::string used_by,
+                                          UnixMillis now) override;
+  Task<Result<>> give_back_approval(std::string id, std::string used_by, UnixMillis taken) override;
   Task<Result<std::optional<Approval>>> find_approval(std::string id) override;
   Task<Result<std::vector<Approval>>> list_approvals(std::optional<ApprovalState> state,
                                                      int limit) override;

@@ -105,17 +105,19 @@ Task<Result<ApprovalDesk::Answer>> ApprovalDesk::settle(Question question,
   const bool open = ticket.state == ledger::ApprovalState::approved ||
                     ticket.state == ledger::ApprovalState::used;
   if (open && !(question.gone && question.gone())) {
-    OCTROI_CO_TRY(answer.passed,
-                  co_await approvals_.take_approval(ticket.id, question.about.request,
-                                                    question.used_by, clock_.now()));
+    const UnixMillis now = clock_.now();
+    OCTROI_CO_TRY(const auto took, co_await approvals_.take_approval(
+                                       ticket.id, question.about.request, question.used_by, now));
+    answer.passed = took != ledger::TakeOutcome::refused;
+    if (took == ledger::TakeOutcome::taken) answer.taken = now;
     if (answer.passed) count("used");
   }
   answer.ticket = std::move(ticket);
   co_return answer;
 }
 
-Task<void> ApprovalDesk::give_back(std::string id, std::string used_by) {
-  auto given = co_await approvals_.give_back_approval(id, std::move(used_by));
+Task<void> ApprovalDesk::give_back(std::string id, std::string used_by, UnixMillis taken) {
+  auto given = co_await approvals_.give_back_approval(id, std::move(used_by), taken);
   if (!given) {
     OCTROI_LOG(warn, kModule, "a ticket that was not used stays used",
                {{"ticket", id}, {"error", given.error().message()}});

@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "octroi/audit/journal.h"
@@ -49,10 +50,13 @@ class ApprovalDesk {
     bool passed = false;
     bool full = false;  // this key has too many open questions: none was asked
     ledger::Approval ticket;
+    // Passed, and nobody had the ticket: since when it is this call's. Empty for a retry, whose
+    // first attempt may have been sent.
+    std::optional<UnixMillis> taken;
   };
   Task<Result<Answer>> ask(net::Loop& loop, Question question);
-  /// Nothing was sent after all.
-  Task<void> give_back(std::string id, std::string used_by);
+  /// Nothing was sent after all, by the call that had it since `taken`.
+  Task<void> give_back(std::string id, std::string used_by, UnixMillis taken);
 
   /// Called for each new ticket, on the asking worker's thread; must not wait.
   std::function<void(ledger::Approval)> on_asked;

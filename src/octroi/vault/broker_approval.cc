@@ -63,6 +63,7 @@ Task<Result<>> Broker::ask_human(Visit& visit) {
     co_return not_approved(visit, *answer);
   }
   visit.ticket = answer->ticket.id;
+  visit.taken = answer->taken;
   OCTROI_CO_CHECK(co_await look_again(visit));
   judge_now(visit);
   if (visit.decision.verdict == policy::Verdict::allow ||
@@ -114,10 +115,13 @@ Result<> Broker::not_approved(Visit& visit, const ApprovalDesk::Answer& answer) 
                           why, answer.ticket.id, to_rfc3339(answer.ticket.expires)));
 }
 
-/// Nothing was sent: whoever agreed agreed to a call that is still to be made.
+/// Nothing was sent: whoever agreed agreed to a call that is still to be made. A retry keeps what
+/// its first attempt has taken, because that one may have been sent.
 Task<void> Broker::give_back_ticket(Visit& visit) {
-  if (visit.ticket.empty() || visit.before || shared_.approvals == nullptr) co_return;
-  co_await shared_.approvals->give_back(std::exchange(visit.ticket, {}), reservation_id(visit));
+  if (!visit.taken || visit.before || shared_.approvals == nullptr) co_return;
+  const UnixMillis taken = *std::exchange(visit.taken, {});
+  co_await shared_.approvals->give_back(std::exchange(visit.ticket, {}), reservation_id(visit),
+                                        taken);
 }
 
 }  // namespace octroi::vault

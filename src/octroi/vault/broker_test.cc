@@ -8,6 +8,7 @@
 
 #include "octroi/audit/memory_journal.h"
 #include "octroi/json/value.h"
+#include "octroi/ledger/memory_approvals.h"
 #include "octroi/ledger/memory_spends.h"
 #include "octroi/ledger/spend_testing.h"
 #include "octroi/net/run_until.h"
@@ -351,6 +352,34 @@ TEST_F(BrokerTest, AMessageIsADuplicateAlsoAfterARotation) {
   EXPECT_EQ(send(), 200);
   rotate();
   EXPECT_EQ(send(), 409);
+  EXPECT_EQ(sent_.size(), 1U);
+}
+
+TEST_F(BrokerTest, ARetryDoesNotGiveBackTheTicketOfWhatWasSent) {
+  ledger::MemoryApprovals approvals;
+  ApprovalDesk desk(approvals, journal_, metrics_, clock_, random_);
+  shared_->approvals = &desk;
+  start(R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd","approve_over":"5 usd"})");
+  EXPECT_EQ(charge("1000", "k").status, 403);
+  const auto tickets = ledger::sync(approvals.list_approvals(std::nullopt, 10)).value();
+  ASSERT_EQ(tickets.size(), 1U);
+  ledger::sync(approvals.decide_approval(tickets[0].id, true, "ann", clock_.now(),
+                                         clock_.now() + Millis(60'000)))
+      .value();
+  const auto state = [&] {
+    return ledger::sync(approvals.find_approval(tickets[0].id)).value()->state;
+  };
+  // What is refused before anything was sent gives it back.
+  spends_.set_unavailable(true);
+  EXPECT_EQ(charge("1000", "k").status, 503);
+  EXPECT_EQ(state(), ledger::ApprovalState::approved);
+  spends_.set_unavailable(false);
+  EXPECT_EQ(charge("1000", "k").status, 200);
+  spends_.set_unavailable(true);
+  EXPECT_EQ(charge("1000", "k").status, 503);
+  EXPECT_EQ(state(), ledger::ApprovalState::used);
+  spends_.set_unavailable(false);
+  EXPECT_EQ(charge("1000", "other").status, 403);
   EXPECT_EQ(sent_.size(), 1U);
 }
 

@@ -82,11 +82,12 @@ struct Broker::Visit {
   std::optional<MicroUsd> cap_usage;
   std::optional<MicroUsd> settled;
   bool announced = false;
-  bool revoked = false;        // while it was under way
-  bool left = false;           // the agent, while it waited for a human
-  std::string ticket;          // of a human's approval, which this call has taken
-  std::string refused_ticket;  // the one that it may come back with
-  std::string reason;          // of a denial
+  bool revoked = false;             // while it was under way
+  bool left = false;                // the agent, while it waited for a human
+  std::string ticket;               // of a human's approval, which this call has taken
+  std::optional<UnixMillis> taken;  // since when, if it is the first that has
+  std::string refused_ticket;       // the one that it may come back with
+  std::string reason;               // of a denial
   std::optional<UnixMillis> resets_at;
   TokenPtr token;  // shown instead of the real key
   int upstream_status = 0;

@@ -141,25 +141,51 @@ Result<DecideOutcome> decide_approval(Connection& db, std::string_view id, bool 
   return out;
 }
 
-Result<bool> take_approval(Connection& db, std::string_view id, const Digest& request,
-                           std::string_view used_by, UnixMillis now) {
-  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
+namespace {
+
+Result<bool> take_first(Connection& db, std::string_view id, const Digest& request,
+                        std::string_view used_by, UnixMillis now) {
   OCTROI_CHECK(
-      db.run("UPDATE approvals SET state = 'used', used_by = ?3,"
-             " used_at = CASE WHEN state = 'used' THEN used_at ELSE ?4 END"
-             " WHERE id = ?1 AND request = ?2 AND ((state = 'approved' AND expires_at > ?4)"
-             " OR (state = 'used' AND used_by = ?3 AND used_at > ?5))",
-             id, ByteView(request), used_by, now.value, (now - Approvals::kUsedFor).value));
-  const bool taken = db.changes() > 0;
-  OCTROI_CHECK(all.keep());
-  return taken;
+      db.run("UPDATE approvals SET state = 'used', used_by = ?3, used_at = ?4"
+             " WHERE id = ?1 AND request = ?2 AND state = 'approved' AND expires_at > ?4",
+             id, ByteView(request), used_by, now.value));
+  return db.changes() > 0;
 }
 
-Result<> give_back_approval(Connection& db, std::string_view id, std::string_view used_by) {
+/// From now on whoever took it first does not know its time any more, and cannot give it back.
+Result<bool> take_again(Connection& db, std::string_view id, const Digest& request,
+                        std::string_view used_by, UnixMillis now) {
+  OCTROI_CHECK(
+      db.run("UPDATE approvals SET used_at = used_at + 1"
+             " WHERE id = ?1 AND request = ?2 AND state = 'used' AND used_by = ?3"
+             " AND used_at > ?4",
+             id, ByteView(request), used_by, (now - Approvals::kUsedFor).value));
+  return db.changes() > 0;
+}
+
+}  // namespace
+
+Result<TakeOutcome> take_approval(Connection& db, std::string_view id, const Digest& request,
+                                  std::string_view used_by, UnixMillis now) {
+  OCTROI_TRY(Savepoint all, Savepoint::begin(db));
+  TakeOutcome out = TakeOutcome::refused;
+  OCTROI_TRY(const bool first, take_first(db, id, request, used_by, now));
+  if (first) {
+    out = TakeOutcome::taken;
+  } else {
+    OCTROI_TRY(const bool again, take_again(db, id, request, used_by, now));
+    if (again) out = TakeOutcome::again;
+  }
+  OCTROI_CHECK(all.keep());
+  return out;
+}
+
+Result<> give_back_approval(Connection& db, std::string_view id, std::string_view used_by,
+                            UnixMillis taken) {
   return db.run(
       "UPDATE approvals SET state = 'approved', used_by = '', used_at = NULL"
-      " WHERE id = ? AND state = 'used' AND used_by = ?",
-      id, used_by);
+      " WHERE id = ? AND state = 'used' AND used_by = ? AND used_at = ?",
+      id, used_by, taken.value);
 }
 
 Result<std::optional<Approval>> find_approval(Connection& db, std::string_view id) {

@@ -17,11 +17,11 @@ namespace octroi::sql {
 [[nodiscard]] Result<ledger::DecideOutcome> decide_approval(Connection& db, std::string_view id,
                                                             bool approved, std::string_view by,
                                                             UnixMillis now, UnixMillis use_until);
-[[nodiscard]] Result<bool> take_approval(Connection& db, std::string_view id,
-                                         const ledger::Digest& request, std::string_view used_by,
-                                         UnixMillis now);
+[[nodiscard]] Result<ledger::TakeOutcome> take_approval(Connection& db, std::string_view id,
+                                                        const ledger::Digest& request,
+                                                        std::string_view used_by, UnixMillis now);
 [[nodiscard]] Result<> give_back_approval(Connection& db, std::string_view id,
-                                          std::string_view used_by);
+                                          std::string_view used_by, UnixMillis taken);
 [[nodiscard]] Result<std::optional<ledger::Approval>> find_approval(Connection& db,
                                                                     std::string_view id);
 [[nodiscard]] Result<std::vector<ledger::Approval>> list_approvals(

@@ -30,18 +30,19 @@ Task<Result<DecideOutcome>> SqlApprovals::decide_approval(std::string id, bool a
       });
 }
 
-Task<Result<bool>> SqlApprovals::take_approval(std::string id, Digest request, std::string used_by,
-                                               UnixMillis now) {
-  return lanes_.writer(kKey).call<bool>(
+Task<Result<TakeOutcome>> SqlApprovals::take_approval(std::string id, Digest request,
+                                                      std::string used_by, UnixMillis now) {
+  return lanes_.writer(kKey).call<TakeOutcome>(
       kKey, [i = std::move(id), request, u = std::move(used_by), now](Connection& db) {
         return sql::take_approval(db, i, request, u, now);
       });
 }
 
-Task<Result<>> SqlApprovals::give_back_approval(std::string id, std::string used_by) {
+Task<Result<>> SqlApprovals::give_back_approval(std::string id, std::string used_by,
+                                                UnixMillis taken) {
   return lanes_.writer(kKey).call<void>(
-      kKey, [i = std::move(id), u = std::move(used_by)](Connection& db) {
-        return sql::give_back_approval(db, i, u);
+      kKey, [i = std::move(id), u = std::move(used_by), taken](Connection& db) {
+        return sql::give_back_approval(db, i, u, taken);
       });
 }
 

@@ -22,9 +22,9 @@ class SqlApprovals final : public ledger::Approvals {
   Task<Result<ledger::DecideOutcome>> decide_approval(std::string id, bool approved, std::string by,
                                                       UnixMillis now,
                                                       UnixMillis use_until) override;
-  Task<Result<bool>> take_approval(std::string id, ledger::Digest request, std::string used_by,
-                                   UnixMillis now) override;
-  Task<Result<>> give_back_approval(std::string id, std::string used_by) override;
+  Task<Result<ledger::TakeOutcome>> take_approval(std::string id, ledger::Digest request,
+                                                  std::string used_by, UnixMillis now) override;
+  Task<Result<>> give_back_approval(std::string id, std::string used_by, UnixMillis taken) override;
   Task<Result<std::optional<ledger::Approval>>> find_approval(std::string id) override;
   Task<Result<std::vector<ledger::Approval>>> list_approvals(
       std::optional<ledger::ApprovalState> state, int limit) override;
