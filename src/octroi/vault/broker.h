@@ -105,6 +105,8 @@ class Broker {
   [[nodiscard]] Result<> find_key(Visit& visit);
   [[nodiscard]] Result<> open_with(Visit& visit, const ledger::VaultKey* key, Address address,
                                    Form query);
+  [[nodiscard]] static Result<> find_rules(Visit& visit);
+  [[nodiscard]] Result<> renew(Visit& visit) const;
   [[nodiscard]] Result<> check_signed(Visit& visit) const;
   [[nodiscard]] static Result<> join_body(Visit& visit, const Secret& secret);
   [[nodiscard]] Result<> check_still_open(const Visit& visit) const;
@@ -115,11 +117,13 @@ class Broker {
   [[nodiscard]] static bool was_counted(const Visit& visit, const ledger::SpendRecord& begun);
   Task<Result<>> decide(Visit& visit);
   [[nodiscard]] Result<> check_first(Visit& visit) const;
+  [[nodiscard]] static Result<> check_network(Visit& visit);
   [[nodiscard]] static policy::Decision judge(const Visit& visit);
-  void judge_now(Visit& visit) const;
+  [[nodiscard]] Result<> judge_now(Visit& visit) const;
+  Task<Result<>> judge_whole(Visit& visit);
   Task<Result<>> ask_human(Visit& visit);
   [[nodiscard]] ApprovalDesk::Question question_of(Visit& visit) const;
-  Task<Result<>> look_again(Visit& visit);
+  Task<Result<>> look_again(Visit& visit, std::string seen);
   [[nodiscard]] Result<> not_approved(Visit& visit, const ApprovalDesk::Answer& answer);
   Task<void> give_back_ticket(Visit& visit);
   [[nodiscard]] static std::string reservation_id(const Visit& visit);

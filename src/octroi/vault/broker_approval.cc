@@ -49,6 +49,7 @@ ApprovalDesk::Question Broker::question_of(Visit& visit) const {
 
 /// Waits for a human, and goes on when one agreed to exactly this request.
 Task<Result<>> Broker::ask_human(Visit& visit) {
+  const std::string seen = looked_up(visit.call);
   visit.exchange.on_gone([](void* v) { static_cast<Visit*>(v)->left = true; }, &visit);
   auto answer = co_await shared_.approvals->ask(visit.exchange.loop(), question_of(visit));
   visit.exchange.on_gone(nullptr, nullptr);
@@ -64,8 +65,7 @@ Task<Result<>> Broker::ask_human(Visit& visit) {
   }
   visit.ticket = answer->ticket.id;
   visit.taken = answer->taken;
-  OCTROI_CO_CHECK(co_await look_again(visit));
-  judge_now(visit);
+  OCTROI_CO_CHECK(co_await look_again(visit, seen));
   if (visit.decision.verdict == policy::Verdict::allow ||
       visit.decision.verdict == policy::Verdict::approve)
     co_return Result<>{};
@@ -74,14 +74,15 @@ Task<Result<>> Broker::ask_human(Visit& visit) {
   co_return fail(code_of(visit.decision.reason), visit.decision.message);
 }
 
-/// Somebody took his time to agree to what the vendor said before.
-Task<Result<>> Broker::look_again(Visit& visit) {
+/// Somebody took his time to agree to what the vendor said before, under the policy of then: it is
+/// judged by what is in force now, and has to be what he has seen.
+Task<Result<>> Broker::look_again(Visit& visit, std::string seen) {
   constexpr Millis kAMoment{1'000};
-  if (!visit.call.looked_up || shared_.clock.now() - visit.judged < kAMoment) co_return Result<>{};
-  const std::string seen = looked_up(visit.call);
-  co_await look_up(visit);
+  OCTROI_CO_CHECK(renew(visit));
+  if (visit.call.looked_up && shared_.clock.now() - visit.judged >= kAMoment)
+    co_await look_up(visit);
+  OCTROI_CO_CHECK(co_await judge_whole(visit));
   if (looked_up(visit.call) == seen) co_return Result<>{};
-  co_await give_back_ticket(visit);
   visit.reason = std::string(policy::to_string(policy::Reason::needs_approval));
   co_return fail(Errc::denied,
                  "what this call would do has changed since a human was asked: send it again");

@@ -141,31 +141,61 @@ Result<> Broker::open_with(Visit& visit, const ledger::VaultKey* key, Address ad
     return fail(Errc::wrong_vendor, fmt::format("this vault key is for {}, not for {}", key->vendor,
                                                 visit.vendor->settings.name));
   }
+  OCTROI_CHECK(find_rules(visit));
+  visit.input.path = std::move(address.path);
+  visit.input.query = std::move(query);
+  return {};
+}
+
+/// Whether the key opens the vendor's account, and the policies that its calls are judged by.
+Result<> Broker::find_rules(Visit& visit) {
+  const ledger::VaultKey& key = *visit.key;
+  visit.policy = nullptr;
+  visit.above.clear();
   if (visit.vendor->real == nullptr)
     return fail(Errc::unavailable, "no real key is registered for this vendor");
-  if (visit.vendor->live != key->live) {
-    return fail(Errc::wrong_mode, key->live ? "a live vault key cannot open a test account"
-                                            : "a test vault key cannot open a live account");
+  if (visit.vendor->live != key.live) {
+    return fail(Errc::wrong_mode, key.live ? "a live vault key cannot open a test account"
+                                           : "a test vault key cannot open a live account");
   }
-  const auto policy = visit.snapshot->policies.find(key->policy);
+  const auto policy = visit.snapshot->policies.find(key.policy);
   if (policy == visit.snapshot->policies.end())
     return fail(Errc::denied, "the policy of this vault key is not configured any more");
   visit.policy = &policy->second;
-  for (const ledger::VaultKey* up = visit.book->above(*key); up != nullptr;
+  for (const ledger::VaultKey* up = visit.book->above(key); up != nullptr;
        up = visit.book->above(*up)) {
     const auto outer = visit.snapshot->policies.find(up->policy);
     if (outer == visit.snapshot->policies.end())
       return fail(Errc::denied, "the policy of the key above this one is not configured any more");
     visit.above.push_back({up, &outer->second});
   }
-  visit.input.path = std::move(address.path);
-  visit.input.query = std::move(query);
   return {};
+}
+
+/// Time went by, with a slow body, a question or a human: what the call stands on may have been
+/// replaced, and it goes on with what is in force now. It was read by the words of its vendor as
+/// that was configured then; where that changed, it has to be read again from its first byte.
+Result<> Broker::renew(Visit& visit) const {
+  if (visit.snapshot == snapshot_ && visit.book == book_) return {};
+  OCTROI_CHECK(check_still_open(visit));
+  const Vendor* vendor = snapshot_->now_of(*visit.vendor);
+  if (vendor == nullptr)
+    return fail(Errc::unknown_vendor, "the vendor of this vault key is not configured any more");
+  if (!read_alike(*visit.vendor, *vendor)) {
+    return fail(Errc::unavailable,
+                "the configuration of this vendor changed while the call waited; nothing was "
+                "sent: send it again");
+  }
+  visit.vendor = vendor;
+  visit.key = book_->by_id(visit.key->id);
+  visit.snapshot = snapshot_;
+  visit.book = book_;
+  OCTROI_CHECK(find_rules(visit));
+  return check_network(visit);
 }
 
 /// What needs no policy: its state and that of the keys above it, and where it comes from.
 Result<> Broker::check_first(Visit& visit) const {
-  const net::IpAddress& from = visit.exchange.peer().address.address;
   if (visit.key->canary) {
     visit.reason = "canary_used";
     shared_.metrics
@@ -173,10 +203,15 @@ Result<> Broker::check_first(Visit& visit) const {
                  "Uses of canary keys, and real keys that vendors refuse.",
                  {{"reason", visit.reason}})
         .add();
-    if (shared_.alarm) shared_.alarm(visit.id, visit.key->id, from.str());
+    if (shared_.alarm)
+      shared_.alarm(visit.id, visit.key->id, visit.exchange.peer().address.address.str());
   }
   OCTROI_CHECK(visit.book->check(*visit.key, visit.started));
-  if (visit.book->allows(*visit.key, from)) return {};
+  return check_network(visit);
+}
+
+Result<> Broker::check_network(Visit& visit) {
+  if (visit.book->allows(*visit.key, visit.exchange.peer().address.address)) return {};
   visit.reason = "network_denied";
   return fail(Errc::denied, "this vault key may not be used from this address");
 }
@@ -332,20 +367,17 @@ bool Broker::was_counted(const Visit& visit, const ledger::SpendRecord& begun) {
 
 /// What the policy says, but for the room in its caps.
 Task<Result<>> Broker::decide(Visit& visit) {
+  OCTROI_CO_CHECK(renew(visit));
   // A capture or confirmation goes on with what was counted when it began.
   const std::string object = visit.vendor->pack->continues(visit.operation, visit.input);
   if (!object.empty()) {
     OCTROI_CO_TRY(const auto begun, co_await find_begun(visit, object));
     if (begun && was_counted(visit, *begun)) {
       visit.call.amount = policy::AmountState::none;
-      visit.call.customer_unknown = visit.call.customer_unknown && !visit.policy->customers.empty();
+      visit.goes_on = true;
     }
   }
-  judge_now(visit);
-  if (visit.decision.verdict == policy::Verdict::lookup) {
-    co_await look_up(visit);
-    judge_now(visit);
-  }
+  OCTROI_CO_CHECK(co_await judge_whole(visit));
   if (visit.decision.verdict == policy::Verdict::allow) co_return Result<>{};
   if (visit.decision.verdict == policy::Verdict::approve && shared_.approvals != nullptr)
     co_return co_await ask_human(visit);
@@ -353,11 +385,21 @@ Task<Result<>> Broker::decide(Visit& visit) {
   co_return fail(code_of(visit.decision.reason), visit.decision.message);
 }
 
-/// Time went by, with a slow body, a question or a human: windows, rates and the policy's end are
-/// judged as they are now, or others would have begun windows that this call is too old for.
-void Broker::judge_now(Visit& visit) const {
+/// With what the vendor is asked for it.
+Task<Result<>> Broker::judge_whole(Visit& visit) {
+  OCTROI_CO_CHECK(judge_now(visit));
+  if (visit.decision.verdict != policy::Verdict::lookup) co_return Result<>{};
+  co_await look_up(visit);
+  co_return judge_now(visit);
+}
+
+/// By what is in force now: the policies, and windows, rates and ends of this moment, or others
+/// would have begun windows that this call is too old for.
+Result<> Broker::judge_now(Visit& visit) const {
+  OCTROI_CHECK(renew(visit));
   visit.judged = shared_.clock.now();
   visit.decision = judge(visit);
+  return {};
 }
 
 /// By the key's policy, and by those of the keys above it.
@@ -365,6 +407,7 @@ policy::Decision Broker::judge(const Visit& visit) {
   const policy::Context context{visit.judged,
                                 visit.snapshot->rates ? &*visit.snapshot->rates : nullptr};
   policy::Call call = visit.call;
+  if (visit.goes_on && visit.policy->customers.empty()) call.customer_unknown = false;
   policy::Decision out = policy::decide(*visit.policy, call, context);
   for (const Visit::Above& up : visit.above) {
     // What counts by key, agent or run counts there as what is above, whatever is below it.

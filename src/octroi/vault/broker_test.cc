@@ -78,21 +78,31 @@ class BrokerTest : public ::testing::Test, public VendorClients {
     start(R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd"})");
   }
 
-  void start(std::string policy, std::string pack = "stripe") {
+  using Change = std::function<void(VaultSettings&)>;
+  std::shared_ptr<const Snapshot> snapshot(std::string policy, const Change& change = {}) {
     VaultSettings settings;
     VendorSettings vendor;
-    vendor.name = vendor.pack = issued_.record.vendor = pack;
+    vendor.name = vendor.pack = issued_.record.vendor;
     vendor.live = false;
     vendor.scheme = "http";
     vendor.host = upstream_->local().address.str();
     vendor.port = upstream_->local().port;
-    vendor.credential = std::make_shared<const Secret>(pack == "twilio" ? kRealPair : kReal);
+    vendor.credential =
+        std::make_shared<const Secret>(issued_.record.vendor == "twilio" ? kRealPair : kReal);
     settings.vendors.push_back(std::move(vendor));
-    settings.policies.push_back({"bot", pack, std::move(policy)});
+    settings.policies.push_back({"bot", issued_.record.vendor, std::move(policy)});
+    if (change) change(settings);
     auto snapshot = Snapshot::build(std::move(settings), {});
-    ASSERT_TRUE(snapshot) << snapshot.error().message();
+    EXPECT_TRUE(snapshot) << snapshot.error().message();
+    return snapshot ? *snapshot : nullptr;
+  }
+
+  void start(std::string policy, std::string pack = "stripe") {
+    issued_.record.vendor = std::move(pack);
+    auto made = snapshot(std::move(policy));
+    ASSERT_NE(made, nullptr);
     server_.reset();
-    broker_ = std::make_unique<Broker>(*shared_, *this, *snapshot, book());
+    broker_ = std::make_unique<Broker>(*shared_, *this, std::move(made), book());
     http::ServerConfig config;
     config.listen = *net::Endpoint::parse("127.0.0.1:0");
     server_ = std::move(
@@ -139,6 +149,32 @@ class BrokerTest : public ::testing::Test, public VendorClients {
     head.headers.add("Content-Type", "application/json");
     std::ignore = co_await x->respond(
         std::move(head), R"({"id":"ch_1","object":"charge","amount":1000,"currency":"usd"})");
+  }
+
+  /// A charge of $10, during whose body something happens. Returns the status.
+  int slow_charge(std::function<void()> midway) {
+    return net::run_until(loop_, slowly(this, std::move(midway)));
+  }
+  static Task<int> slowly(BrokerTest* self, std::function<void()> midway) {
+    const net::Endpoint at = self->server_->local();
+    auto link = co_await self->client_->open({"http", at.address.str(), at.port});
+    if (!link) co_return 0;
+    const std::string body = "amount=1000&currency=usd&customer=cus_1";
+    const Secret text = self->issued_.text(KeyShape::vault);
+    http::RequestHead head;
+    head.method = "POST";
+    head.target = "/stripe/v1/charges";
+    head.authority = at.str();
+    head.headers.add("Authorization", "Bearer " + std::string(text.reveal_text()));
+    head.headers.add("Content-Type", "application/x-www-form-urlencoded");
+    if (!(co_await (*link)->send_head(head, body.size()))) co_return 0;
+    if (!(co_await (*link)->write(as_bytes(body).first(9)))) co_return 0;
+    co_await self->loop_.sleep(Millis(50));
+    midway();
+    if (!(co_await (*link)->write(as_bytes(body).subspan(9)))) co_return 0;
+    if (!(co_await (*link)->finish({}))) co_return 0;
+    auto answered = co_await (*link)->head();
+    co_return answered ? answered->status : 0;
   }
 
   http::Response call(std::string method, std::string target, std::string body,
@@ -639,6 +675,110 @@ TEST_F(BrokerTest, AKeyRevokedWhileTheVendorIsConnectedToSendsNothing) {
   ASSERT_EQ(spends().size(), 1U);
   EXPECT_EQ(spends()[0].state, ledger::SpendState::released);
   EXPECT_THAT(kinds(), ElementsAre("call.intent allowed", "call.outcome denied"));
+}
+
+// --- what is replaced while a call is under way
+
+constexpr const char* kMuch = R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd"})";
+constexpr const char* kLittle = R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"2 usd"})";
+void second_version(VaultSettings& s) { s.policies[0].version = 2; }
+
+TEST_F(BrokerTest, ACallWhoseBodyTakesLongIsJudgedByWhatIsInForceAfterIt) {
+  struct Row {
+    const char* what;
+    const char* policy;
+    Change change;
+    int status;
+    std::optional<std::int64_t> version = 1;  // of the policy that the rows tell
+  };
+  for (const Row& row : std::vector<Row>{
+           {"another policy that lets it pass", R"({"vendor":"stripe","endpoints":["charges.*"]})",
+            second_version, 200, 2},
+           {"less in a cap", kLittle, second_version, 403, 2},
+           {"no policy", kMuch, [](VaultSettings& s) { s.policies.clear(); }, 403, std::nullopt},
+           {"no vendor", kMuch, [](VaultSettings& s) { s.vendors.clear(); }, 404},
+           {"a vendor that is read otherwise", kMuch,
+            [](VaultSettings& s) { s.vendors[0].pack = "generic"; }, 503},
+           {"no real key", kMuch, [](VaultSettings& s) { s.vendors[0].credential = nullptr; }, 503},
+           {"another account", kMuch, [](VaultSettings& s) { s.vendors[0].live = true; }, 503},
+           {"another real key", kMuch,
+            [](VaultSettings& s) {
+              s.vendors[0].credential = std::make_shared<const Secret>("rk_test_51Another01234567");
+            },
+            200}}) {
+    start(kMuch);
+    sent_.clear();
+    journal_.events.clear();
+    const int status = slow_charge([&] { broker_->publish(snapshot(row.policy, row.change)); });
+    EXPECT_EQ(status, row.status) << row.what;
+    EXPECT_EQ(sent_.size(), row.status == 200 ? 1U : 0U) << row.what;
+    ASSERT_FALSE(journal_.events.empty()) << row.what;
+    EXPECT_EQ(journal_.events[0].policy_version, row.version) << row.what;
+  }
+  ASSERT_EQ(sent_.size(), 1U);
+  EXPECT_EQ(sent_.back().authorization, "Bearer rk_test_51Another01234567");
+}
+
+TEST_F(BrokerTest, AKeyAboveThatChangedWhileTheBodyCameIsTheOneThatJudges) {
+  struct Books {
+    static std::shared_ptr<const KeyBook> of(ledger::VaultKey key, std::string policy_above) {
+      ledger::VaultKey above = key;
+      above.id = "above";
+      above.secret_hash.fill(7);
+      above.pair_id = "AC0";
+      above.policy = std::move(policy_above);
+      key.parent = above.id;
+      return std::make_shared<const KeyBook>(ledger::VaultKeyList{1, {key, above}});
+    }
+  };
+  const auto both = [](VaultSettings& s) { s.policies.push_back({"less", "stripe", kLittle}); };
+  broker_->publish(snapshot(kMuch, both));
+  broker_->publish(Books::of(issued_.record, "bot"));
+  EXPECT_EQ(slow_charge([] {}), 200);
+  EXPECT_EQ(slow_charge([&] { broker_->publish(Books::of(issued_.record, "less")); }), 403);
+  EXPECT_EQ(slow_charge([&] { broker_->publish(Books::of(issued_.record, "none")); }), 403);
+  EXPECT_EQ(sent_.size(), 1U);
+}
+
+TEST_F(BrokerTest, ACallThatIsLookedUpIsJudgedByThePolicyOfAfterwards) {
+  start(kLookingUp);
+  reply_ = [&](http::Exchange* x) {
+    broker_->publish(snapshot(kLittle, second_version));
+    return show(x, R"({"id":"in_1","amount_remaining":400,"currency":"usd"})");
+  };
+  EXPECT_EQ(call("POST", "/stripe/v1/invoices/in_1/pay", "").status, 403);
+  ASSERT_EQ(journal_.events.size(), 1U);
+  EXPECT_EQ(journal_.events[0].policy_version, 2);
+}
+
+TEST_F(BrokerTest, ACallThatWaitedForAHumanIsJudgedByThePolicyOfAfterwards) {
+  ledger::MemoryApprovals approvals;
+  ApprovalDesk desk(approvals, journal_, metrics_, clock_, random_);
+  shared_->approvals = &desk;
+  constexpr const char* kAsking =
+      R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd","approve_over":"5 usd"})";
+  const auto waiting = [](VaultSettings& s) { s.approvals.wait = Millis(60'000); };
+  for (const auto& [policy, status] :
+       std::vector<std::pair<const char*, int>>{{kAsking, 200}, {kMuch, 200}, {kLittle, 403}}) {
+    start(kMuch);
+    broker_->publish(snapshot(kAsking, waiting));
+    std::string ticket;
+    desk.on_asked = [&](const ledger::Approval& asked) {
+      ticket = asked.id;
+      loop_.post([&] {
+        broker_->publish(snapshot(policy, second_version));
+        const auto done = ledger::sync(approvals.decide_approval(ticket, true, "ann", clock_.now(),
+                                                                 clock_.now() + Millis(60'000)));
+        ASSERT_TRUE(done && done->applied);
+        desk.publish_version(ledger::sync(approvals.approvals_version()).value());
+      });
+    };
+    journal_.events.clear();
+    EXPECT_EQ(charge(std::to_string(1'000 + sent_.size())).status, status) << policy;
+    EXPECT_EQ(journal_.events.back().policy_version, 2) << policy;
+    const auto state = ledger::sync(approvals.find_approval(ticket)).value()->state;
+    EXPECT_EQ(state, status == 200 ? ledger::ApprovalState::used : ledger::ApprovalState::approved);
+  }
 }
 
 }  // namespace

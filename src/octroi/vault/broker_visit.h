@@ -48,7 +48,9 @@ struct Broker::Visit {
 
   Broker& broker;
   http::Exchange& exchange;
-  std::shared_ptr<const Snapshot> snapshot;  // as they were when it came
+  // What it stands on: vendor, key, policies and those above are of these two, which are replaced
+  // together (Broker::renew). What was judged is what is reserved and written down.
+  std::shared_ptr<const Snapshot> snapshot;
   std::shared_ptr<const KeyBook> book;
   Via via;  // how it came
   UnixMillis started;
@@ -70,6 +72,7 @@ struct Broker::Visit {
   Operation operation;
   policy::Call call;
   policy::Call as_sent;  // the same, before anything was looked up
+  bool goes_on = false;  // with what was counted whole when it began
   policy::Decision decision;
   std::string user_agent;
   std::string idempotency_key;  // the agent's

@@ -40,6 +40,8 @@ struct OperationSettings {
   std::string errors;              // where an answer that is none says why: nothing was done
   std::string mark;                // dotted path of a field that octroi writes its own id into
   std::vector<std::string> query;  // fields of the query that may stand beside a body
+
+  bool operator==(const OperationSettings&) const = default;
 };
 
 /// A list in which a vendor that has no pack of its own shows what was made.
@@ -52,6 +54,8 @@ struct ListSettings {
   bool major = false;
   std::string next;            // dotted path of the next page's path in the answer
   std::int64_t page_size = 0;  // most items of a page
+
+  bool operator==(const ListSettings&) const = default;
 };
 
 /// How a vendor wants its requests signed with a key that both sides have. Templates are those of
@@ -65,6 +69,8 @@ struct HmacSettings {
   std::string key_id;  // empty: where a template names it, the stored secret is ID:SECRET
   std::vector<std::pair<std::string, std::string>> headers;  // name, template of the value
   std::vector<std::pair<std::string, std::string>> query;    // those with the signature go last
+
+  bool operator==(const HmacSettings&) const = default;
 };
 
 /// How a vendor's tokens are come by (RFC 6749 section 4.4, RFC 7523 section 2.1).
@@ -80,6 +86,8 @@ struct OauthSettings {
   std::string issuer, subject, key_id;
   Millis lifetime{5 * 60'000};  // of the assertion
   std::string ca_pem;           // empty: the vendor's
+
+  bool operator==(const OauthSettings&) const = default;
 };
 
 /// A tool of an MCP server. Pointers are JSON Pointers: "/order/total".
@@ -93,6 +101,8 @@ struct ToolSettings {
   std::string answer_amount;      // in the result: what it cost
   std::string answer_id;          // and what was made
   bool error_is_refusal = false;  // a result that is an error: nothing was done
+
+  bool operator==(const ToolSettings&) const = default;
 };
 
 /// The MCP server of a vendor's account, beside its API.
@@ -100,6 +110,8 @@ struct DoorSettings {
   std::string scheme, host;
   std::uint16_t port = 0;
   std::string endpoint = "/";  // its path
+
+  bool operator==(const DoorSettings&) const = default;
 };
 
 /// A harmless question that says whether a real key works, where the pack knows none or another one
@@ -107,6 +119,8 @@ struct DoorSettings {
 struct VerifySettings {
   std::string method = "GET";  // or HEAD
   std::string path;            // below `upstream`, with its query
+
+  bool operator==(const VerifySettings&) const = default;
 };
 
 /// What a language model costs: dollars for a million tokens of each kind.
@@ -118,6 +132,8 @@ struct ModelPriceSettings {
   std::int64_t context = 0;              // most tokens that may go in
   std::int64_t max_output = 0;           // most that may come out
   bool reasoning = false;                // it thinks in tokens that are not in the answer
+
+  bool operator==(const ModelPriceSettings&) const = default;
 };
 
 struct VendorSettings {
@@ -141,6 +157,8 @@ struct VendorSettings {
   Millis timeout{80'000};                            // of one call
   std::map<std::string, ModelPriceSettings> prices;  // of models, before those of the pack
   std::optional<VerifySettings> verify;              // before the pack's own question
+
+  bool operator==(const VendorSettings&) const = default;
 };
 
 struct PolicySettings {

@@ -94,7 +94,20 @@ void add_others(Vendor& vendor, OtherKeys others) {
     vendor.other_tokens.push_back(TokenCell::of(grant->identity(*real)));
 }
 
+const Vendor* named(const std::vector<Vendor>& list, std::string_view name) {
+  for (const Vendor& v : list) {
+    if (v.settings.name == name) return &v;
+  }
+  return nullptr;
+}
+
 }  // namespace
+
+bool read_alike(const Vendor& a, const Vendor& b) {
+  VendorSettings other = b.settings;
+  other.credential = a.settings.credential;
+  return a.settings == other;
+}
 
 Result<Vendor> vendor_with(VendorSettings settings, std::shared_ptr<const Secret> real) {
   settings.credential = std::move(real);
@@ -129,21 +142,17 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
   return std::shared_ptr<const Snapshot>(std::move(out));
 }
 
-const Vendor* Snapshot::by_name(std::string_view name) const {
-  for (const Vendor& v : vendors) {
-    if (v.settings.name == name) return &v;
-  }
-  return nullptr;
+const Vendor* Snapshot::by_name(std::string_view name) const { return named(vendors, name); }
+
+const Vendor* Snapshot::now_of(const Vendor& earlier) const {
+  return named(earlier.api == nullptr ? vendors : doors, earlier.settings.name);
 }
 
 const Vendor* Snapshot::by_path(std::string_view segment) const {
   if (const Vendor* vendor = by_name(segment)) return vendor;
   if (!segment.ends_with(kDoor)) return nullptr;
   segment.remove_suffix(kDoor.size());
-  for (const Vendor& v : doors) {
-    if (v.settings.name == segment) return &v;
-  }
-  return nullptr;
+  return named(doors, segment);
 }
 
 std::vector<const Vendor*> Snapshot::by_host(std::string_view host) const {

@@ -43,6 +43,10 @@ struct Vendor {
   [[nodiscard]] const Vendor& asked() const { return api != nullptr ? *api : *this; }
 };
 
+/// Whether a request that was read as one of them is read the same as the other: all that is
+/// configured is, but for the real key.
+[[nodiscard]] bool read_alike(const Vendor& a, const Vendor& b);
+
 /// A vendor as it would be with this real key, to be asked with it.
 [[nodiscard]] Result<Vendor> vendor_with(VendorSettings settings,
                                          std::shared_ptr<const Secret> real);
@@ -61,6 +65,8 @@ struct Snapshot {
       std::map<std::string, OtherKeys> others = {});
 
   [[nodiscard]] const Vendor* by_name(std::string_view name) const;
+  /// What a vendor of an earlier snapshot, or its MCP server, is in this one; null: not there.
+  [[nodiscard]] const Vendor* now_of(const Vendor& earlier) const;
   /// By the first segment of a path.
   [[nodiscard]] const Vendor* by_path(std::string_view segment) const;
   /// Several where two accounts of one vendor are configured: which one is meant, the key says.
