@@ -88,6 +88,28 @@ std::unique_ptr<http::Client> public_client(net::Loop& loop) {
   return http::make_client(loop, std::move(config));
 }
 
+/// Where one may go that is no vendor's.
+Result<> check_other(bool any, const std::string& host, std::uint16_t port) {
+  if (!any)
+    return fail(Errc::denied, fmt::format("{} is no vendor of this vault, and others are refused "
+                                          "(vault.proxy.others)",
+                                          host));
+  if (port != kHttpPort && port != kHttpsPort)
+    return fail(Errc::denied, "other hosts are reached on ports 80 and 443 only");
+  return net::check_public_host(host);
+}
+
+/// The run, as the user name beside the key has it: rows are not to hold what no call could say.
+Result<std::string> run_beside(const ledger::VaultKey& key, std::string_view name) {
+  auto run = run_of({}, name);
+  if (!run)
+    return fail(Errc::ambiguous,
+                "the user name beside the vault key is the run: one word of at most 128 letters");
+  if (!key.run.empty() && !run->empty() && *run != key.run)
+    return fail(Errc::wrong_run, "this vault key is bound to another run");
+  return run;
+}
+
 template <class T>
 Task<void> into(Task<T> work, std::optional<T>* result) {
   result->emplace(co_await std::move(work));
@@ -310,26 +332,15 @@ Task<Result<std::string>> Front::admit_other(http::Exchange& exchange, std::stri
     co_await say(&exchange, 407, key.error());
     co_return fail(key.error());
   }
-  Error refused(Errc::denied, fmt::format("{} is no vendor of this vault, and others are refused "
-                                          "(vault.proxy.others)",
-                                          host));
-  bool good = may;
-  if (good && port != kHttpPort && port != kHttpsPort) {
-    good = false;
-    refused = Error(Errc::denied, "other hosts are reached on ports 80 and 443 only");
-  }
-  if (good) {
-    if (auto guarded = net::check_public_host(host); !guarded) {
-      good = false;
-      refused = std::move(guarded).error();
-    }
-  }
-  // The book may be another when the row is written.
-  const std::string id = key ? (**key).id : std::string();
+  Result<> good = check_other(may, host, port);
+  std::string id;  // the book may be another when the row is written
   if (key) {
+    auto run = run_beside(**key, (**shown).run);
+    if (good && !run) good = fail(run.error());
+    id = (**key).id;
     auto written =
-        co_await write_down(exchange, **key, *shown ? (**shown).run : std::string(),
-                            std::move(where), good ? std::string() : std::string(refused.code()));
+        co_await write_down(exchange, **key, std::move(run).value_or(""), std::move(where),
+                            good ? std::string() : std::string(good.error().code()));
     if (!written) {
       co_await say(&exchange, 503, written.error());
       co_return fail(std::move(written).error());
@@ -337,8 +348,8 @@ Task<Result<std::string>> Front::admit_other(http::Exchange& exchange, std::stri
   }
   if (good) co_return id;
   count("refused");
-  co_await say(&exchange, 403, refused);
-  co_return fail(std::move(refused));
+  co_await say(&exchange, good.error().is(Errc::ambiguous) ? 400 : 403, good.error());
+  co_return fail(std::move(good).error());
 }
 
 Task<Result<>> Front::while_open(http::Exchange& exchange, std::string key_id, Task<void> work) {

@@ -131,10 +131,10 @@ class FrontTest : public ::testing::Test, public VendorClients {
     issued_.record.state = ledger::VaultKeyState::revoked;
     front_->publish(book());
   }
-  std::string shown() {
+  std::string shown(const std::string& name = "run-1") {
     const Secret key = issued_.text(KeyShape::vault);
     return "Proxy-Authorization: Basic " +
-           to_base64(as_bytes("run-1:" + std::string(key.reveal_text()))) + "\r\n";
+           to_base64(as_bytes(name + ":" + std::string(key.reveal_text()))) + "\r\n";
   }
 
   static Task<std::string> read_until(net::Stream* stream, std::string mark) {
@@ -155,6 +155,16 @@ class FrontTest : public ::testing::Test, public VendorClients {
     std::ignore = co_await net::write_all(**stream, as_bytes(head), Millis(5'000));
     *answer = co_await read_until(stream->get(), "\r\n\r\n");
     co_return stream;
+  }
+  static Task<std::string> ask_once(FrontTest* self, std::string head) {
+    std::string answer;
+    std::ignore = co_await open(self, std::move(head), &answer);
+    co_return answer;
+  }
+  /// What CONNECT is answered.
+  std::string ask(const std::string& target, const std::string& fields) {
+    return net::run_until(
+        loop_, ask_once(this, "CONNECT " + target + " HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n"));
   }
   std::vector<std::string> rows() {
     auto page = net::run_until(loop_, journal_.query({}));
@@ -285,18 +295,34 @@ TEST_F(FrontTest, WhatIsUnderWayEndsAtTheExpiryThatItsKeyWasGivenMeanwhile) {
   EXPECT_EQ(beyond_ended_, "<end>");
 }
 
-TEST_F(FrontTest, WhatIsNotAllowedDialsNobody) {
-  struct Ask {
-    static Task<std::string> once(FrontTest* self, std::string head) {
-      std::string answer;
-      std::ignore = co_await open(self, std::move(head), &answer);
-      co_return answer;
+TEST_F(FrontTest, ANameThatIsNoRunIsRefusedAndNotWrittenDown) {
+  for (const bool others : {true, false}) {
+    start(others);
+    const char* status = others ? "HTTP/1.1 400" : "HTTP/1.1 403";
+    for (const std::string& name :
+         {std::string("two words"), std::string("a\nb"), std::string("\x1b[2J"),
+          std::string("a\0b", 3), std::string(600, 'x')}) {
+      EXPECT_THAT(ask("a.example:443", shown(name)), StartsWith(status));
     }
-  };
-  const auto ask = [&](const std::string& target, const std::string& fields) {
-    return net::run_until(
-        loop_, Ask::once(this, "CONNECT " + target + " HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n"));
-  };
+  }
+  for (const std::string& row : rows()) EXPECT_EQ(row, "tunnel.open a.example:443  denied");
+  EXPECT_EQ(rows().size(), 10U);
+  EXPECT_EQ(dialled_, "");
+}
+
+TEST_F(FrontTest, AKeyThatIsBoundToARunTakesNoOtherName) {
+  issued_.record.run = "run-1";
+  start(true);
+  EXPECT_THAT(ask("a.example:443", shown("run-2")), StartsWith("HTTP/1.1 403"));
+  EXPECT_EQ(dialled_, "");
+  EXPECT_THAT(ask("a.example:443", shown("octroi")), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ask("a.example:443", shown("run-1")), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(rows(), ElementsAre("tunnel.open a.example:443 run-1 allowed",
+                                  "tunnel.open a.example:443 run-1 allowed",
+                                  "tunnel.open a.example:443 run-1 denied"));
+}
+
+TEST_F(FrontTest, WhatIsNotAllowedDialsNobody) {
   EXPECT_THAT(ask("a.example:443", ""), StartsWith("HTTP/1.1 407"));
   EXPECT_THAT(ask("a.example:443", ""), HasSubstr("Proxy-Authenticate: Basic"));
   EXPECT_THAT(ask("a.example:22", shown()), StartsWith("HTTP/1.1 403"));
