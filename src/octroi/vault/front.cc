@@ -278,16 +278,27 @@ const ledger::VaultKey* Front::signer_of(const Shown& shown) const {
   return key != nullptr && signer_secret(*master, key->id).equals(shown.text) ? key : nullptr;
 }
 
-Result<const ledger::VaultKey*> Front::key_of(const Shown& shown) const {
+Result<const ledger::VaultKey*> Front::key_of(const http::Exchange& exchange,
+                                              const Shown& shown) const {
   const ledger::VaultKey* key = signer_of(shown);
   if (key == nullptr) {
     OCTROI_TRY(const PresentedKey presented, shown.read());
     key = book_->find(presented);
   }
   if (key == nullptr) return fail(Errc::unknown_key, "this vault key is not known here");
-  if (key->canary && shared_.alarm) shared_.alarm("", key->id, "");
+  if (key->canary) raise_alarm(*key, exchange.peer());
   OCTROI_CHECK(book_->check(*key, shared_.clock.now()));
   return key;
+}
+
+/// A canary was shown, with no call.
+void Front::raise_alarm(const ledger::VaultKey& key, const http::Peer& by) const {
+  shared_.metrics
+      .counter("octroi_vault_alarms_total",
+               "Uses of canary keys, and real keys that vendors refuse.",
+               {{"reason", "canary_used"}})
+      .add();
+  if (shared_.alarm) shared_.alarm("", key.id, by.address.address.str());
 }
 
 Task<Result<>> Front::write_down(http::Exchange& exchange, const ledger::VaultKey& key,
@@ -323,7 +334,7 @@ Task<Result<std::string>> Front::admit_other(http::Exchange& exchange, std::stri
     co_return fail(Errc::unavailable);
   }
   Result<const ledger::VaultKey*> key =
-      *shown ? key_of((**shown).shown)
+      *shown ? key_of(exchange, (**shown).shown)
              : fail(Errc::no_key, "show a vault key in Proxy-Authorization (in the proxy's URL)");
   if (key && !book_->allows(**key, exchange.peer().address.address))
     key = fail(Errc::denied, "this vault key may not be used from this address");
@@ -421,7 +432,7 @@ Task<void> Front::tell(http::Exchange& exchange) {
   Form query;
   auto shown = take_key(head, query, nullptr);
   Result<const ledger::VaultKey*> key =
-      shown ? key_of(*shown) : Result<const ledger::VaultKey*>(fail(shown.error()));
+      shown ? key_of(exchange, *shown) : Result<const ledger::VaultKey*>(fail(shown.error()));
   if (!key) {
     co_await say(&exchange, 401, key.error());
     co_return;

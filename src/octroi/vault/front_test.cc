@@ -322,6 +322,31 @@ TEST_F(FrontTest, AKeyThatIsBoundToARunTakesNoOtherName) {
                                   "tunnel.open a.example:443 run-1 denied"));
 }
 
+TEST_F(FrontTest, ACanaryRaisesItsAlarmHoweverItIsShown) {
+  issued_.record.canary = true;
+  std::vector<std::string> alarms;
+  shared_.alarm = [&](const std::string& call, const std::string& key, const std::string& from) {
+    alarms.push_back(call + "/" + (key == issued_.record.id ? "canary" : key) + "/" + from);
+  };
+  const Counter& counted =
+      metrics_.counter("octroi_vault_alarms_total", "", {{"reason", "canary_used"}});
+  const Secret key = issued_.text(KeyShape::vault);
+  const std::string bearer = "Authorization: Bearer " + std::string(key.reveal_text()) + "\r\n";
+  for (const bool others : {true, false}) {
+    start(others);
+    alarms.clear();
+    const auto before = counted.value();
+    EXPECT_THAT(ask("a.example:443", shown()),
+                StartsWith(others ? "HTTP/1.1 407" : "HTTP/1.1 403"));
+    const std::string told = net::run_until(
+        loop_, ask_once(this, "GET /.well-known/octroi/vault HTTP/1.1\r\nHost: " +
+                                  server_->local().str() + "\r\n" + bearer + "\r\n"));
+    EXPECT_THAT(told, StartsWith("HTTP/1.1 401"));
+    EXPECT_THAT(alarms, ElementsAre("/canary/127.0.0.1", "/canary/127.0.0.1"));
+    EXPECT_EQ(counted.value(), before + 2);
+  }
+}
+
 TEST_F(FrontTest, WhatIsNotAllowedDialsNobody) {
   EXPECT_THAT(ask("a.example:443", ""), StartsWith("HTTP/1.1 407"));
   EXPECT_THAT(ask("a.example:443", ""), HasSubstr("Proxy-Authenticate: Basic"));
