@@ -3,6 +3,7 @@
 #include <thread>
 #include <utility>
 
+#include "octroi/app/aside.h"
 #include "octroi/app/runtime.h"
 #include "octroi/app/stores.h"
 #include "octroi/app/upkeep.h"
@@ -140,7 +141,8 @@ Task<Result<>> VaultServer::start_admin() {
 Task<Result<std::string>> VaultServer::reload() {
   co_await reload_turn_.acquire();
   const Semaphore::Permit turn(reload_turn_);
-  auto fresh = reload_();
+  // A program or a KMS may take seconds, in which keys are to be looked at.
+  auto fresh = co_await aside<config::LoadResult>(reload_);
   if (!fresh) co_return fail(config::Errc::invalid_config, config::to_text(fresh.error()));
   if (!fresh->config.vault)
     co_return fail(RuntimeErrc::nothing_to_do,
@@ -153,6 +155,7 @@ Task<Result<std::string>> VaultServer::reload() {
 }
 
 Task<void> VaultServer::shut_down() {
+  co_await reload_turn_.acquire();  // for good: the last reload ends, and none begins
   OCTROI_LOG(info, kModule, "draining");
   door_->drain(loaded_.config.shutdown_grace);
   if (admin_server_) co_await admin_server_->drain(Millis(1'000));
