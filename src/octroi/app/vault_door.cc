@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "octroi/app/listen_check.h"
+#include "octroi/app/stores.h"
 #include "octroi/app/vault_ca.h"
 #include "octroi/app/vault_keys.h"
 #include "octroi/app/vault_policies.h"
-#include "octroi/app/vault_snapshot.h"
 #include "octroi/base/log.h"
 #include "octroi/json/value.h"
 #include "octroi/net/run_until.h"
@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view kModule = "vault";
 constexpr Millis kLookEvery{50};
-/// Keys whose state could not be confirmed for so long open nothing.
+/// Keys and policies that could not be confirmed for so long open nothing.
 constexpr Millis kStaleAfter{500};
 constexpr Millis kMoneyEvery{100};
 constexpr Millis kSweepEvery{5'000};
@@ -27,6 +27,8 @@ constexpr Millis kPruneEvery{60'000};
 constexpr int kPruneRows = 10'000;
 constexpr Millis kAskEvery{1'000};
 constexpr int kSweepRows = 200;
+/// A real key that could not be opened; trying may take as long as stretching a passphrase.
+constexpr Millis kOpenAgain{1'000};
 
 int worker_count(int configured) {
   if (configured > 0) return configured;
@@ -60,6 +62,7 @@ VaultDoor::VaultDoor(net::Loop& loop, ledger::Store& store, MetricRegistry& metr
     }
   };
   shared_.calls = store.calls();
+  shared_.fresh = &fresh_;
   shared_.not_sent = [this](std::string id, UnixMillis reserved_at) {
     unsent_.note(std::move(id), reserved_at);
   };
@@ -72,22 +75,39 @@ VaultDoor::VaultDoor(net::Loop& loop, ledger::Store& store, MetricRegistry& metr
 
 VaultDoor::~VaultDoor() = default;
 
-Task<Result<std::shared_ptr<const vault::Snapshot>>> VaultDoor::make_snapshot(
-    vault::VaultSettings settings) {
+Task<Result<>> VaultDoor::make_snapshot(vault::VaultSettings settings,
+                                        std::optional<OpenedKeys> held) {
   OCTROI_CO_TRY(auto in_force, co_await policies_in_force(store_, std::move(settings)));
-  auto made = co_await vault_snapshot(&store_, in_force.settings, &next_wipe_);
-  if (made) {
-    in_force_ = std::move(in_force.settings);
-    policies_version_ = in_force.list_version;
-    webhook_.configure(in_force_.webhook);
+  OCTROI_CO_TRY(auto made, co_await open_snapshot(&store_, in_force.settings, std::move(held)));
+  in_force_ = std::move(in_force.settings);
+  policies_version_ = in_force.list_version;
+  webhook_.configure(in_force_.webhook);
+  snapshot_ = std::move(made.snapshot);
+  opened_ = std::move(made.opened);
+  next_wipe_ = made.next_wipe;
+  note_snapshot(made.missing ? std::string(made.missing->message()) : std::string(), kOpenAgain);
+  co_return Result<>{};
+}
+
+/// What is not as the store has it is tried again, and told once.
+void VaultDoor::note_snapshot(std::string problem, Millis again) {
+  if (!problem.empty() && !snapshot_due_) snapshot_due_ = loop_.now() + again;
+  if (problem == snapshot_problem_) return;
+  snapshot_problem_ = std::move(problem);
+  if (snapshot_problem_.empty()) {
+    OCTROI_LOG(info, kModule, "vendors, their keys and policies are as the store has them again");
+  } else {
+    OCTROI_LOG(error, kModule, "vendors, their keys and policies are not as the store has them",
+               {{"error", snapshot_problem_}});
   }
-  co_return made;
 }
 
 Task<Result<std::vector<net::Endpoint>>> VaultDoor::start(const config::Config& config) {
   settings_ = *config.vault;
   shared_.propagate = config.telemetry.propagate;
-  OCTROI_CO_TRY(snapshot_, co_await make_snapshot(settings_));
+  shared_store_ = is_shared(config);
+  OCTROI_CO_CHECK(co_await make_snapshot(settings_, {}));
+  const Millis asked = loop_.now();
   OCTROI_CO_TRY(auto keys, co_await store_.vault_keys()->list_vault_keys());
   book_ = std::make_shared<const vault::KeyBook>(std::move(keys));
   OCTROI_CO_TRY(authority_, open_vault_ca(settings_, system_clock().now()));
@@ -99,17 +119,20 @@ Task<Result<std::vector<net::Endpoint>>> VaultDoor::start(const config::Config& 
     listen = std::move(bound);  // a port of 0 is chosen once
     workers_.push_back(std::move(worker));
   }
+  book_spread_ = book_->version();
+  policies_spread_ = policies_version_;
+  fresh_.set_until(shared_store_ ? asked + kStaleAfter : vault::Freshness::kForever);
   co_return listen;
 }
 
 Task<Result<>> VaultDoor::reload(const config::Config& config) {
   if (!config.vault) co_return Result<>{};  // takes a restart
-  co_await turn_.acquire();
-  const Semaphore::Permit turn(turn_);
-  OCTROI_CO_TRY(auto snapshot, co_await make_snapshot(*config.vault));
+  co_await snapshot_turn_.acquire();
+  const Semaphore::Permit turn(snapshot_turn_);
+  // Everything is opened as the new configuration says, so that a mistake in it is told now.
+  OCTROI_CO_CHECK(co_await make_snapshot(*config.vault, {}));
   settings_ = *config.vault;
-  snapshot_ = std::move(snapshot);
-  for (auto& worker : workers_) worker->publish(snapshot_);
+  co_await hand_out_snapshot();
   co_return Result<>{};
 }
 
@@ -123,49 +146,114 @@ Task<void> VaultDoor::hand_out_book() {
   for (auto& wait : waits) co_await wait->get();
 }
 
+/// Returns once every worker judges by it.
+Task<void> VaultDoor::hand_out_snapshot() {
+  const std::int64_t version = policies_version_;
+  for (auto& worker : workers_) worker->publish(snapshot_);
+  co_await hand_out_book();  // behind it in every worker's queue
+  policies_spread_ = version;
+  policies_behind_.reset();
+}
+
 /// Returns once every worker has what the store says.
 Task<Result<>> VaultDoor::spread_keys() {
-  co_await turn_.acquire();
-  const Semaphore::Permit turn(turn_);
+  co_await book_turn_.acquire();
+  const Semaphore::Permit turn(book_turn_);
   OCTROI_CO_TRY(auto keys, co_await store_.vault_keys()->list_vault_keys());
   book_ = std::make_shared<const vault::KeyBook>(std::move(keys));
   co_await hand_out_book();
+  book_spread_ = book_->version();
   co_return Result<>{};
-}
-
-void VaultDoor::set_stale(bool yes) {
-  if (stale_ == yes) return;
-  stale_ = yes;
-  for (auto& worker : workers_) worker->set_stale(yes);
-  if (yes) {
-    OCTROI_LOG(error, kModule, "the state of keys cannot be confirmed; nothing is forwarded");
-  } else {
-    OCTROI_LOG(info, kModule, "the state of keys is confirmed again");
-  }
 }
 
 Task<void> VaultDoor::watch() {
   TaskGroup all;
   all.start(watch_keys());
+  all.start(watch_real_keys());
+  all.start(watch_governance());
+  all.start(watch_freshness());
   all.start(mind_money());
   all.start(ask_vendors());
   co_await all.join();
 }
 
+/// Nothing else is waited for here: what takes longer than kStaleAfter stops all calls. Where no
+/// other process writes, what every worker has stays true while nobody looks.
 Task<void> VaultDoor::watch_keys() {
   Millis confirmed = loop_.now();
   while (true) {
-    co_await loop_.sleep(kLookEvery);
     const Millis asked = loop_.now();
-    auto version = co_await store_.vault_keys()->vault_keys_version();
-    bool good = version.has_value();
-    const bool changed = good && *version != book_->version();
-    if (changed) good = (co_await spread_keys()).has_value();
-    if (good) co_await look_at_real_keys(changed);
-    if (good) confirmed = asked;
-    set_stale(loop_.now() - confirmed > kStaleAfter);
-    if (good) co_await look_at_governance();
+    auto looked = co_await look_at_keys();
+    if (looked) looked = co_await look_at_policies();
+    if (looked) {
+      confirmed = asked;
+      fresh_.set_until(shared_store_ ? asked + kStaleAfter : vault::Freshness::kForever);
+    } else if (loop_.now() - confirmed > kStaleAfter) {
+      fresh_.set_until(vault::Freshness::kNever);
+    }
+    co_await loop_.sleep(kLookEvery);
   }
+}
+
+/// Every worker knows the keys as the store had them when this was asked.
+Task<Result<>> VaultDoor::look_at_keys() {
+  OCTROI_CO_TRY(const auto version, co_await store_.vault_keys()->vault_keys_version());
+  if (version == book_spread_) co_return Result<>{};
+  snapshot_due_ = loop_.now();  // a change of real keys raises this version too
+  co_return co_await spread_keys();
+}
+
+/// Other policies than the store's are in force for a moment at most, and not for as long as they
+/// cannot be had.
+Task<Result<>> VaultDoor::look_at_policies() {
+  if (store_.vault_policies() == nullptr) co_return Result<>{};
+  OCTROI_CO_TRY(const auto version, co_await store_.vault_policies()->policies_version());
+  if (version == policies_spread_) co_return Result<>{};
+  if (!policies_behind_) policies_behind_ = snapshot_due_ = loop_.now();
+  if (loop_.now() - *policies_behind_ <= kStaleAfter) co_return Result<>{};
+  co_return fail(vault::Errc::unavailable, "policies are not as the store has them");
+}
+
+Task<void> VaultDoor::watch_real_keys() {
+  while (true) {
+    co_await loop_.sleep(kLookEvery);
+    co_await look_at_real_keys();
+  }
+}
+
+Task<void> VaultDoor::watch_governance() {
+  while (true) {
+    co_await loop_.sleep(kLookEvery);
+    co_await look_at_governance();
+  }
+}
+
+/// Only tells: workers look for themselves.
+Task<void> VaultDoor::watch_freshness() {
+  bool told = false;
+  while (true) {
+    co_await loop_.sleep(kLookEvery);
+    const bool stale = !fresh_.at(loop_.now());
+    if (stale && !told)
+      OCTROI_LOG(error, kModule,
+                 "the state of keys and policies cannot be confirmed; nothing is forwarded");
+    if (!stale && told)
+      OCTROI_LOG(info, kModule, "the state of keys and policies is confirmed again");
+    told = stale;
+  }
+}
+
+Task<Result<>> VaultDoor::check_current() {
+  if (!fresh_.at(loop_.now()))
+    co_return fail(vault::Errc::unavailable, "the state of keys and policies cannot be confirmed");
+  if (!snapshot_problem_.empty()) co_return fail(vault::Errc::unavailable, snapshot_problem_);
+  co_return Result<>{};
+}
+
+std::vector<admin::Check> VaultDoor::checks() {
+  std::vector<admin::Check> out;
+  out.push_back({"vault", [this] { return check_current(); }});
+  return out;
 }
 
 /// Holds of calls that were not sent, and of processes that died.

@@ -12,9 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "octroi/admin/api.h"
 #include "octroi/admin/vault_api.h"
 #include "octroi/app/vault_clients.h"
 #include "octroi/app/vault_reconcile.h"
+#include "octroi/app/vault_snapshot.h"
 #include "octroi/app/vault_worker.h"
 #include "octroi/app/webhook.h"
 #include "octroi/audit/event.h"
@@ -23,6 +25,7 @@
 #include "octroi/ledger/store.h"
 #include "octroi/ledger/vault_keys.h"
 #include "octroi/task/sync.h"
+#include "octroi/vault/freshness.h"
 #include "octroi/vault/unsent.h"
 
 namespace octroi::app {
@@ -46,18 +49,28 @@ class VaultDoor {
 
   /// What the admin API may do.
   [[nodiscard]] admin::VaultActions actions();
+  /// What /readyz asks: whether keys, policies and real keys are those of the store.
+  [[nodiscard]] std::vector<admin::Check> checks();
   /// Drains the workers; join() waits for them, which blocks.
   void drain(Millis grace);
   void join();
 
  private:
-  Task<Result<std::shared_ptr<const vault::Snapshot>>> make_snapshot(vault::VaultSettings settings);
+  /// In force for whoever is published to next. As open_snapshot.
+  Task<Result<>> make_snapshot(vault::VaultSettings settings, std::optional<OpenedKeys> held);
   Task<void> watch_keys();
+  Task<void> watch_real_keys();
+  Task<void> watch_governance();
+  Task<void> watch_freshness();
+  Task<Result<>> look_at_keys();
+  Task<Result<>> look_at_policies();
+  Task<Result<>> check_current();
   Task<void> mind_money();
   Task<void> ask_vendors();
   Task<void> prune();
   Task<Result<>> spread_keys();
   Task<void> hand_out_book();
+  Task<void> hand_out_snapshot();
   Task<Result<std::string>> issue(std::string request);
   Task<Result<std::string>> change(ledger::VaultKeyFilter which, ledger::VaultKeyState state,
                                    std::string by = "admin");
@@ -73,6 +86,7 @@ class VaultDoor {
   Task<void> look_at_governance();
   /// Policies or real keys of the store were changed: every worker has them when it returns.
   Task<Result<>> spread_snapshot();
+  void note_snapshot(std::string problem, Millis again);
   Task<Result<std::string>> decide(std::string id, bool approved, std::string by);
   Task<Result<std::string>> policy_changed(Task<Result<std::string>> change);
   /// Into the audit; the log, the metrics and the webhook are told by who raises it.
@@ -85,33 +99,38 @@ class VaultDoor {
   Task<Result<std::string>> rotate_real(std::string vendor, std::string request);
   Task<Result<std::string>> roll_back_real(std::string vendor);
   Task<void> told_of_refused_key(std::string vendor, std::int64_t version, std::string call);
-  Task<void> look_at_real_keys(bool changed);
-  void set_stale(bool yes);
+  Task<void> look_at_real_keys();
 
   net::Loop& loop_;
   ledger::Store& store_;
+  bool shared_store_ = false;  // other processes may write to it
+  vault::Freshness fresh_;
   vault::Shared shared_;
   vault::VaultSettings settings_;
-  vault::VaultSettings in_force_;  // with the policies of the store
-  std::int64_t policies_version_ = 0;
+  vault::VaultSettings in_force_;          // with the policies of the store
+  std::int64_t policies_version_ = 0;      // of the snapshot
+  std::int64_t policies_spread_ = 0;       // that every worker has
+  std::optional<Millis> policies_behind_;  // since when the store is known to have others
   std::unique_ptr<vault::ApprovalDesk> desk_;
   Webhook webhook_;
   vault::OncePerWindow windows_;  // caps that were told of
-  Millis looked_at_policies_{0};
   Millis expired_tickets_{0};
   std::shared_ptr<const vault::Snapshot> snapshot_;
+  OpenedKeys opened_;  // the real keys in it
+  std::string snapshot_problem_;
   std::shared_ptr<const vault::KeyBook> book_;
+  std::int64_t book_spread_ = -1;  // the version that every worker has
   std::shared_ptr<const net::TlsAuthority> authority_;
   std::vector<std::unique_ptr<VaultWorker>> workers_;
   vault::UnsentHolds unsent_;
   VaultReconcile reconcile_;
   VaultClients own_clients_;  // over which new real keys are tried
   std::optional<UnixMillis> next_wipe_;
-  bool snapshot_due_ = false;
-  Millis snapshot_tried_{0};
+  std::optional<Millis> snapshot_due_;  // when another one is to be made
   std::set<std::pair<std::string, std::int64_t>> told_refused_;
-  bool stale_ = false;
-  Semaphore turn_{1};
+  // Not one for both: a revocation does not wait for a KMS.
+  Semaphore book_turn_{1};
+  Semaphore snapshot_turn_{1};
 };
 
 }  // namespace octroi::app

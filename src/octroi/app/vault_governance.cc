@@ -16,8 +16,8 @@ namespace octroi::app {
 namespace {
 
 constexpr std::string_view kModule = "vault";
-constexpr Millis kLookAtPolicies{200};
 constexpr Millis kExpireEvery{1'000};
+constexpr Millis kMakeAgain{200};
 
 }  // namespace
 
@@ -76,21 +76,19 @@ Task<void> VaultDoor::look_at_governance() {
       for (int i = 0; i < *over; ++i) desk_->count("expired");
     }
   }
-  if (store_.vault_policies() == nullptr || loop_.now() - looked_at_policies_ < kLookAtPolicies)
-    co_return;
-  looked_at_policies_ = loop_.now();
-  auto version = co_await store_.vault_policies()->policies_version();
-  if (version && *version != policies_version_) std::ignore = co_await spread_snapshot();
 }
 
+/// With the real keys that are held already: policies wait for no key of sealing.
 Task<Result<>> VaultDoor::spread_snapshot() {
-  co_await turn_.acquire();
-  const Semaphore::Permit turn(turn_);
-  OCTROI_CO_TRY(auto snapshot, co_await make_snapshot(settings_));
-  snapshot_ = std::move(snapshot);
-  for (auto& worker : workers_) worker->publish(snapshot_);
-  // Behind it in every worker's queue: what is asked after this is judged by the new policies.
-  co_await hand_out_book();
+  co_await snapshot_turn_.acquire();
+  const Semaphore::Permit turn(snapshot_turn_);
+  snapshot_due_.reset();  // what changes from here on is another one
+  auto made = co_await make_snapshot(settings_, opened_);
+  if (!made) {
+    note_snapshot(std::string(made.error().message()), kMakeAgain);
+    co_return made;
+  }
+  co_await hand_out_snapshot();
   co_return Result<>{};
 }
 

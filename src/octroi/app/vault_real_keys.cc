@@ -65,23 +65,14 @@ Task<Result<std::string>> VaultDoor::roll_back_real(std::string vendor) {
 
 /// What another process changed, and what is over. A snapshot that could not be made is tried
 /// again.
-Task<void> VaultDoor::look_at_real_keys(bool changed) {
-  const bool again = snapshot_due_ && loop_.now() - snapshot_tried_ >= kTryAgain;
-  if (changed || again) {
-    snapshot_tried_ = loop_.now();
-    auto spread = co_await spread_snapshot();
-    if (!spread) {
-      OCTROI_LOG(error, kModule, "vendors and their keys stay as they were",
-                 {{"error", spread.error().message()}});
-    }
-    snapshot_due_ = !spread;
-  }
+Task<void> VaultDoor::look_at_real_keys() {
+  if (snapshot_due_ && *snapshot_due_ <= loop_.now()) std::ignore = co_await spread_snapshot();
   const UnixMillis now = system_clock().now();
   if (!next_wipe_ || *next_wipe_ > now) co_return;
   auto wiped = co_await wipe_real_keys(&store_, now);
   if (wiped) {
     next_wipe_.reset();  // the next snapshot says when there is something again
-    snapshot_due_ = true;
+    snapshot_due_ = loop_.now();
     co_return;
   }
   next_wipe_ = now + kTryAgain;

@@ -107,6 +107,7 @@ Task<Result<>> VaultServer::start_admin() {
   };
   std::vector<admin::Check> checks;
   checks.push_back({"store", [this] { return store_->ping(); }});
+  for (auto& check : door_->checks()) checks.push_back(std::move(check));
   struct Revoke {
     static Task<Result<>> no(TokenId) {
       co_return fail(RuntimeErrc::unsupported, "this server runs no paywall");

@@ -96,13 +96,6 @@ void VaultWorker::publish(std::shared_ptr<const vault::KeyBook> book, UniqueFunc
   });
 }
 
-void VaultWorker::set_stale(bool yes) {
-  loop_->post([this, yes] {
-    state_->front.set_stale(yes);
-    state_->broker.set_stale(yes);
-  });
-}
-
 void VaultWorker::drain(Millis grace) {
   if (loop_ == nullptr) return;
   loop_->post([this, grace] { loop_->tasks().start(drain_all(&state_->servers, grace, loop_)); });

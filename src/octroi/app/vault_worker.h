@@ -31,8 +31,6 @@ class VaultWorker {
   void publish(std::shared_ptr<const vault::Snapshot> snapshot);
   /// `done` is called on the worker's thread once its next request will see the book.
   void publish(std::shared_ptr<const vault::KeyBook> book, UniqueFunction<void()> done);
-  /// Whether what is known of keys is too old to rely on.
-  void set_stale(bool yes);
 
   /// Lets requests in flight end, then stops the loop.
   void drain(Millis grace);

@@ -28,6 +28,7 @@
 #include "octroi/vault/approval_desk.h"
 #include "octroi/vault/call_metrics.h"
 #include "octroi/vault/clients.h"
+#include "octroi/vault/freshness.h"
 #include "octroi/vault/keys.h"
 #include "octroi/vault/notices.h"
 #include "octroi/vault/request.h"
@@ -73,6 +74,9 @@ struct Shared {
   Tracer* tracer = nullptr;
   /// Whether vendors get the fields by which traces travel.
   bool propagate = false;
+  /// Until when what was published may be relied on: nothing is forwarded later. Null: for good.
+  const Freshness* fresh = nullptr;
+  [[nodiscard]] bool is_stale(Millis now) const { return fresh != nullptr && !fresh->at(now); }
 };
 
 class Broker {
@@ -90,9 +94,6 @@ class Broker {
   /// The same; calls under way whose key does not open anything any more are not forwarded, and
   /// answers to them end within a second.
   void publish(std::shared_ptr<const KeyBook> book);
-
-  /// Whether what is known of keys is too old to rely on: nothing is forwarded then.
-  void set_stale(bool yes) { stale_ = yes; }
 
   /// How long an answer may go on after its key was revoked.
   static constexpr Millis kStreamGrace{800};
@@ -174,7 +175,6 @@ class Broker {
   };
   std::unordered_map<std::string, KeptNeedles> needles_;
   std::unordered_set<Visit*> visits_;
-  bool stale_ = false;
 };
 
 }  // namespace octroi::vault

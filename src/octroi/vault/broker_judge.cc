@@ -218,7 +218,8 @@ Result<> Broker::check_network(Visit& visit) {
 
 /// By the newest book: a key that was revoked a moment ago opens nothing.
 Result<> Broker::check_still_open(const Visit& visit) const {
-  if (stale_) return fail(Errc::unavailable, "the state of vault keys cannot be confirmed now");
+  if (shared_.is_stale(visit.exchange.loop().now()))
+    return fail(Errc::unavailable, "the state of vault keys cannot be confirmed now");
   const ledger::VaultKey* now = book_->by_id(visit.key->id);
   if (now == nullptr) return fail(Errc::unknown_key, "this vault key is not known here any more");
   return book_->check(*now, shared_.clock.now());

@@ -309,12 +309,21 @@ TEST_F(BrokerTest, ARealKeyInAnAnswerIsNotKept) {
   EXPECT_EQ(journal_.events[1].vendor_request_id, "vault_redacted");
 }
 
-TEST_F(BrokerTest, AStaleBookOpensNothing) {
-  broker_->set_stale(true);
+TEST_F(BrokerTest, WhatIsNotConfirmedOpensNothingThoughNobodySaysSo) {
+  Freshness fresh;
+  shared_->fresh = &fresh;
+  EXPECT_EQ(charge("1000").status, 503);
+  fresh.set_until(Freshness::kForever);
+  EXPECT_EQ(charge("1000").status, 200);
+  fresh.set_until(loop_.now() + Millis(60'000));
+  EXPECT_EQ(charge("1000").status, 200);
+  sent_.clear();
+  fresh.set_until(loop_.now() + Millis(20));
+  net::run_until(loop_, loop_.sleep(Millis(50)));
   EXPECT_EQ(charge("1000").status, 503);
   EXPECT_THAT(sent_, IsEmpty());
-  broker_->set_stale(false);
-  EXPECT_EQ(charge("1000").status, 200);
+  for (const auto& spend : spends())
+    EXPECT_EQ(spend.state == ledger::SpendState::released, spend.object.empty());
 }
 
 Task<void> decline(http::Exchange* x) {

@@ -328,7 +328,7 @@ Task<Result<std::string>> Front::admit_other(http::Exchange& exchange, std::stri
                                              std::uint16_t port, std::string where,
                                              const std::optional<ProxyKey>* shown) {
   const bool may = snapshot_->settings.proxy.tunnels_others;
-  if (stale_) {
+  if (shared_.is_stale(loop_.now())) {
     co_await say(&exchange, 503, "vault.unavailable",
                  "the state of vault keys cannot be confirmed");
     co_return fail(Errc::unavailable);
@@ -364,7 +364,7 @@ Task<Result<std::string>> Front::admit_other(http::Exchange& exchange, std::stri
 }
 
 Task<Result<>> Front::while_open(http::Exchange& exchange, std::string key_id, Task<void> work) {
-  if (stale_)
+  if (shared_.is_stale(loop_.now()))
     co_return fail(Errc::unavailable, "the state of vault keys cannot be confirmed");
   const UnixMillis now = shared_.clock.now();
   const ledger::VaultKey* key = book_->by_id(key_id);

@@ -52,8 +52,6 @@ class Front {
   void publish(std::shared_ptr<const Snapshot> snapshot);
   /// Ends what goes to other hosts with a key that opens nothing any more.
   void publish(std::shared_ptr<const KeyBook> book);
-  /// Whether what is known of keys is too old to rely on: no further tunnel is opened then.
-  void set_stale(bool yes) { stale_ = yes; }
 
  private:
   struct Passage;  // what is under way to another host
@@ -87,7 +85,6 @@ class Front {
   std::shared_ptr<const KeyBook> book_;
   std::shared_ptr<const net::TlsAuthority> authority_;
   const bool enabled_;
-  bool stale_ = false;
   std::optional<net::LeafCache> leaves_;
   Dial dial_;
   std::unique_ptr<http::Client> plain_;

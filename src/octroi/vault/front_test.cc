@@ -226,6 +226,16 @@ TEST_F(FrontTest, OthersAreTunnelledForWhoShowsAKeyAndWrittenDown) {
   EXPECT_THAT(rows(), ElementsAre("tunnel.open a.example:443 run-1 allowed"));
 }
 
+TEST_F(FrontTest, WhatIsNotConfirmedOpensNoTunnel) {
+  Freshness fresh;
+  shared_.fresh = &fresh;
+  EXPECT_THAT(net::run_until(loop_, talk(this, false)).answer, StartsWith("HTTP/1.1 503"));
+  EXPECT_EQ(dialled_, "");
+  EXPECT_THAT(rows(), ElementsAre());
+  fresh.set_until(loop_.now() + Millis(60'000));
+  EXPECT_THAT(net::run_until(loop_, talk(this, false)).answer, StartsWith("HTTP/1.1 200"));
+}
+
 TEST_F(FrontTest, ATunnelEndsWhenItsKeyIsRevoked) {
   const BlindTalk told = net::run_until(loop_, talk(this, true));
   EXPECT_EQ(told.echoed, "hello.");
