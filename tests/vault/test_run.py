@@ -397,6 +397,17 @@ def test_a_run_that_calls_could_not_carry(make_vault, capture, tmp_path):
         assert run(vault, key, "true").returncode == 0
 
 
+@node
+@pytest.mark.parametrize("name", ["plain", "a b", 'say "hi"', "back\\slash", 'all "of\\it" '])
+def test_the_folder_of_a_run_may_have_any_name(stripe_vault, tmp_path, name):
+    vault = stripe_vault()
+    (tmp_path / name).mkdir()
+    loaded = "console.log(Object.keys(require.cache).map((m) => require('path').basename(m)).join())"
+    done = run(vault, vault.issue("stripe", "bot"), node_program(), "-e", loaded,
+               TMPDIR=str(tmp_path / name), NODE_OPTIONS="--no-warnings")
+    assert (done.returncode, done.stdout) == (0, "preload.cjs\n"), done.stderr
+
+
 def test_a_key_file_that_is_not_there_is_a_wrong_word(stripe_vault, tmp_path):
     done = run(stripe_vault(), None, "true", flags=("--vault", f"@{tmp_path}/none"))
     assert done.returncode == 2 and "--vault" in done.stderr

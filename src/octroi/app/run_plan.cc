@@ -231,6 +231,17 @@ Result<> add_trust(RunPlan& plan, const std::string& ca, const RunFolder& folder
   return {};
 }
 
+/// One word of NODE_OPTIONS, which ends at a blank unless it is quoted.
+std::string node_word(std::string_view text) {
+  if (text.find_first_of(" \"") == std::string_view::npos) return std::string(text);
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
 Result<> add_shims(RunPlan& plan, const RunFolder& folder, const Environment& ours) {
   OCTROI_TRY(const std::string python, folder.write("python/sitecustomize.py", kPythonShim));
   const std::string folder_of_python = std::filesystem::path(python).parent_path().string();
@@ -238,7 +249,8 @@ Result<> add_shims(RunPlan& plan, const RunFolder& folder, const Environment& ou
   plan.set["PYTHONPATH"] = before.empty() ? folder_of_python : folder_of_python + ":" + before;
   OCTROI_TRY(const std::string node, folder.write("preload.cjs", kNodeShim));
   const std::string options = value_of(ours, "NODE_OPTIONS");
-  plan.set["NODE_OPTIONS"] = "--require=" + node + (options.empty() ? "" : " " + options);
+  plan.set["NODE_OPTIONS"] =
+      "--require=" + node_word(node) + (options.empty() ? "" : " " + options);
   plan.set["NODE_USE_ENV_PROXY"] = "1";
   return {};
 }
