@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 from . import octroi, web
 from .process import Program, environment, free_port, wait_for
@@ -47,7 +47,7 @@ class Reply:
     status: int = 200
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
     body: bytes = b"{}"
-    pieces: tuple[bytes, ...] | None = None  # instead of the body: sent in chunks, one after the other
+    pieces: Iterable[bytes] | None = None  # instead of the body: sent in chunks, one after the other
     drop: bool = False  # take the request and close the connection without an answer
     before: Callable[[], None] | None = None  # runs before the answer
 

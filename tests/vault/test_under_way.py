@@ -4,12 +4,14 @@ ends with its key."""
 from __future__ import annotations
 
 import concurrent.futures
+import datetime
 import json
 import socket
-from typing import Any
+import time
+from typing import Any, Iterator
 
 from harness.process import wait_for
-from harness.vault import REAL_STRIPE_KEY, Key, Vault
+from harness.vault import REAL_STRIPE_KEY, Key, Reply, Vault
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 POLICY = {"vendor": "stripe", "endpoints": ["charges.create"], "daily_cap": "900 usd"}
@@ -72,3 +74,32 @@ def test_who_waited_for_a_human_is_judged_by_the_policy_of_then(make_vault, capt
     wait_for(lambda: charge(vault, key, 201).status == 200, 20, "the policy of before")
     assert charge(vault, key, 6000).status == 200
     assert vault.command("approval", "show", ticket["id"])["state"] == "used"
+
+
+def test_a_stream_ends_with_its_key(stripe_vault, capture):
+    vault = stripe_vault(endpoints=["customers.*"])
+    gone: list[float] = []
+
+    def news() -> Iterator[bytes]:
+        try:
+            for _ in range(300):
+                yield b"data: news\n\n"
+                time.sleep(0.1)
+        finally:
+            gone.append(time.time())
+
+    capture.reply = lambda call: Reply(headers=(("Content-Type", "text/event-stream"),), pieces=news())
+    ends = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) + datetime.timedelta(seconds=4)
+    key = vault.issue("stripe", "bot", "--expires", ends.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    with socket.create_connection(("127.0.0.1", vault.port), 20) as agent:
+        head = f"GET /stripe/v1/customers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key.text}\r\n\r\n"
+        agent.sendall(head.encode())
+        assert agent.recv(15) == b"HTTP/1.1 200 OK"
+        try:
+            while agent.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+        late = time.time() - ends.timestamp()
+    assert 0 <= late < 6  # 0.8 s, and what a slow machine adds
+    wait_for(lambda: gone, 10, "the end at the vendor")

@@ -27,6 +27,15 @@ std::string new_call_id(UnixMillis now, Random& random) {
   return "call_" + to_hex(id);
 }
 
+/// When the first of a key and those above it expires.
+std::optional<UnixMillis> end_of(const KeyBook& book, const ledger::VaultKey& key) {
+  std::optional<UnixMillis> out = key.expires;
+  for (const auto* up = book.above(key); up != nullptr; up = book.above(*up)) {
+    if (up->expires && (!out || *up->expires < *out)) out = up->expires;
+  }
+  return out;
+}
+
 }  // namespace
 
 Broker::Broker(Shared& shared, VendorClients& clients, std::shared_ptr<const Snapshot> snapshot,
@@ -47,13 +56,23 @@ void Broker::publish(std::shared_ptr<const Snapshot> snapshot) {
 
 void Broker::publish(std::shared_ptr<const KeyBook> book) {
   book_ = std::move(book);
-  for (Visit* visit : visits_) {
-    if (visit->revoked || visit->key == nullptr) continue;
-    const ledger::VaultKey* now = book_->by_id(visit->key->id);
-    if (now != nullptr && book_->check(*now, shared_.clock.now())) continue;
-    visit->revoked = true;
-    visit->exchange.loop().timers().start(visit->revoked_timer, kStreamGrace);
+  for (Visit* visit : visits_) mind_key(*visit);
+}
+
+/// Cuts a call whose key opens nothing any more. One that is forwarded is looked at again when its
+/// key ends by itself: no new book tells of that.
+void Broker::mind_key(Visit& visit) {
+  if (visit.revoked || visit.key == nullptr) return;
+  const UnixMillis now = shared_.clock.now();
+  const ledger::VaultKey* key = book_->by_id(visit.key->id);
+  net::TimerWheel& timers = visit.exchange.loop().timers();
+  if (key == nullptr || !book_->check(*key, now)) {
+    visit.revoked = true;
+    timers.start(visit.revoked_timer, kStreamGrace);
+    return;
   }
+  if (!visit.forwarding) return;
+  if (const auto end = end_of(*book_, *key)) timers.start(visit.end_timer, *end - now);
 }
 
 // ------------------------------------------------------------------------------------------------

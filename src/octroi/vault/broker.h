@@ -95,12 +95,13 @@ class Broker {
   /// answers to them end within a second.
   void publish(std::shared_ptr<const KeyBook> book);
 
-  /// How long an answer may go on after its key was revoked.
+  /// How long an answer may go on after its key was revoked, or ended.
   static constexpr Millis kStreamGrace{800};
 
  private:
   struct Visit;
 
+  void mind_key(Visit& visit);
   Task<Result<>> pass(Visit& visit);
   Task<Result<>> admit(Visit& visit);
   [[nodiscard]] Result<> find_key(Visit& visit);

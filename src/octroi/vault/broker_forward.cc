@@ -168,10 +168,14 @@ Task<Result<bool>> Broker::attempt(Visit& visit, bool may_renew) {
   options.filter = &filter;
   // A new connection to a vendor takes longer than a revocation may.
   options.may_send = [this, &visit] { return check_still_open(visit); };
+  visit.forwarding = true;
+  mind_key(visit);
   const http::RelayResult result =
       co_await http::relay(guarded, clients_.client_for(*visit.vendor), std::move(options));
   if (visit.hop) visit.end_hop(result);
+  visit.forwarding = false;
   visit.revoked_timer.stop();
+  visit.end_timer.stop();
   visit.upstream_status = filter.status();
   if (filter.found() > 0) {
     OCTROI_LOG(warn, kModule, "a vendor's answer held the real key; it was cut out",

@@ -641,6 +641,39 @@ TEST_F(BrokerTest, AStreamOfARevokedKeyEnds) {
   EXPECT_LT(loop_.now() - began, Millis(5'000));
 }
 
+/// No new book tells that a key has ended, nor one above it.
+TEST_F(BrokerTest, AStreamEndsWithItsKeyAndWithThoseAbove) {
+  reply_ = [this](http::Exchange* x) { return trickle(x, &loop_); };
+  struct Later {
+    static Task<void> run(BrokerTest* self) {
+      while (self->sent_.empty()) co_await self->loop_.sleep(Millis(10));
+      self->clock_.advance(Millis(200));
+    }
+  };
+  for (const bool above : {false, true}) {
+    sent_.clear();
+    ledger::VaultKey key = issued_.record;
+    ledger::VaultKey outer = key;
+    outer.id = "above";
+    outer.secret_hash.fill(7);
+    outer.pair_id = "AC0";
+    key.parent = outer.id;
+    key.expires = clock_.now() + (above ? Millis(3'600'000) : Millis(100));
+    outer.expires = clock_.now() + (above ? Millis(100) : Millis(3'600'000));
+    broker_->publish(std::make_shared<const KeyBook>(ledger::VaultKeyList{1, {key, outer}}));
+    loop_.post([this] { loop_.tasks().start(Later::run(this)); });
+    const Millis began = loop_.now();
+    http::Request request;
+    request.url = *http::Url::parse("http://" + server_->local().str() + "/stripe/v1/events");
+    const Secret text = issued_.text(KeyShape::vault);
+    request.headers.add("Authorization", "Bearer " + std::string(text.reveal_text()));
+    EXPECT_FALSE(
+        net::run_until(loop_, client_->fetch(std::move(request), 1U << 20, Millis(15'000))));
+    EXPECT_EQ(sent_.size(), 1U) << above;
+    EXPECT_LT(loop_.now() - began, Millis(5'000)) << above;
+  }
+}
+
 TEST_F(BrokerTest, RefusalsSpeakAsTheVendorDoes) {
   const auto denied = charge("9999999");
   EXPECT_EQ(denied.status, 403);

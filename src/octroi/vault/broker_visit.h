@@ -33,7 +33,12 @@ inline constexpr std::string_view kModule = "vault";
 
 struct Broker::Visit {
   Visit(Broker& b, http::Exchange& e)
-      : broker(b), exchange(e), snapshot(b.snapshot_), book(b.book_), revoked_timer(*this) {
+      : broker(b),
+        exchange(e),
+        snapshot(b.snapshot_),
+        book(b.book_),
+        revoked_timer(*this),
+        end_timer(*this) {
     broker.visits_.insert(this);
   }
   Visit(const Visit&) = delete;
@@ -43,6 +48,16 @@ struct Broker::Visit {
   struct Cut : net::Timer {
     explicit Cut(Visit& v)
         : Timer([](Timer& t) { static_cast<Cut&>(t).visit.exchange.abort(); }), visit(v) {}
+    Visit& visit;
+  };
+
+  struct End : net::Timer {
+    explicit End(Visit& v)
+        : Timer([](Timer& t) {
+            Visit& visit = static_cast<End&>(t).visit;
+            visit.broker.mind_key(visit);
+          }),
+          visit(v) {}
     Visit& visit;
   };
 
@@ -85,6 +100,7 @@ struct Broker::Visit {
   std::optional<MicroUsd> cap_usage;
   std::optional<MicroUsd> settled;
   bool announced = false;
+  bool forwarding = false;
   bool revoked = false;             // while it was under way
   bool left = false;                // the agent, while it waited for a human
   std::string ticket;               // of a human's approval, which this call has taken
@@ -96,6 +112,7 @@ struct Broker::Visit {
   int upstream_status = 0;
   Outcome outcome;
   Cut revoked_timer;
+  End end_timer;  // of its key, while it is forwarded
 
   // broker_trace.cc, of calls that are recorded
   std::unique_ptr<RequestTrace> trace;  // null: it is not
