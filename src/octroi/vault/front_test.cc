@@ -278,6 +278,25 @@ TEST_F(FrontTest, AnAbsoluteRequestEndsWhenItsKeyIsRevoked) {
   }
 }
 
+/// Asks for more than its side takes, and reads none of it.
+Task<void> read_nothing(FrontTest* self) {
+  std::string answer;
+  auto stream = co_await FrontTest::open(
+      self, "GET http://a.example/x HTTP/1.1\r\nHost: a.example\r\n" + self->shown() + "\r\n",
+      &answer);
+  co_await self->loop_.sleep(Millis(100));
+  EXPECT_EQ(self->beyond_ended_, "");
+  self->revoke();
+  for (int i = 0; i < 100 && self->beyond_ended_.empty(); ++i)
+    co_await self->loop_.sleep(Millis(10));
+}
+
+TEST_F(FrontTest, AnAnswerThatNobodyReadsEndsAsWell) {
+  beyond_ = kStream + std::string(32U << 20U, 'x');
+  net::run_until(loop_, read_nothing(this));
+  EXPECT_EQ(beyond_ended_, "<end>");
+}
+
 TEST_F(FrontTest, WhatGoesToOtherHostsEndsWithTheFirstKeyThatExpires) {
   above_ = issue_key(false, random_).record;
   above_->expires = clock_.now() + Millis(300);
