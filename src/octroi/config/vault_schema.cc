@@ -212,7 +212,7 @@ std::vector<Field> vendor_fields() {
       {.key = "ca", .type = Type::pem, .doc = "CA that signs its certificate."},
       {.key = "timeout",
        .type = Type::duration,
-       .doc = "How long it may take to answer.",
+       .doc = "How long it may take to begin its answer, and be silent within it.",
        .fallback = "80s",
        .min = 1'000,
        .max = 600'000},
