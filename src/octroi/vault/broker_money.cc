@@ -295,7 +295,13 @@ void Broker::settle(Visit& visit, Outcome outcome) {
       if (!visit.before || o.replayed) change.to = To::released;
       return;
     case Outcome::State::unknown:
-      if (!visit.before) change.to = To::unknown;
+      if (visit.before) return;
+      change.to = To::unknown;
+      if (visit.call.direction == policy::Direction::read && visit.decision.amount == MicroUsd{}) {
+        // Whatever became of it, it was a call, and it moves nothing that anybody could look for.
+        visit.settled = change.actual = MicroUsd{};
+        change.to = To::settled;
+      }
       return;
   }
 }

@@ -436,6 +436,24 @@ TEST_F(BrokerTest, ReadsOfOneIdempotencyKeyAreAsManyCalls) {
   EXPECT_EQ(sent_.size(), 2U);
 }
 
+/// It was a call, and there is no money that somebody should look for.
+TEST_F(BrokerTest, AReadThatIsNotAnsweredIsCountedAndWorriesNobody) {
+  start(R"({"vendor":"stripe","endpoints":["*"],"daily_cap":"50 usd",)"
+        R"("caps":[{"per":"day","calls":2}]})");
+  int told = 0;
+  shared_->notice = [&](const Notice& n) { told += n.kind == Notice::Kind::spend_unknown ? 1 : 0; };
+  reply_ = hang_up;
+  EXPECT_EQ(call("GET", "/stripe/v1/customers", "").status, 502);
+  ASSERT_EQ(spends().size(), 1U);
+  EXPECT_EQ(spends()[0].state, ledger::SpendState::settled);
+  EXPECT_EQ(spends()[0].settled, MicroUsd{});
+  EXPECT_THAT(kinds(), ElementsAre("call.intent allowed", "call.outcome unknown"));
+  EXPECT_EQ(told, 0);
+  EXPECT_EQ(charge("1000").status, 502);
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(call("GET", "/stripe/v1/customers", "").status, 403);  // both were calls
+}
+
 TEST_F(BrokerTest, ARunInTheBodyIsOneWordToo) {
   const auto of_run = [this](const std::string& run) {
     return call("POST", "/stripe/v1/charges", "amount=1&currency=usd&metadata[agent_run_id]=" + run)
