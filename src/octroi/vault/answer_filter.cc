@@ -85,8 +85,10 @@ Task<http::Passing> AnswerFilter::end(http::Exchange& client) {
 }
 
 Task<Result<>> GuardedExchange::interim(http::ResponseHead head) {
+  if (left_) co_return Result<>{};
   scrub(*needles_, head.headers);
-  return agent_.interim(std::move(head));
+  auto told = co_await agent_.interim(std::move(head));
+  co_return taken(std::move(told));
 }
 
 Task<Result<>> GuardedExchange::respond(http::ResponseHead head, std::string body) {

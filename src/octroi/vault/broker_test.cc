@@ -160,14 +160,7 @@ class BrokerTest : public ::testing::Test, public VendorClients {
     auto link = co_await self->client_->open({"http", at.address.str(), at.port});
     if (!link) co_return 0;
     const std::string body = "amount=1000&currency=usd&customer=cus_1";
-    const Secret text = self->issued_.text(KeyShape::vault);
-    http::RequestHead head;
-    head.method = "POST";
-    head.target = "/stripe/v1/charges";
-    head.authority = at.str();
-    head.headers.add("Authorization", "Bearer " + std::string(text.reveal_text()));
-    head.headers.add("Content-Type", "application/x-www-form-urlencoded");
-    if (!(co_await (*link)->send_head(head, body.size()))) co_return 0;
+    if (!(co_await (*link)->send_head(self->charge_head(), body.size()))) co_return 0;
     if (!(co_await (*link)->write(as_bytes(body).first(9)))) co_return 0;
     co_await self->loop_.sleep(Millis(50));
     midway();
@@ -175,6 +168,32 @@ class BrokerTest : public ::testing::Test, public VendorClients {
     if (!(co_await (*link)->finish({}))) co_return 0;
     auto answered = co_await (*link)->head();
     co_return answered ? answered->status : 0;
+  }
+
+  /// Gone once the vendor has it, and stays until it was settled, or not.
+  static Task<void> charge_and_leave(BrokerTest* self, http::Protocol protocol) {
+    const net::Endpoint at = self->server_->local();
+    auto link = co_await self->client_->open({"http", at.address.str(), at.port, protocol});
+    if (!link) co_return;
+    const std::string body = "amount=1000&currency=usd&customer=cus_1";
+    if (!(co_await (*link)->send_head(self->charge_head(), body.size()))) co_return;
+    if (!(co_await (*link)->write(as_bytes(body)))) co_return;
+    if (!(co_await (*link)->finish({}))) co_return;
+    while (self->sent_.empty()) co_await self->loop_.sleep(Millis(5));
+    link->reset();
+    for (int i = 0; i < 400 && self->journal_.events.size() < 2; ++i)
+      co_await self->loop_.sleep(Millis(10));
+  }
+  http::RequestHead charge_head() {
+    const Secret text = issued_.text(KeyShape::vault);
+    http::RequestHead head;
+    head.method = "POST";
+    head.scheme = "http";
+    head.target = "/stripe/v1/charges";
+    head.authority = server_->local().str();
+    head.headers.add("Authorization", "Bearer " + std::string(text.reveal_text()));
+    head.headers.add("Content-Type", "application/x-www-form-urlencoded");
+    return head;
   }
 
   http::Response call(std::string method, std::string target, std::string body,
@@ -349,6 +368,30 @@ Task<void> show(http::Exchange* x, std::string body) {
   head.headers.add("Content-Type", "application/json");
   std::ignore = co_await x->respond(std::move(head), std::move(body));
 }
+/// Says twice that it is at work, and when it is done.
+Task<void> take_time(http::Exchange* x, net::Loop* loop) {
+  for (int i = 0; i < 3; ++i) {
+    co_await loop->sleep(Millis(60));
+    http::ResponseHead hint;
+    hint.status = 103;
+    hint.headers.add("Link", "</a>");
+    if (!(co_await x->interim(std::move(hint)))) co_return;
+  }
+  co_await show(x, R"({"id":"ch_1","object":"charge","amount":700,"currency":"usd"})");
+}
+TEST_F(BrokerTest, WhatTheVendorSaysBeforeItsAnswerIsNoReasonToLeaveIt) {
+  reply_ = [this](http::Exchange* x) { return take_time(x, &loop_); };
+  for (const http::Protocol protocol : {http::Protocol::http1, http::Protocol::h2}) {
+    sent_.clear();
+    journal_.events.clear();
+    net::run_until(loop_, charge_and_leave(this, protocol));
+    EXPECT_EQ(sent_.size(), 1U);
+    EXPECT_THAT(kinds(), ElementsAre("call.intent allowed", "call.outcome allowed"));
+    ASSERT_EQ(journal_.events.size(), 2U);
+    EXPECT_EQ(journal_.events[1].settled, 7_usd);
+  }
+}
+
 TEST_F(BrokerTest, AnUnknownOutcomeKeepsTheHoldAndARetryIsCountedOnce) {
   reply_ = hang_up;
   EXPECT_EQ(charge("5000", "one").status, 502);
