@@ -162,6 +162,10 @@ TEST_P(ApprovalContract, ATicketLetsOneRequestPassOnce) {
   Approval fresh = question("apr_3", 1);
   fresh.used_by = "call_2";
   EXPECT_TRUE(ask(fresh).made);
+  EXPECT_EQ(ask(retry).ticket.id, "apr_1") << "whatever is asked, or decided, about the other";
+  EXPECT_TRUE(decide("apr_3", false).applied);
+  EXPECT_EQ(ask(retry).ticket.id, "apr_1");
+  EXPECT_EQ(ask(fresh).ticket.id, "apr_3");
 }
 
 TEST_P(ApprovalContract, WhatWasNotSentIsGivenBack) {

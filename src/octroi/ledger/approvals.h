@@ -71,8 +71,8 @@ enum class TakeOutcome : std::uint8_t {
 class Approvals {
  public:
   virtual ~Approvals() = default;
-  /// The open ticket of the same request (pending, approved, or denied and not yet over), or the
-  /// one that `used_by` has used within kUsedFor; else `wanted` is written.
+  /// The ticket of the same request that `used_by` has used within kUsedFor, or the open one
+  /// (pending, approved, or denied and not yet over); else `wanted` is written.
   virtual Task<Result<AskOutcome>> ask_approval(Approval wanted, int most_pending) = 0;
   /// Pending only. An approval may be used until `use_until`.
   virtual Task<Result<DecideOutcome>> decide_approval(std::string id, bool approved, std::string by,

@@ -27,17 +27,20 @@ Task<Result<AskOutcome>> MemoryApprovals::ask_approval(Approval wanted, int most
   OCTROI_CO_CHECK(begin());
   AskOutcome out;
   int pending = 0;
+  const Approval* found = nullptr;
   for (auto it = tickets_.rbegin(); it != tickets_.rend(); ++it) {
     const Approval& t = it->ticket;
     const bool open = t.expires > wanted.asked && t.state != ApprovalState::used &&
                       t.state != ApprovalState::expired;
     const bool mine = t.state == ApprovalState::used && t.used_by == wanted.used_by &&
                       it->used_at + kUsedFor > wanted.asked;
-    if (t.request == wanted.request && (open || mine)) {
-      out.ticket = t;
-      co_return out;
-    }
+    if (t.request == wanted.request && (mine || (open && found == nullptr))) found = &t;
+    if (mine && found == &t) break;
     if (open && t.state == ApprovalState::pending && t.key_id == wanted.key_id) ++pending;
+  }
+  if (found != nullptr) {
+    out.ticket = *found;
+    co_return out;
   }
   out.ticket = std::move(wanted);
   if (pending >= most_pending) {

@@ -76,7 +76,8 @@ Result<std::optional<Approval>> open_one(Connection& db, const Approval& wanted)
       db.query("SELECT " OCTROI_APPROVAL_COLUMNS " FROM approvals WHERE request = ?1 AND"
                " ((state IN ('pending', 'approved', 'denied') AND expires_at > ?2)"
                " OR (state = 'used' AND used_by = ?3 AND used_at > ?4))"
-               " ORDER BY seq DESC LIMIT 1",
+               // The one that it has used before, whatever else was asked meanwhile.
+               " ORDER BY CASE WHEN state = 'used' THEN 0 ELSE 1 END, seq DESC LIMIT 1",
                ByteView(wanted.request), wanted.asked.value, std::string_view(wanted.used_by),
                (wanted.asked - Approvals::kUsedFor).value));
   return read_one(q);
