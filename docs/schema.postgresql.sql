@@ -661,4 +661,21 @@ VALUES (15, 'credentials', 'c12dd4e6811d995268e25a51c6b6e18451ebf97c09efcbfd788d
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
 VALUES (16, 'compared_checks', '1c92381c69914789e9c1786441f6fee8cd5b3735da22c4a6263dd5b85cf7b07a', 0);
 
+-- 017 audit_order
+
+-- The order in which chains of the audit began, whatever the clocks said: each names the one that began
+-- before it.
+
+ALTER TABLE audit_writers ADD COLUMN number BIGINT;
+
+
+UPDATE audit_writers SET number = numbered.number FROM
+  (SELECT writer, ROW_NUMBER() OVER (ORDER BY started_at, writer) AS number FROM audit_writers) numbered
+  WHERE numbered.writer = audit_writers.writer;
+
+CREATE UNIQUE INDEX audit_writers_number ON audit_writers (number);
+
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (17, 'audit_order', '07fec75fdab10a240ca16ab1850a3afc8d9249c75e2fa746a6a43ad29ac3065e', 0);
+
 COMMIT;

@@ -77,7 +77,7 @@ CREATE TABLE audit_rows (
 CREATE TABLE audit_writers (
   writer      TEXT   NOT NULL PRIMARY KEY,
   started_at  BIGINT NOT NULL
-);
+, number BIGINT);
 
 CREATE TABLE bundles (
   -- The order in which they were opened.
@@ -426,6 +426,8 @@ CREATE INDEX approvals_pending ON approvals (key_id) WHERE state = 'pending';
 CREATE INDEX audit_rows_at ON audit_rows (at, writer, seq);
 
 CREATE INDEX audit_rows_run ON audit_rows (run, at, writer, seq) WHERE run <> '';
+
+CREATE UNIQUE INDEX audit_writers_number ON audit_writers (number);
 
 CREATE INDEX bundles_keep_until ON bundles (keep_until);
 

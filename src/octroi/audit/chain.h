@@ -1,5 +1,5 @@
-// octroi/audit/chain.h: the first row of a chain: it names the newest row of the chains before, so
-// that a chain cannot vanish as a whole without the next one telling.
+// octroi/audit/chain.h: the first row of a chain: it names the newest row of the chain that began
+// before it, so that a chain cannot vanish as a whole without the next one telling.
 //
 // Thread   pure.
 #pragma once
@@ -10,7 +10,7 @@
 
 namespace octroi::audit {
 
-/// `before`: the newest row of another writer; nothing when this is the first chain.
+/// `before`: the newest row of the writer that began last; nothing when this is the first chain.
 [[nodiscard]] Event start_event(const std::optional<Head>& before);
 /// What such a row says about the chains before; nothing for every other row.
 struct Reference {

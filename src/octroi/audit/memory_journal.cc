@@ -31,14 +31,11 @@ std::string MemoryJournal::writer() const {
   return writer_;
 }
 
+/// Of the chain that began last.
 std::optional<Head> MemoryJournal::newest() const {
-  std::optional<Head> out;
-  for (const std::string& name : order_) {
-    const Chain& chain = chains_.at(name);
-    const Head head{name, chain.rows.back().id.seq, chain.rows.back().row_hash, chain.last};
-    if (!out || head.at >= out->at) out = head;
-  }
-  return out;
+  if (order_.empty()) return std::nullopt;
+  const Chain& chain = chains_.at(order_.back());
+  return Head{order_.back(), chain.rows.back().id.seq, chain.rows.back().row_hash, chain.last};
 }
 
 void MemoryJournal::add(Chain& chain, UnixMillis now, const Event& event) {

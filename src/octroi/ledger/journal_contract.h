@@ -124,6 +124,21 @@ TEST_P(JournalContract, EachProcessHasAChainThatNamesTheOneBefore) {
   EXPECT_EQ(verdict(), "valid");
 }
 
+/// Else one of them could vanish, and nothing would miss it. Their times may be the same.
+TEST_P(JournalContract, OfManyChainsEachNamesTheOneThatBeganBeforeIt) {
+  std::string before;
+  for (int n = 1; n <= 8; ++n) {
+    append(audit::call_of(n));
+    const std::string writer = journal().writer();
+    const auto start = audit::read_row(rows(writer).at(0)).value();
+    const auto named = audit::reference_of(start.event);
+    EXPECT_EQ(named ? named->id.writer : "", before) << n;
+    before = writer;
+    fixture_->restart();
+  }
+  EXPECT_EQ(verdict(), "valid");
+}
+
 TEST_P(JournalContract, AProcessThatWritesNothingHasNoChain) {
   append(audit::call_of(1));
   fixture_->restart();

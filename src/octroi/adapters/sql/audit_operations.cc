@@ -23,15 +23,25 @@ Result<std::array<std::uint8_t, N>> read_bytes(const Query& q, int column) {
   return out;
 }
 
-/// The newest row of all: what a new chain names.
+/// The newest row of the chain that began last: what a new chain names, so that each of them is
+/// named by the next. Not the newest row by its time: after a clock that was ahead all the chains
+/// to come would name the same one, and no other would be missed.
 Result<std::optional<Head>> newest_row(Connection& db) {
-  OCTROI_TRY(Query q, db.query("SELECT writer, seq, row_hash, at FROM audit_rows"
-                               " ORDER BY at DESC, writer DESC, seq DESC LIMIT 1"));
+  OCTROI_TRY(Query q, db.query("SELECT w.writer, r.seq, r.row_hash, r.at FROM audit_writers w"
+                               " JOIN audit_rows r ON r.writer = w.writer AND r.seq ="
+                               " (SELECT MAX(seq) FROM audit_rows m WHERE m.writer = w.writer)"
+                               " WHERE w.number IS NOT NULL ORDER BY w.number DESC LIMIT 1"));
   OCTROI_TRY(const bool row, q.step());
   if (!row) return std::optional<Head>{};
   Head head{q.text(0), q.integer(1), {}, {q.integer(3)}};
   OCTROI_TRY(head.hash, read_bytes<32>(q, 2));
   return std::optional<Head>(std::move(head));
+}
+
+Result<std::int64_t> next_number(Connection& db) {
+  OCTROI_TRY(Query q, db.query("SELECT COALESCE(MAX(number), 0) + 1 FROM audit_writers"));
+  OCTROI_TRY(const bool row, q.step());
+  return row ? q.integer(0) : 1;
 }
 
 Result<> add(Connection& db, ChainTip& tip, UnixMillis now, const Event& event) {
@@ -42,12 +52,26 @@ Result<> add(Connection& db, ChainTip& tip, UnixMillis now, const Event& event) 
   return {};
 }
 
+/// What was there before; each number is one chain's, so that of two which begin at once one waits
+/// and names the other.
+Result<std::optional<Head>> add_writer(Connection& db, const ChainTip& tip, UnixMillis now) {
+  constexpr int kTries = 8;
+  for (int tries = 0; tries < kTries; ++tries) {
+    OCTROI_TRY(const std::int64_t number, next_number(db));
+    OCTROI_TRY(auto before, newest_row(db));
+    OCTROI_CHECK(
+        db.run("INSERT INTO audit_writers (writer, started_at, number) VALUES (?, ?, ?)"
+               " ON CONFLICT (number) DO NOTHING",
+               std::string_view(tip.writer), now.value, number));
+    if (db.changes() > 0) return before;
+  }
+  return fail(ledger::Errc::unavailable, "too many chains of the audit begin at once");
+}
+
 /// The first row of a chain: who writes it, and what was there before.
 Result<> start_chain(Connection& db, ChainTip& tip, UnixMillis now) {
   OCTROI_TRY(Savepoint all, Savepoint::begin(db));
-  OCTROI_TRY(const auto before, newest_row(db));
-  OCTROI_CHECK(db.run("INSERT INTO audit_writers (writer, started_at) VALUES (?, ?)",
-                      std::string_view(tip.writer), now.value));
+  OCTROI_TRY(const auto before, add_writer(db, tip, now));
   tip.seq = 0;
   tip.hash = origin_of(tip.writer);
   OCTROI_CHECK(add(db, tip, now, start_event(before)));

@@ -15,6 +15,57 @@ INSTANTIATE_TEST_SUITE_P(Sqlite, JournalContract,
                              "sqlite", [] { return std::make_unique<sqlite::SqliteFixture>(); }}),
                          store_name);
 
+/// A clock that was two hours ahead once: the chains to come do not all name that one.
+TEST(ChainsOfAClockThatWentBack, AreMissedWhenTheyVanish) {
+  sqlite::TempFolder folder;
+  sqlite::SqliteOptions options;
+  options.path = folder.file();
+  const audit::Signer signer = audit::signer_of();
+  std::vector<std::string> writers;
+  for (const Millis at : {Millis(7'200'000), Millis(0), Millis(1000), Millis(2000)}) {
+    ManualClock clock{kStart + at};
+    auto store = sqlite::open_sqlite_store(options, clock).value();
+    ASSERT_TRUE(sync(store->journal()->append(audit::call_of(1))));
+    writers.push_back(store->journal()->writer());
+  }
+  ManualClock clock{kStart};
+  auto store = sqlite::open_sqlite_store(options, clock).value();
+  const auto whole = audit::lines_of(*store->journal());
+  EXPECT_EQ(audit::verdict_of(audit::verified(whole)), "valid");
+  for (std::size_t i = 0; i + 1 < writers.size(); ++i) {
+    std::vector<std::string> cut;
+    for (const std::string& line : whole) {
+      if (line.find("\"writer\":\"" + writers[i]) == std::string::npos) cut.push_back(line);
+    }
+    EXPECT_EQ(cut.size() + 2, whole.size());
+    EXPECT_NE(audit::verdict_of(audit::verified(cut)), "valid") << i;
+  }
+}
+
+/// What was there before the order of chains was kept: the last one that was written is the last.
+TEST(ChainsOfAClockThatWentBack, HaveTheirOrderFromTheFile) {
+  sqlite::TempFolder folder;
+  sqlite::SqliteOptions options;
+  options.path = folder.file();
+  std::string last;
+  for (const Millis at : {Millis(0), Millis(7'200'000), Millis(1000)}) {
+    ManualClock clock{kStart + at};
+    auto store = sqlite::open_sqlite_store(options, clock).value();
+    ASSERT_TRUE(sync(store->journal()->append(audit::call_of(1))));
+    last = store->journal()->writer();
+  }
+  ManualClock clock{kStart};
+  ASSERT_EQ(sqlite::migrate_sqlite(options, 16, clock).value_or(0), 1);
+  ASSERT_EQ(sqlite::migrate_sqlite(options, 17, clock).value_or(0), 1);
+  auto store = sqlite::open_sqlite_store(options, clock).value();
+  audit::Journal& journal = *store->journal();
+  ASSERT_TRUE(sync(journal.append(audit::call_of(2))));
+  const auto first = sync(journal.rows(journal.writer(), 1, 1)).value().at(0);
+  const auto named = audit::reference_of(audit::read_row(first).value().event);
+  ASSERT_TRUE(named);
+  EXPECT_EQ(named->id, (audit::RowId{last, 2}));
+}
+
 struct Tampering {
   const char* name;
   const char* sql;    // what somebody with the file does

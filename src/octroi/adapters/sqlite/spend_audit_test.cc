@@ -414,6 +414,15 @@ TEST_F(SpendAuditTest, AFileOfAnEarlierReleaseGoesOn) {
   EXPECT_TRUE(verified().valid());
 }
 
+/// Its audit did not know in which order chains begin.
+TEST_F(SpendAuditTest, AFileWithoutTheOrderOfChainsGoesOn) {
+  pay(1);
+  tamper(path(), "DROP INDEX audit_writers_number; ALTER TABLE audit_writers DROP COLUMN number");
+  pay(2);
+  EXPECT_EQ(payments().size(), 4U);
+  EXPECT_TRUE(verified().valid());
+}
+
 TEST_F(SpendAuditTest, AFileOfANewerReleaseIsRefused) {
   pay(1);
   tamper(path(), "PRAGMA user_version=2");

@@ -54,11 +54,17 @@ Result<std::int64_t> version_of(Database& db) {
   return row ? q.integer(0) : 0;
 }
 
-/// The tables of the server's audit, so that there is one text of each statement.
-std::string audit_tables() {
+/// What the server's store does for its audit, so that there is one text of each statement.
+std::string audit_step(std::string_view name) {
   const auto all = sql::embedded_migrations();
-  const auto audit = std::ranges::find(all, std::string_view("audit"), &sql::Migration::name);
-  return audit == all.end() ? std::string() : sql::in_dialect(audit->up, sql::Engine::sqlite);
+  const auto step = std::ranges::find(all, name, &sql::Migration::name);
+  return step == all.end() ? std::string() : sql::in_dialect(step->up, sql::Engine::sqlite);
+}
+
+Result<bool> has_order(Database& db) {
+  OCTROI_TRY(Query q,
+             db.query("SELECT 1 FROM pragma_table_info('audit_writers') WHERE name = 'number'"));
+  return q.step();
 }
 
 Result<> bring_up(Database& db) {
@@ -69,9 +75,13 @@ Result<> bring_up(Database& db) {
                             version, kNewest));
   }
   OCTROI_CHECK(db.script(kSpends));
-  if (version == kNewest) return {};
-  OCTROI_CHECK(db.script(kWho + audit_tables()));
-  return db.script(fmt::format("PRAGMA user_version={}", kNewest));
+  if (version < kNewest) {
+    OCTROI_CHECK(db.script(kWho + audit_step("audit")));
+    OCTROI_CHECK(db.script(fmt::format("PRAGMA user_version={}", kNewest)));
+  }
+  // A column that an older octroi does without, so it has no version of its own.
+  OCTROI_TRY(const bool ordered, has_order(db));
+  return ordered ? Result<>() : db.script(audit_step("audit_order"));
 }
 
 Result<> make_tables(Database& db) {
