@@ -1,8 +1,9 @@
 // octroi/adapters/sqlite/spend_file.h: the file of a wallet's journal, and its schema.
 //
 // Schema     `PRAGMA user_version`: 0 has spends and refunds (the first releases), 1 also who spent
-//            and the audit, whose tables are those of the server's store (migrations 009, 017). A file of
-//            a newer octroi is refused; an older octroi goes on with a newer file, without rows.
+//            and the audit, whose tables are those of the server's store (migrations 009 and 017,
+//            of which an older octroi needs the first alone). A file of a newer octroi is refused;
+//            an older octroi goes on with a newer file, without rows.
 // Errors     ledger::SpendErrc::unavailable, naming what to do.
 #pragma once
 
