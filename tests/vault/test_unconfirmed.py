@@ -179,14 +179,17 @@ def test_a_store_of_its_own_needs_no_confirming(replica, slowly):
     assert set(answers) == {200}
 
 
-def test_a_reload_beside_a_paywall_stops_no_call(gateway, upstream, capture, leaks, slowly):
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_reload_beside_a_paywall_stops_no_call(gateway, upstream, capture, postgres, leaks, slowly, kind):
+    """Nor does an end in the middle of one end otherwise."""
     port = free_port()
+    store = {"store": postgres.database()} if kind == "postgres" else {}
     vault = {
         "listen": f"127.0.0.1:{port}",
         "vendors": {"stripe": {"upstream": f"http://127.0.0.1:{capture.port}", "credential": f"exec://{slowly.program}"}},
         "policies": {"bot": POLICY},
     }
-    both = gateway([service("weather", "^/w/", f"http://127.0.0.1:{upstream.port}")], top={"vault": vault})
+    both = gateway([service("weather", "^/w/", f"http://127.0.0.1:{upstream.port}")], top={"vault": vault, **store})
     made = octroi.run(both.binary, "key", "issue", "--vendor", "stripe", "--policy", "bot", "--test", "--json",
                       "--config", both.config_file)
     assert made.returncode == 0, made.stderr
@@ -197,6 +200,10 @@ def test_a_reload_beside_a_paywall_stops_no_call(gateway, upstream, capture, lea
     while not slowly.ended():
         answers.append(web.request(f"http://127.0.0.1:{port}/stripe/v1/customers", headers={"Authorization": f"Bearer {key}"}).status)
     assert set(answers) == {200}
+    assert web.request(f"{both.admin_url}/readyz").status == 200
+    slowly.began.unlink()
+    slowly.reload(both)
+    assert both.stop() == 0, both.program.output()[-2000:]
 
 
 @pytest.fixture

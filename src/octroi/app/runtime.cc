@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "octroi/app/aside.h"
 #include "octroi/app/listen_check.h"
 #include "octroi/app/stores.h"
 #include "octroi/app/upkeep.h"
@@ -304,6 +305,9 @@ Task<Result<>> Runtime::start_admin() {
   };
   checks.push_back({"services", [this] { return ServicesCheck::run(&services_problem_); }});
   for (auto& check : replicas_->checks()) checks.push_back(std::move(check));
+  if (vault_) {
+    for (auto& check : vault_->checks()) checks.push_back(std::move(check));
+  }
 
   struct Info {
     static Task<std::string> tell(Runtime* self) {
@@ -384,6 +388,12 @@ Task<Result<>> Runtime::spread_revocations() {
   co_return Result<>{};
 }
 
+/// A program or a KMS may take seconds, in which keys of the vault are to be looked at.
+Task<config::LoadResult> Runtime::load_aside(std::vector<config::StoredService> stored) {
+  co_return co_await aside<config::LoadResult>(
+      [this, services = std::move(stored)] { return reload_(services); });
+}
+
 Task<Result<std::string>> Runtime::reload() {
   if (!reload_) co_return fail(RuntimeErrc::unsupported, "there is no file to read again");
   // One after the other: whoever asks during a reload wants what the file says by then.
@@ -397,7 +407,7 @@ Task<Result<std::string>> Runtime::reload() {
     version = list.version;
     stored = enabled_of(list);
   }
-  auto fresh = reload_(std::move(stored));
+  auto fresh = co_await load_aside(std::move(stored));
   if (!fresh) co_return fail(config::Errc::invalid_config, config::to_text(fresh.error()));
   const auto changes = config::diff(loaded_, *fresh);
   OCTROI_CO_TRY(auto next, co_await prepare(std::move(*fresh)));
@@ -427,6 +437,7 @@ Task<void> Runtime::tick_upstreams() {
 }
 
 Task<void> Runtime::shut_down() {
+  co_await reload_turn_.acquire();  // for good: the last reload ends, and none begins
   OCTROI_LOG(info, kModule, "draining");
   const Millis grace = loaded_.config.shutdown_grace;
   for (auto& worker : workers_) worker->drain(grace);

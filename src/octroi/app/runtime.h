@@ -78,6 +78,7 @@ class Runtime {
   Task<Result<>> start_vault();
   Task<Result<>> start_admin();
   Task<Result<std::string>> reload();
+  Task<config::LoadResult> load_aside(std::vector<config::StoredService> stored);
   // In runtime_services.cc.
   /// A configuration that is ready to be served, and not served yet.
   struct Prepared {

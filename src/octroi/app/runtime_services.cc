@@ -82,7 +82,7 @@ Task<Result<>> Runtime::refresh_services() {
   const Semaphore::Permit turn(reload_turn_);
   OCTROI_CO_TRY(const auto list, co_await store_->services()->list_services());
   if (list.version == services_version_ && services_problem_.empty()) co_return Result<>{};
-  auto fresh = reload_(enabled_of(list));
+  auto fresh = co_await load_aside(enabled_of(list));
   if (!fresh) co_return fail(config::Errc::invalid_config, config::to_text(fresh.error()));
   OCTROI_CO_TRY(auto next, co_await prepare(std::move(*fresh)));
   co_await adopt(std::move(next), list.version);
