@@ -10,8 +10,7 @@ config::Problems check_operations(const config::Loaded& loaded) {
   config::Problems out;
   if (!loaded.config.vault) return out;
   for (const vault::PolicySettings& p : loaded.config.vault->policies) {
-    const auto policy = policy::parse_policy(
-        p.name, p.document, [](const std::string& zone) { return policy::TimeZone::load(zone); });
+    const auto policy = policy::parse_policy(p.name, p.document);
     if (!policy) continue;
     const config::Value& at = loaded.values->at("vault.policies").at(p.name);
     for (const vault::UnknownOperation& unknown :

@@ -26,11 +26,6 @@ using policy::Policy;
 
 constexpr std::size_t kMaxPolicyFile = 1U << 20;
 
-Result<Policy> parse(const std::string& name, std::string_view document) {
-  return policy::parse_policy(name, document,
-                              [](const std::string& zone) { return policy::TimeZone::load(zone); });
-}
-
 Result<std::string> read_document(const std::string& file) {
   if (file != "-") return read_file(file, kMaxPolicyFile);
   std::string text{std::istreambuf_iterator<char>(std::cin), {}};
@@ -40,7 +35,7 @@ Result<std::string> read_document(const std::string& file) {
 
 Result<Policy> parse_file(const std::string& name, const std::string& file) {
   OCTROI_TRY(const std::string document, read_document(file));
-  return parse(name, document);
+  return policy::parse_policy(name, document);
 }
 
 Result<const vault::VaultSettings*> vault_of(const config::Config& config) {
@@ -53,7 +48,7 @@ Result<std::vector<Policy>> policies_of(const config::Config& config, const std:
   std::vector<Policy> out;
   for (const vault::PolicySettings& p : settings->policies) {
     if (!only.empty() && p.name != only) continue;
-    OCTROI_TRY(Policy parsed, parse(p.name, p.document));
+    OCTROI_TRY(Policy parsed, policy::parse_policy(p.name, p.document));
     out.push_back(std::move(parsed));
   }
   if (out.empty() && !only.empty()) {
@@ -149,7 +144,7 @@ Task<Result<Policy>> find_policy(Call* call, std::string name) {
   if (!answer) co_return fail(std::move(answer).error());
   OCTROI_CO_TRY(const auto doc, json::parse(*answer));
   OCTROI_CO_TRY(const auto text, doc.root().object("policy"));
-  OCTROI_CO_TRY(auto out, parse(name, text.to_json()));
+  OCTROI_CO_TRY(auto out, policy::parse_policy(name, text.to_json()));
   out.version = doc.root().int64("version").value_or(1);
   co_return out;
 }

@@ -21,11 +21,6 @@ namespace {
 
 constexpr int kMostVersions = 200;
 
-Result<policy::Policy> parse(const std::string& name, std::string_view document) {
-  return policy::parse_policy(name, document,
-                              [](const std::string& zone) { return policy::TimeZone::load(zone); });
-}
-
 Result<ledger::VaultPolicies*> policies_of(ledger::Store& store) {
   if (store.vault_policies() == nullptr)
     return fail(VaultKeyErrc::no_vault, "this store keeps no policies");
@@ -40,20 +35,24 @@ const vault::PolicySettings* named(const vault::VaultSettings& settings, std::st
 }
 
 Result<> check_vendor(const vault::VaultSettings& settings, const policy::Policy& policy) {
-  if (std::ranges::find(settings.vendors, policy.vendor, &vault::VendorSettings::name) ==
+  if (std::ranges::find(settings.vendors, policy.vendor, &vault::VendorSettings::name) !=
       settings.vendors.end())
-    return fail(VaultKeyErrc::bad_request,
-                fmt::format("vendor: \"{}\" is not one of vault.vendors", policy.vendor));
-  return vault::check_holds_back(policy, settings.vendors);
+    return {};
+  return fail(VaultKeyErrc::bad_request,
+              fmt::format("vendor: \"{}\" is not one of vault.vendors", policy.vendor));
+}
+
+/// Whether one that was stored may be served.
+Result<> check_stored(const vault::VaultSettings& settings, const policy::Policy& policy) {
+  OCTROI_CHECK(check_vendor(settings, policy));
+  return vault::check_holds_back(vault::unknown_operations(policy, settings.vendors));
 }
 
 /// A new one may name nothing that is not there.
 Result<> check_new(const vault::VaultSettings& settings, const policy::Policy& policy) {
-  if (auto good = check_vendor(settings, policy); !good)
-    return fail(VaultKeyErrc::bad_request, std::string(good.error().message()));
+  OCTROI_CHECK(check_vendor(settings, policy));
   const auto unknown = vault::unknown_operations(policy, settings.vendors);
-  if (unknown.empty()) return {};
-  return fail(VaultKeyErrc::bad_request, unknown.front().text);
+  return unknown.empty() ? Result<>{} : fail(VaultKeyErrc::bad_request, unknown.front().text);
 }
 
 Result<> check_not_in_file(const vault::VaultSettings& file, const std::string& name) {
@@ -133,8 +132,8 @@ Task<Result<InForce>> policies_in_force(ledger::Store& store, vault::VaultSettin
   out.list_version = list.version;
   for (ledger::StoredPolicy& p : list.policies) {
     if (named(out.settings, p.name) != nullptr) continue;  // the file's hides it
-    const auto parsed = parse(p.name, p.document);
-    const auto usable = parsed ? check_vendor(out.settings, *parsed) : fail(parsed.error());
+    const auto parsed = policy::parse_policy(p.name, p.document);
+    const auto usable = parsed ? check_stored(out.settings, *parsed) : fail(parsed.error());
     if (!usable) {
       OCTROI_LOG(error, "vault", "a policy of the store cannot be used; its keys open nothing",
                  {{"policy", p.name}, {"error", usable.error().message()}});
@@ -156,7 +155,7 @@ Task<Result<std::string>> put_policy(ledger::Store& store, const vault::VaultSet
   if (put.expected == kAnyVersion) {
     OCTROI_CO_TRY(put.expected, co_await version_of(policies, put.name));
   }
-  auto parsed = parse(put.name, put.document);
+  auto parsed = policy::parse_policy(put.name, put.document);
   if (!parsed) co_return fail(VaultKeyErrc::bad_request, std::string(parsed.error().message()));
   OCTROI_CO_CHECK(check_new(file, *parsed));
   OCTROI_CO_CHECK(co_await audit_change(store, "policy.set", "",
@@ -210,7 +209,7 @@ Task<Result<std::string>> list_policies(ledger::Store& store, const vault::Vault
   w.begin_object().key("policies").begin_array();
   for (std::size_t i = 0; i < now.settings.policies.size(); ++i) {
     const auto& p = now.settings.policies[i];
-    OCTROI_CO_TRY(const auto parsed, parse(p.name, p.document));
+    OCTROI_CO_TRY(const auto parsed, policy::parse_policy(p.name, p.document));
     write_policy(w, parsed, i < of_file ? "file" : "store", p.version);
   }
   w.end_array().end_object();
@@ -224,7 +223,7 @@ Task<Result<std::string>> show_policy(ledger::Store& store, const vault::VaultSe
   const auto* const found = named(now.settings, name);
   if (found == nullptr)
     co_return fail(VaultKeyErrc::not_found, "there is no policy \"" + name + "\"");
-  OCTROI_CO_TRY(const auto parsed, parse(name, found->document));
+  OCTROI_CO_TRY(const auto parsed, policy::parse_policy(name, found->document));
   co_return policy_json(parsed, of_file ? "file" : "store", found->version);
 }
 
@@ -251,7 +250,7 @@ Task<Result<std::string>> policy_usage(ledger::Store& store, const vault::VaultS
   const auto* const found = named(in_force.settings, name);
   if (found == nullptr || store.spends() == nullptr)
     co_return fail(VaultKeyErrc::not_found, "there is no policy \"" + name + "\"");
-  OCTROI_CO_TRY(const auto parsed, parse(name, found->document));
+  OCTROI_CO_TRY(const auto parsed, policy::parse_policy(name, found->document));
   std::vector<ledger::SpendUsage> windows;
   for (const policy::Cap& cap : parsed.caps) {
     OCTROI_CO_TRY(auto some, co_await store.spends()->usage(policy::scopes_of(parsed, cap), now));

@@ -245,9 +245,7 @@ Task<Result<std::string>> simulate_policy(ledger::Store& store, const vault::Vau
     if (request.document.empty())
       co_return fail(VaultKeyErrc::not_found, "there is no policy \"" + request.name + "\"");
   }
-  auto parsed = policy::parse_policy(request.name, request.document, [](const std::string& zone) {
-    return policy::TimeZone::load(zone);
-  });
+  auto parsed = policy::parse_policy(request.name, request.document);
   if (!parsed) co_return fail(VaultKeyErrc::bad_request, std::string(parsed.error().message()));
   parsed->mode = policy::Mode::enforce;  // what it would refuse is the question
   const std::string hash = to_hex(parsed->hash);

@@ -383,9 +383,7 @@ class VaultCheck {
       return;
     }
     if (!policy.valid || !vendor.has_value()) return;
-    const auto parsed =
-        policy::parse_policy(name, policy_json(policy),
-                             [](const std::string& zone) { return policy::TimeZone::load(zone); });
+    const auto parsed = policy::parse_policy(name, policy_json(policy));
     const std::string path = "vault.policies." + name;
     if (!parsed) {
       const std::string message(parsed.error().message());

@@ -152,14 +152,18 @@ struct Policy {
 /// 1 to 64 letters, digits, '-', '_' and '.'.
 [[nodiscard]] bool is_policy_name(std::string_view name);
 
-/// Finds time zones by name; TimeZone::load for the system's.
+/// Finds time zones by name.
 using ZoneFinder = std::function<Result<ZonePtr>(const std::string& name)>;
+/// Those of the system.
+[[nodiscard]] inline Result<ZonePtr> system_zone(const std::string& name) {
+  return TimeZone::load(name);
+}
 
 /// Parses and checks, and fills `text` and `hash`.
 [[nodiscard]] Result<Policy> parse_policy(std::string name, const json::Value& document,
                                           const ZoneFinder& zones);
 [[nodiscard]] Result<Policy> parse_policy(std::string name, std::string_view json_text,
-                                          const ZoneFinder& zones);
+                                          const ZoneFinder& zones = system_zone);
 /// The canonical text of what it says now.
 [[nodiscard]] std::string to_text(const Policy& policy);
 

@@ -27,16 +27,16 @@ std::string new_call_id(UnixMillis now, Random& random) {
   return "call_" + to_hex(id);
 }
 
-/// When the first of a key and those above it expires.
-std::optional<UnixMillis> end_of(const KeyBook& book, const ledger::VaultKey& key) {
-  std::optional<UnixMillis> out = key.expires;
-  for (const auto* up = book.above(key); up != nullptr; up = book.above(*up)) {
-    if (up->expires && (!out || *up->expires < *out)) out = up->expires;
-  }
-  return out;
-}
-
 }  // namespace
+
+void Shared::canary_used(std::string call, std::string key_id, const http::Peer& by) const {
+  metrics
+      .counter("octroi_vault_alarms_total",
+               "Uses of canary keys, and real keys that vendors refuse.",
+               {{"reason", "canary_used"}})
+      .add();
+  if (alarm) alarm(std::move(call), std::move(key_id), by.address.address.str());
+}
 
 Broker::Broker(Shared& shared, VendorClients& clients, std::shared_ptr<const Snapshot> snapshot,
                std::shared_ptr<const KeyBook> book)
@@ -72,7 +72,7 @@ void Broker::mind_key(Visit& visit) {
     return;
   }
   if (!visit.forwarding) return;
-  if (const auto end = end_of(*book_, *key)) timers.start(visit.end_timer, *end - now);
+  if (const auto end = book_->end_of(*key)) timers.start(visit.end_timer, *end - now);
 }
 
 // ------------------------------------------------------------------------------------------------

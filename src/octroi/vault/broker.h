@@ -77,6 +77,8 @@ struct Shared {
   /// Until when what was published may be relied on: nothing is forwarded later. Null: for good.
   const Freshness* fresh = nullptr;
   [[nodiscard]] bool is_stale(Millis now) const { return fresh != nullptr && !fresh->at(now); }
+  /// Counts it and raises the alarm. `call` is empty when the key was shown and nothing asked.
+  void canary_used(std::string call, std::string key_id, const http::Peer& by) const;
 };
 
 class Broker {

@@ -9,7 +9,6 @@
 #include "octroi/http/relay.h"
 #include "octroi/vault/answer_filter.h"
 #include "octroi/vault/broker_visit.h"
-#include "octroi/vault/packs/mcp/methods.h"
 #include "octroi/vault/questions.h"
 
 namespace octroi::vault {
@@ -47,7 +46,7 @@ audit::Verdict verdict_of(Outcome::State state) {
 http::ClientTimeouts patience_with(const Vendor& vendor, const Operation& operation) {
   http::ClientTimeouts out;
   out.first_byte = vendor.settings.timeout;
-  out.idle = operation.name == mcp::kListen ? Millis(0) : std::max(out.idle, out.first_byte);
+  out.idle = vendor.pack->only_listens(operation) ? Millis(0) : std::max(out.idle, out.first_byte);
   return out;
 }
 

@@ -198,13 +198,7 @@ Result<> Broker::renew(Visit& visit) const {
 Result<> Broker::check_first(Visit& visit) const {
   if (visit.key->canary) {
     visit.reason = "canary_used";
-    shared_.metrics
-        .counter("octroi_vault_alarms_total",
-                 "Uses of canary keys, and real keys that vendors refuse.",
-                 {{"reason", visit.reason}})
-        .add();
-    if (shared_.alarm)
-      shared_.alarm(visit.id, visit.key->id, visit.exchange.peer().address.address.str());
+    shared_.canary_used(visit.id, visit.key->id, visit.exchange.peer());
   }
   OCTROI_CHECK(visit.book->check(*visit.key, visit.started));
   return check_network(visit);

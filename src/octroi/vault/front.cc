@@ -115,15 +115,6 @@ Task<void> into(Task<T> work, std::optional<T>* result) {
   result->emplace(co_await std::move(work));
 }
 
-/// When the first of this key and those above it expires.
-std::optional<UnixMillis> expiry_of(const KeyBook& book, const ledger::VaultKey& key) {
-  std::optional<UnixMillis> first;
-  for (const ledger::VaultKey* at = &key; at != nullptr; at = book.above(*at)) {
-    if (at->expires && (!first || *at->expires < *first)) first = at->expires;
-  }
-  return first;
-}
-
 }  // namespace
 
 Front::Dial Front::public_dial() { return connect_public; }
@@ -141,8 +132,7 @@ struct Front::Passage : net::Timer {
   ~Passage() { front.passages_.remove(this); }
   void end_when_over(const KeyBook& book, const ledger::VaultKey& key, UnixMillis now) noexcept {
     stop();
-    if (const auto expires = expiry_of(book, key))
-      front.loop_.timers().start(*this, *expires - now);
+    if (const auto expires = book.end_of(key)) front.loop_.timers().start(*this, *expires - now);
   }
   /// The exchange first: it may be about to send what the work holds.
   void end() noexcept {
@@ -286,19 +276,9 @@ Result<const ledger::VaultKey*> Front::key_of(const http::Exchange& exchange,
     key = book_->find(presented);
   }
   if (key == nullptr) return fail(Errc::unknown_key, "this vault key is not known here");
-  if (key->canary) raise_alarm(*key, exchange.peer());
+  if (key->canary) shared_.canary_used("", key->id, exchange.peer());
   OCTROI_CHECK(book_->check(*key, shared_.clock.now()));
   return key;
-}
-
-/// A canary was shown, with no call.
-void Front::raise_alarm(const ledger::VaultKey& key, const http::Peer& by) const {
-  shared_.metrics
-      .counter("octroi_vault_alarms_total",
-               "Uses of canary keys, and real keys that vendors refuse.",
-               {{"reason", "canary_used"}})
-      .add();
-  if (shared_.alarm) shared_.alarm("", key.id, by.address.address.str());
 }
 
 Task<Result<>> Front::write_down(http::Exchange& exchange, const ledger::VaultKey& key,

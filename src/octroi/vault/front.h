@@ -75,7 +75,6 @@ class Front {
   [[nodiscard]] const ledger::VaultKey* signer_of(const Shown& shown) const;
   [[nodiscard]] Result<const ledger::VaultKey*> key_of(const http::Exchange& exchange,
                                                        const Shown& shown) const;
-  void raise_alarm(const ledger::VaultKey& key, const http::Peer& by) const;
   void count(std::string_view kind);
 
   net::Loop& loop_;

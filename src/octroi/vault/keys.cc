@@ -256,6 +256,14 @@ Result<> KeyBook::check(const ledger::VaultKey& key, UnixMillis now) const {
   return fail(Errc::key_revoked, "the key that this vault key was made from is not there any more");
 }
 
+std::optional<UnixMillis> KeyBook::end_of(const ledger::VaultKey& key) const {
+  std::optional<UnixMillis> first;
+  for (const ledger::VaultKey* at = &key; at != nullptr; at = above(*at)) {
+    if (at->expires && (!first || *at->expires < *first)) first = at->expires;
+  }
+  return first;
+}
+
 bool KeyBook::allows(const ledger::VaultKey& key, const net::IpAddress& from) const {
   for (const ledger::VaultKey* at = &key; at != nullptr; at = above(*at)) {
     const auto found = networks_.find(at->id);

@@ -91,6 +91,8 @@ class KeyBook {
   [[nodiscard]] const ledger::VaultKey* above(const ledger::VaultKey& key) const;
   /// Whether it opens anything now: it, and every key above it.
   [[nodiscard]] Result<> check(const ledger::VaultKey& key, UnixMillis now) const;
+  /// When the first of it and the keys above it expires.
+  [[nodiscard]] std::optional<UnixMillis> end_of(const ledger::VaultKey& key) const;
   /// Whether it may be used from there, and every key above it.
   [[nodiscard]] bool allows(const ledger::VaultKey& key, const net::IpAddress& from) const;
   [[nodiscard]] std::int64_t version() const { return list_.version; }

@@ -9,18 +9,13 @@
 namespace octroi::vault {
 
 std::vector<UnknownOperation> unknown_operations(const policy::Policy& policy,
-                                                 const std::vector<VendorSettings>& vendors) {
+                                                 const VendorPack& pack, const VendorPack* door) {
   std::vector<UnknownOperation> out;
-  const auto vendor = std::ranges::find(vendors, policy.vendor, &VendorSettings::name);
-  if (vendor == vendors.end()) return out;
-  const auto pack = make_pack(*vendor);
-  if (pack == nullptr) return out;
-  const auto door = make_door_pack(*vendor);
   const auto look = [&](const std::string& where, const std::vector<policy::Endpoint>& named,
                         bool opens) {
     for (const policy::Endpoint& e : named) {
       const bool pattern = e.is_path() || e.pattern.find('*') != std::string::npos;
-      if (pattern || pack->has_operation(e.pattern) ||
+      if (pattern || pack.has_operation(e.pattern) ||
           (door != nullptr && door->has_operation(e.pattern)))
         continue;
       out.push_back(
@@ -34,12 +29,17 @@ std::vector<UnknownOperation> unknown_operations(const policy::Policy& policy,
   return out;
 }
 
-Result<> check_holds_back(const policy::Policy& policy,
-                          const std::vector<VendorSettings>& vendors) {
-  for (const UnknownOperation& one : unknown_operations(policy, vendors)) {
-    if (one.opens) return fail(Errc::ambiguous, one.text);
-  }
-  return {};
+std::vector<UnknownOperation> unknown_operations(const policy::Policy& policy,
+                                                 const std::vector<VendorSettings>& vendors) {
+  const auto vendor = std::ranges::find(vendors, policy.vendor, &VendorSettings::name);
+  const auto pack = vendor == vendors.end() ? nullptr : make_pack(*vendor);
+  if (pack == nullptr) return {};
+  return unknown_operations(policy, *pack, make_door_pack(*vendor).get());
+}
+
+Result<> check_holds_back(const std::vector<UnknownOperation>& unknown) {
+  const auto found = std::ranges::find(unknown, true, &UnknownOperation::opens);
+  return found == unknown.end() ? Result<>{} : fail(Errc::ambiguous, found->text);
 }
 
 }  // namespace octroi::vault

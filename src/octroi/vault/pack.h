@@ -203,6 +203,11 @@ class VendorPack {
   [[nodiscard]] virtual Outcome settle(const Operation& operation, int status,
                                        const http::Headers& headers, std::string_view body,
                                        bool whole) const = 0;
+  /// Whether its answer goes on until the agent has enough of it, however long nothing is said.
+  [[nodiscard]] virtual bool only_listens(const Operation& operation) const {
+    std::ignore = operation;
+    return false;
+  }
   /// Instead of settle(), for operations that need it; null: they do not. Outlives neither pack nor
   /// call.
   [[nodiscard]] virtual std::unique_ptr<AnswerReader> listen(const Operation& operation,

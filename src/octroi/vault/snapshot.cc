@@ -129,17 +129,26 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     if (auto pack = make_door_pack(v.settings)) out->doors.push_back(door_of(v, std::move(pack)));
   }
   for (const PolicySettings& p : settings.policies) {
-    auto policy = policy::parse_policy(
-        p.name, p.document, [](const std::string& name) { return policy::TimeZone::load(name); });
+    auto policy = policy::parse_policy(p.name, p.document);
     if (!policy) return fail(std::move(policy).error().within("vault.policies." + p.name));
     policy->version = p.version;
-    if (auto good = check_holds_back(*policy, settings.vendors); !good)
-      return fail(std::move(good).error().within("vault.policies." + p.name));
+    OCTROI_CHECK(out->check_names(*policy));
     out->policies.emplace(p.name, std::move(*policy));
   }
   OCTROI_TRY(out->rates, rates_of(settings));
   out->settings = std::move(settings);
   return std::shared_ptr<const Snapshot>(std::move(out));
+}
+
+/// A vendor that is not there opens nothing.
+Result<> Snapshot::check_names(const policy::Policy& policy) const {
+  const Vendor* vendor = by_name(policy.vendor);
+  if (vendor == nullptr) return {};
+  const Vendor* door = named(doors, policy.vendor);
+  auto good = check_holds_back(
+      unknown_operations(policy, *vendor->pack, door == nullptr ? nullptr : door->pack.get()));
+  if (good) return good;
+  return fail(std::move(good).error().within("vault.policies." + policy.name));
 }
 
 const Vendor* Snapshot::by_name(std::string_view name) const { return named(vendors, name); }

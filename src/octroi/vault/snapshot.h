@@ -64,6 +64,8 @@ struct Snapshot {
       VaultSettings settings, std::map<std::string, std::shared_ptr<const Secret>> registered,
       std::map<std::string, OtherKeys> others = {});
 
+  /// That what a policy holds back has the names of its vendor.
+  [[nodiscard]] Result<> check_names(const policy::Policy& policy) const;
   [[nodiscard]] const Vendor* by_name(std::string_view name) const;
   /// What a vendor of an earlier snapshot, or its MCP server, is in this one; null: not there.
   [[nodiscard]] const Vendor* now_of(const Vendor& earlier) const;

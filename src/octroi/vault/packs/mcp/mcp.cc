@@ -103,6 +103,8 @@ bool McpPack::has_operation(std::string_view name) const {
   return name.starts_with(kProtocol) || book_->find(name).has_value();
 }
 
+bool McpPack::only_listens(const Operation& operation) const { return operation.name == kListen; }
+
 bool McpPack::takes(const Operation& operation, const Input& input) const {
   if (operation.row == kNothing) return false;
   return input.body_kind == (input.method == "POST" ? BodyKind::json : BodyKind::none);

@@ -39,6 +39,7 @@ class McpPack : public VendorPack {
   bool takes(const Operation& operation, const Input& input) const override;
   Operation route(std::string_view method, std::string_view path) const override;
   bool has_operation(std::string_view name) const override;
+  bool only_listens(const Operation& operation) const override;
   Result<Operation> name(Operation routed, const http::Headers& headers,
                          Input& input) const override;
   Result<policy::Call> extract(const Operation& operation, const Input& input) const override;
