@@ -8,6 +8,7 @@
 #include "octroi/app/vault_approvals.h"
 #include "octroi/app/vault_keys.h"
 #include "octroi/base/env.h"
+#include "octroi/cli/output.h"
 
 namespace octroi::app {
 
@@ -18,26 +19,8 @@ namespace {
 
 constexpr const char* kPath = "/api/v1/approvals";
 
-/// Text of agents, for whoever decides by it: none of it may move the cursor of a terminal, or turn
-/// the direction of writing. Control characters have two bytes beyond ASCII (C2 80 to 9F), those of
-/// direction and of lines three (E2 80 A8 to AE, E2 81 A6 to A9).
 std::string shown(const json::Value& v, std::string_view name) {
-  const std::string text = text_of(v, name);
-  const auto at = [&](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
-  };
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool two = at(i) == 0xc2 && at(i + 1) >= 0x80 && at(i + 1) <= 0x9f;
-    const bool three =
-        at(i) == 0xe2 && ((at(i + 1) == 0x80 && at(i + 2) >= 0xa8 && at(i + 2) <= 0xae) ||
-                          (at(i + 1) == 0x81 && at(i + 2) >= 0xa6 && at(i + 2) <= 0xa9));
-    const bool bad = at(i) < 0x20 || at(i) == 0x7f || two || three;
-    out += bad ? '?' : text[i];
-    if (two) i += 1;
-    if (three) i += 2;
-  }
-  return out;
+  return cli::without_controls(text_of(v, name));
 }
 
 void print_list(const json::Value& root) {

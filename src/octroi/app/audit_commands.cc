@@ -19,6 +19,7 @@
 #include "octroi/audit/export.h"
 #include "octroi/audit/filter.h"
 #include "octroi/base/bytes.h"
+#include "octroi/cli/output.h"
 #include "octroi/json/writer.h"
 
 namespace octroi::app {
@@ -85,14 +86,10 @@ void print_line(std::string_view text) {
   std::fputc('\n', stdout);
 }
 
-/// A column: text of agents cannot move the cursor of a terminal.
+/// A column.
 std::string shown(std::string_view text, std::size_t width) {
-  std::string out;
-  for (const char c : text) {
-    out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-    if (out.size() == width) break;
-  }
-  out.resize(std::max(width, out.size()), ' ');
+  std::string out = cli::without_controls(text).substr(0, width);
+  out.resize(width, ' ');
   return out;
 }
 

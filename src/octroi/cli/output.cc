@@ -47,6 +47,26 @@ std::string json_array(const std::vector<std::string>& items) {
   return out + "]";
 }
 
+std::string without_controls(std::string_view text) {
+  const auto at = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    // Beyond ASCII control characters have two bytes (C2 80 to 9F), those of direction and of lines
+    // three (E2 80 A8 to AE, E2 81 A6 to A9).
+    const bool two = at(i) == 0xc2 && at(i + 1) >= 0x80 && at(i + 1) <= 0x9f;
+    const bool three =
+        at(i) == 0xe2 && ((at(i + 1) == 0x80 && at(i + 2) >= 0xa8 && at(i + 2) <= 0xae) ||
+                          (at(i + 1) == 0x81 && at(i + 2) >= 0xa6 && at(i + 2) <= 0xa9));
+    const bool bad = at(i) < 0x20 || at(i) == 0x7f || two || three;
+    out += bad ? '?' : text[i];
+    if (two) i += 1;
+    if (three) i += 2;
+  }
+  return out;
+}
+
 std::string table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {

@@ -37,6 +37,10 @@ class JsonObject {
 /// [a,b] of JSON texts.
 [[nodiscard]] std::string json_array(const std::vector<std::string>& items);
 
+/// Text of agents, for a terminal: nothing in it may move the cursor, or turn the direction of
+/// writing; what could is a question mark.
+[[nodiscard]] std::string without_controls(std::string_view text);
+
 /// Columns padded to their widest cell; no trailing blanks.
 [[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);
 
